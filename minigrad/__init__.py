@@ -1,0 +1,62 @@
+"""minigrad: gradients of plain NumPy code, small enough to read in one sitting.
+
+>>> import numpy as np
+>>> import minigrad as mg
+>>> f = lambda w, x: 1 / (1 + np.exp(-np.sum(w * x)))
+>>> w, x = np.array([2.0, -3.0, -3.0]), np.array([-1.0, -2.0, 1.0])
+>>> dw, dx = mg.grad(f, argnums=(0, 1))(w, x)
+>>> print(dw.round(2))
+[-0.2  -0.39  0.2 ]
+
+A map for readers, each file leaning only on those above it:
+
+===============  ====================================================================
+``errors``       what can go wrong, with the failing program and the mended one
+``protocol``     where NumPy calls arrive; the base of every kind of number
+``rules``        the calculus, one line per function
+``backward``     the walk from result to inputs: chain rule, forks, broadcasting
+``tensor``       the array that remembers how it was computed
+``transforms``   ``grad``, ``value_and_grad``, ``vjp``
+``program``      a straight-line record of NumPy calls, as data
+``tracing``      from a NumPy function to a program
+===============  ====================================================================
+"""
+
+from minigrad.errors import (
+    ConversionError,
+    DtypeError,
+    MinigradError,
+    MutationError,
+    ProgramError,
+    ShapeError,
+    TracedControlFlowError,
+    UnsupportedError,
+)
+from minigrad.program import Program
+from minigrad.protocol import primitive
+from minigrad.rules import defvjp
+from minigrad.tensor import Tensor, stop_gradient
+from minigrad.tracing import trace
+from minigrad.transforms import grad, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConversionError",
+    "DtypeError",
+    "MinigradError",
+    "MutationError",
+    "Program",
+    "ProgramError",
+    "ShapeError",
+    "Tensor",
+    "TracedControlFlowError",
+    "UnsupportedError",
+    "defvjp",
+    "grad",
+    "primitive",
+    "stop_gradient",
+    "trace",
+    "value_and_grad",
+    "vjp",
+]

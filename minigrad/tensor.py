@@ -1,0 +1,136 @@
+"""`Tensor`: an array that remembers how it was computed, so that it can be differentiated."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from minigrad.backward import Node, walk
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.protocol import Array, Function, innermost, map_operand
+from minigrad.rules import RULES
+
+# A transform inside another must not take the outer's variables for its own (perturbation
+# confusion), so each call of a transform draws a level higher than any before.  Tensors nested by
+# hand climb in steps of one, which a stride this wide keeps apart.
+_STRIDE = 1 << 16
+_levels = itertools.count(_STRIDE, _STRIDE)
+
+
+def fresh_level() -> int:
+    """A level above every Tensor that exists."""
+    return next(_levels)
+
+
+class Tensor(Array):
+    """A float array to differentiate with respect to; NumPy functions of it are Tensors too.
+
+    ``Tensor(value)`` takes a float, a float ndarray (shared, not copied) or another Tensor, for
+    gradients of gradients.  Raises `DtypeError` for integers and other dtypes.
+
+    >>> import numpy as np
+    >>> from minigrad import Tensor
+    >>> x, y, z = Tensor(-2.0), Tensor(5.0), Tensor(-4.0)
+    >>> q = x + y
+    >>> (q * z).backward()
+    >>> [float(v.grad) for v in (x, y, z, q)]
+    [-4.0, -4.0, 3.0, -4.0]
+    """
+
+    __slots__ = ("level", "node")
+
+    def __init__(self, value: Any):
+        if isinstance(value, Array):
+            self._set(value, value.level + 1, Node(value))
+        else:
+            value = as_floats(value, "value")
+            self._set(value, 1, Node(value))
+
+    def _set(self, value: Any, level: int, node: Node) -> None:
+        self.value = value
+        self.level = level
+        self.node = node
+
+    @classmethod
+    def at(cls, level: int, value: Any, node: Node | None = None) -> Tensor:
+        """A Tensor of a given level, for transforms."""
+        tensor = cls.__new__(cls)
+        tensor._set(value, level, node or Node(value))
+        return tensor
+
+    def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
+        level = self.level
+
+        def strip(operand: Any) -> Any:
+            return operand.value if isinstance(operand, Tensor) and operand.level == level else operand
+
+        def trace(operand: Any) -> Any:
+            return operand.node if isinstance(operand, Tensor) and operand.level == level else None
+
+        values = [map_operand(strip, operand) for operand in operands]
+        ans = function(*values, **parameters)
+        if function not in RULES or innermost(ans).dtype.kind not in "fO":
+            return ans
+        parents = [map_operand(trace, operand) for operand in operands]
+        return Tensor.at(level, ans, Node(ans, function, values, parameters, parents))
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that the last `backward` left here, or None."""
+        return self.node.grad
+
+    def backward(self, cotangent: Any = None) -> None:
+        """Set ``.grad`` of every Tensor that this one was computed from, and of itself.
+
+        `cotangent` has this Tensor's shape and defaults to 1 for a scalar.  A second call
+        replaces the gradients of the first; nothing accumulates between calls.
+        """
+        for node, gradient in walk(self.node, as_cotangent(cotangent, self.value)):
+            node.grad = owned(gradient)
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.value!r})"
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same value as a constant: no gradient flows back through it.
+
+    >>> from minigrad import grad, stop_gradient
+    >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
+    3.0
+    """
+    return x.value if isinstance(x, Tensor) else x
+
+
+def as_floats(value: Any, name: str) -> Any:
+    """The value as a floating-point array; raises `DtypeError` naming the argument otherwise."""
+    if isinstance(value, Array):
+        return value
+    if isinstance(value, (list, tuple, dict)):
+        raise DtypeError(f"{name} is a {type(value).__name__}; pass an array, such as np.array({value!r:.40}, float)")
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        raise DtypeError(f"{name} has dtype {array.dtype}; derivatives need floats: pass 3.0 for 3, or x.astype(float)")
+    return array
+
+
+def as_cotangent(cotangent: Any, value: Any) -> Any:
+    """The cotangent for a result, checked against its shape and cast to its dtype; None means 1."""
+    shape = np.shape(value)
+    if cotangent is None:
+        if shape:
+            raise ShapeError(
+                f"the result has shape {shape}, not (); sum it to a scalar, or use vjp or backward with a cotangent"
+            )
+        return np.ones((), innermost(value).dtype)[()]
+    cotangent = as_floats(cotangent, "cotangent")
+    if np.shape(cotangent) != shape:
+        raise ShapeError(f"the cotangent has shape {np.shape(cotangent)}; give it the result's, {shape}")
+    return cotangent if cotangent.dtype == value.dtype else np.astype(cotangent, value.dtype)
+
+
+def owned(gradient: Any) -> Any:
+    """A gradient that shares memory with nothing else."""
+    return gradient.copy() if isinstance(gradient, np.ndarray) else gradient
