@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ProgramError, ShapeError
-from minigrad.protocol import NAMES, Function, map_operand
+from minigrad.protocol import NAMES, Function, leaves, map_operand
 
 FORMAT = "minigrad-program"
 VERSION = 1
@@ -181,6 +181,29 @@ class Program:
                 raise ProgramError(f"step ({number}) {step.function} cannot run: {error}") from error
             values.append(result if watch is None else watch(number, step, operands, result))
         return map_operand(resolve, self.output)
+
+    def without_dead_steps(self) -> tuple[Program, list[int]]:
+        """The same output from only the inputs and steps that it depends on, and the numbers of those inputs.
+
+        One input is always kept.
+        """
+        n = len(self.inputs)
+        live = {leaf.index for leaf in leaves(self.output) if isinstance(leaf, Ref)}
+        for number in reversed(range(len(self.steps))):
+            if n + number in live:
+                live |= {leaf.index for leaf in leaves(list(self.steps[number].operands)) if isinstance(leaf, Ref)}
+        kept = [i for i in range(n) if i in live] or [0]
+        order = kept + [n + k for k in range(len(self.steps)) if n + k in live]
+        renumbered = {old: Ref(new) for new, old in enumerate(order)}
+
+        def renumber(operand: Any) -> Any:
+            return map_operand(lambda leaf: renumbered[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
+
+        steps = tuple(
+            Step(self.steps[i - n].function, renumber(self.steps[i - n].operands), self.steps[i - n].parameters)
+            for i in order[len(kept) :]
+        )
+        return Program(tuple(self.inputs[i] for i in kept), steps, renumber(self.output)), kept
 
     # As text.
 

@@ -1,0 +1,89 @@
+"""Adapters: the same questions, asked of minigrad, PyTorch, JAX and anyone's engine.
+
+An adapter is any object with ``name``, ``version`` and the methods of `Adapter`.  Each framework
+is imported only in its own module here, and only when that adapter is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from minigrad.program import Program
+from oracles.errors import MissingError, UsageError
+
+ORACLES = {"torch": "oracles.adapters.torch:TorchAdapter", "jax": "oracles.adapters.jax:JaxAdapter"}
+"""The oracles by name, as ``module:factory``."""
+
+SUBJECTS = {"minigrad": "oracles.adapters.minigrad:MinigradAdapter", **ORACLES}
+
+INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """What an engine must answer to be judged.
+
+    Arrays are NumPy's, of float32 or float64; a returned gradient has the shape and dtype of its
+    input, and None stands for zero.  For a program that the engine lacks a function for, raise
+    `oracles.Unsupported`.
+    """
+
+    name: str
+    version: str
+
+    def forward(self, program: Program, inputs: Sequence[Any]) -> Any:
+        """The program's value."""
+        ...
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        """The value, and the gradient of ``sum(cotangent * value)`` per input."""
+        ...
+
+    def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        """The Hessian of ``sum(cotangent * value)`` times `vectors`, per input."""
+        ...
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """Those of the named frameworks that are not installed."""
+    return [name for name in names if name in ORACLES and importlib.util.find_spec(name) is None]
+
+
+def check_installed(names: Sequence[str]) -> None:
+    """Raise `MissingError` saying how to install what is missing."""
+    absent = missing(names)
+    if absent:
+        extra = "both" if len(absent) > 1 else absent[0]
+        raise MissingError(
+            f"not installed: {', '.join(absent)}; install with {INSTALL.format(extra=extra)}, "
+            f"or choose others with --oracles"
+        )
+
+
+def load(spec: str) -> Adapter:
+    """The adapter called `spec`: a known name, or ``package.module:factory`` for anyone's own.
+
+    Raises `UsageError` for one that cannot be imported or is no adapter.
+    """
+    path = SUBJECTS.get(spec, spec)
+    module_name, colon, factory_name = path.partition(":")
+    if not colon:
+        raise UsageError(
+            f"subject {spec!r} is not known; choose from {', '.join(SUBJECTS)}, or write package.module:factory"
+        )
+    try:
+        adapter = getattr(importlib.import_module(module_name), factory_name)()
+    except AttributeError as error:
+        raise UsageError(f"subject {spec}: {error}; name a function or class that makes an adapter") from None
+    except Exception as error:  # a stranger's module may raise anything at all
+        raise UsageError(f"subject {spec}: importing it raised {type(error).__name__}: {error}") from None
+    lacking = [name for name in ("name", "version", "vjp") if not hasattr(adapter, name)]
+    if lacking:
+        raise UsageError(
+            f"subject {spec}: {factory_name}() returned a {type(adapter).__name__} without {', '.join(lacking)}; "
+            "see oracles.adapters.Adapter"
+        )
+    return adapter  # type: ignore[no-any-return]

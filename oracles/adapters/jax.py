@@ -1,0 +1,74 @@
+"""JAX: programs spelt in ``jax.numpy``, differentiated by ``jax.vjp``, one operation at a time."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# One thread a worker: the campaign's workers are the parallelism.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minigrad.program import Program, Spelling, literal
+from oracles.catalogue import CATALOGUE
+from oracles.errors import Unsupported
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_platforms", "cpu")
+
+# JAX compiles each operation anew for each shape and dtype, which takes far longer than running
+# it; with every compilation kept on disk, the next campaign starts at full speed.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigrad-oracles" / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+class JaxSpelling(Spelling):
+    """``jax.numpy`` has NumPy's names and arguments."""
+
+    module = "jnp"
+
+    def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
+        if function not in CATALOGUE:
+            raise Unsupported(f"JAX has no spelling of {function} here")
+        return super().call(function, operands, parameters)
+
+    def array(self, value: np.ndarray[Any, Any]) -> str:
+        return f"jnp.array({literal(value.tolist())}, dtype=jnp.{value.dtype.name})"
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(program: Program) -> Callable[..., Any]:
+    """The program as a Python function of JAX arrays."""
+    namespace: dict[str, Any] = {"jnp": jnp}
+    exec(program.source(spelling=JaxSpelling()), namespace)
+    return namespace["program"]  # type: ignore[no-any-return]
+
+
+class JaxAdapter:
+    """JAX without jit, on the CPU, with 64-bit floats enabled."""
+
+    name = "jax"
+    version = jax.__version__
+
+    def forward(self, program: Program, inputs: Sequence[Any]) -> Any:
+        return np.asarray(compiled(program)(*map(jnp.asarray, inputs)))
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, pullback = jax.vjp(compiled(program), *map(jnp.asarray, inputs))
+        return np.asarray(value), [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]
+
+    def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        def gradients(*primals: Any) -> Any:
+            return jax.vjp(compiled(program), *primals)[1](jnp.asarray(cotangent))
+
+        _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
+        return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]

@@ -1,0 +1,105 @@
+"""PyTorch: programs spelt in its functions, differentiated by ``torch.autograd``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from minigrad.program import Program, Spelling, literal
+from oracles.catalogue import CATALOGUE
+from oracles.errors import Unsupported
+
+# One thread a worker: the campaign's workers are the parallelism.
+torch.set_num_threads(1)
+
+
+class TorchSpelling(Spelling):
+    """Most of NumPy's names are PyTorch's too, ``axis=`` and ``keepdims=`` included."""
+
+    module = "torch"
+
+    def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
+        row = CATALOGUE.get(function)
+        if row is None:
+            raise Unsupported(f"PyTorch has no spelling of {function} here")
+        if row.kind == "reduce" and "keepdims" in parameters and parameters.get("axis") is None:
+            # PyTorch keeps dimensions only where they are named.
+            parameters = {"axis": f"tuple(range({operands[0]}.ndim))", "keepdims": parameters["keepdims"]}
+        if function == "prod" and isinstance(parameters.get("axis"), (tuple, str)):
+            raise Unsupported("torch.prod reduces all axes or a single one")
+        style = row.torch
+        if style is None:
+            return super().call(function, operands, parameters)
+        if style == "to":
+            return f"{operands[0]}.to({self.parameter(parameters['dtype'])})"
+        if style == "permute":
+            axes = parameters.get("axes") or f"tuple(reversed(range({operands[0]}.ndim)))"
+            return f"torch.permute({operands[0]}, {axes})"
+        if style == "positional":
+            return f"torch.{function}({', '.join([*operands, *map(repr, parameters.values())])})"
+        if style == "tensors":
+            x, y = operands
+            x, y = (x if x.isidentifier() else f"torch.as_tensor({x}, dtype={y}.dtype)"), (
+                y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"
+            )
+            return f"torch.{function}({x}, {y})"
+        named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
+        return f"{style}({', '.join([*operands, *named])})"
+
+    def parameter(self, value: Any) -> str:
+        return value if isinstance(value, str) else super().parameter(value)
+
+    def array(self, value: np.ndarray[Any, Any]) -> str:
+        return f"torch.tensor({literal(value.tolist())}, dtype=torch.{value.dtype.name})"
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(program: Program) -> Callable[..., Any]:
+    """The program as a Python function of tensors."""
+    namespace: dict[str, Any] = {"torch": torch}
+    exec(program.source(spelling=TorchSpelling()), namespace)
+    return namespace["program"]  # type: ignore[no-any-return]
+
+
+def as_arrays(tensors: Sequence[Any]) -> list[Any]:
+    return [None if t is None else t.numpy(force=True) for t in tensors]
+
+
+class TorchAdapter:
+    """PyTorch in eager mode, on the CPU, one thread."""
+
+    name = "torch"
+    version = torch.__version__
+
+    def forward(self, program: Program, inputs: Sequence[Any]) -> Any:
+        with torch.no_grad():
+            return compiled(program)(*(torch.tensor(x) for x in inputs)).numpy()
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients, _ = self._gradients(program, inputs, cotangent, create_graph=False)
+        return value.detach().numpy(), as_arrays(gradients)
+
+    def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        _, gradients, primals = self._gradients(program, inputs, cotangent, create_graph=True)
+        pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors, strict=True) if g is not None]
+        pairs = [(g, v) for g, v in pairs if g.requires_grad]
+        if not pairs:
+            return [None] * len(primals)
+        outputs, weights = zip(*pairs, strict=True)
+        return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
+
+    def _gradients(
+        self, program: Program, inputs: Sequence[Any], cotangent: Any, create_graph: bool
+    ) -> tuple[Any, Sequence[Any], list[Any]]:
+        primals = [torch.tensor(x, requires_grad=True) for x in inputs]
+        value = compiled(program)(*primals)
+        if not value.requires_grad:
+            return value, [None] * len(primals), primals
+        gradients = torch.autograd.grad(
+            value, primals, torch.tensor(cotangent), create_graph=create_graph, allow_unused=True
+        )
+        return value, gradients, primals

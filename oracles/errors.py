@@ -1,0 +1,23 @@
+"""What the harness raises on purpose; the command line prints each as one line."""
+
+from __future__ import annotations
+
+
+class OraclesError(Exception):
+    """Base of the harness's errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class UsageError(OraclesError):
+    """An option, a file or a subject that cannot be used; the message says what to do instead."""
+
+
+class MissingError(OraclesError):
+    """A framework or library that is not installed; the message says how to install it."""
+
+    exit_code = 3
+
+
+class Unsupported(Exception):  # noqa: N818 (an answer rather than an error)
+    """Raised by an adapter for a program that its engine has no function for."""

@@ -1,0 +1,80 @@
+"""Kinks and edges that a case runs into, and which gradient elements depend on them.
+
+An event excuses only what depends on it: a broadcasting bug must not hide behind a tie elsewhere.
+Dependence is found by poisoning: the cotangent of each event's result is replaced by NaN on the
+way back, and whatever gradient element comes out as NaN has passed through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.protocol import NAMES
+from oracles.cases import Case
+from oracles.catalogue import CATALOGUE, Mask
+
+
+@mg.primitive
+def poison(x: Any, mask: Any) -> Any:
+    """`x` unchanged; its cotangent becomes NaN where `mask` is set."""
+    return x
+
+
+mg.defvjp(poison, lambda g, ans, x, mask: np.where(mask, np.nan, g), None)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A place where a derivative does not exist."""
+
+    step: int
+    what: str
+    mask: Mask
+
+    @property
+    def is_edge(self) -> bool:
+        return self.what.startswith("edge")
+
+
+def find_events(case: Case) -> list[Event]:
+    """Every kink and edge on the way from the case's inputs to its value."""
+    events: list[Event] = []
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        row = CATALOGUE.get(step.function)
+        if row is not None and row.where is not None:
+            mask = np.asarray(row.where(result, *operands, **step.parameters))
+            if mask.any():
+                events.append(Event(number, row.event, mask))
+        return result
+
+    case.program.run(case.inputs, NAMES.__getitem__, watch)
+    return events
+
+
+def dependence(case: Case, events: Sequence[Event], order: int) -> list[Mask]:
+    """Per input, the elements of its gradient (or Hessian product) that depend on the events."""
+    masks = {event.step: event.mask for event in events}
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        return poison(result, masks[number]) if number in masks else result
+
+    def poisoned(*inputs: Any) -> Any:
+        return case.program.run(inputs, NAMES.__getitem__, watch)
+
+    gradients = mg.vjp(poisoned, *case.inputs)[1](case.cotangent)
+    tainted = [np.isnan(g) for g in gradients]
+    if order == 1:
+        return tainted
+
+    def slope(*inputs: Any) -> Any:
+        gradients = mg.vjp(poisoned, *inputs)[1](case.cotangent)
+        return sum(np.sum(g * v) for g, v in zip(gradients, case.vectors, strict=True))
+
+    products = mg.grad(slope, argnums=range(len(case.inputs)))(*case.inputs)
+    return [np.isnan(p) | t for p, t in zip(products, tainted, strict=True)]

@@ -1,0 +1,86 @@
+"""`Noisy`: the kind of number that shows what rounding alone may do.
+
+Running a forward-and-backward program on Noisy numbers nudges the result of every step by a
+random rounding unit, as another library's rounding would.  The spread of a few such replays is
+the noise of the gradient at that point, against which disagreements are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.protocol import FUNCTIONS, Array, Function, map_operand
+from minigrad.rules import RULES
+from oracles.cases import Case, FloatArray
+from oracles.catalogue import CATALOGUE
+
+Compute = Callable[[Case, Sequence[Any]], Sequence[Any]]
+
+ROUNDS_ONCE = ("unary", "binary")
+
+
+class Noisy(Array):
+    """An array whose every computed result is off by up to one unit in the last place.
+
+    Functions that add or multiply many numbers, such as ``sum`` and ``matmul``, have their operands
+    nudged too, since they round inside; what only moves numbers about is left alone.
+    """
+
+    __slots__ = ("random",)
+
+    level = 0
+
+    def __init__(self, value: Any, random: np.random.Generator):
+        self.value = value
+        self.random = random
+
+    def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
+        row = CATALOGUE.get(FUNCTIONS[function].name)
+        exact = function not in RULES or (row is not None and row.is_exact)
+        many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
+
+        def strip(operand: Any) -> Any:
+            value = operand.value if isinstance(operand, Noisy) else operand
+            return self.nudge(value) if many else value
+
+        result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
+        if getattr(result, "dtype", np.dtype(bool)).kind != "f":
+            return result
+        return Noisy(result if exact else self.nudge(result), self.random)
+
+    def nudge(self, value: Any) -> Any:
+        dtype = getattr(value, "dtype", None)
+        if dtype is None or dtype.kind != "f":
+            return value
+        unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
+        return value + value * unit.astype(dtype)
+
+
+def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: int, seed: int) -> list[FloatArray]:
+    """How far rounding alone moves each element of ``compute(case, inputs)``, as float64 arrays.
+
+    `plain` is the result without noise.  The noise is the largest distance that a replay came to
+    lie from it, plus a rounding unit of the array's largest element; infinite where a replay is
+    not finite although `plain` is.
+    """
+    random = np.random.default_rng(seed)
+    spread = [np.zeros(np.shape(p)) for p in plain]
+    for _ in range(replays):
+        replay = compute(case, [Noisy(x, random) for x in case.inputs])
+        for i, (noisy, exact) in enumerate(zip(replay, plain, strict=True)):
+            value = np.asarray(noisy.value if isinstance(noisy, Noisy) else noisy, np.float64)
+            distance = np.abs(value - np.asarray(exact, np.float64))
+            spread[i] = np.maximum(spread[i], np.where(np.isnan(distance), np.inf, distance))
+    return [s + floor_of(p) for s, p in zip(spread, plain, strict=True)]
+
+
+def floor_of(array: FloatArray) -> float:
+    """A rounding unit of the largest finite element, at least the smallest normal number."""
+    array = np.asarray(array)
+    info = np.finfo(array.dtype)
+    finite = np.abs(array[np.isfinite(array)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return max(largest * float(info.eps), float(info.tiny))
