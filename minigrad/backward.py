@@ -75,7 +75,7 @@ def contributions(node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
             continue
         gradient = vjp(g, node.ans, *node.operands, **node.parameters)
         if isinstance(parent, Node):
-            yield parent, fit(gradient, parent, node)
+            yield parent, fit(np.stack(gradient) if isinstance(gradient, list) else gradient, parent, node)
         else:
             for member, part in zip(parent, gradient, strict=True):
                 if member is not None:
@@ -86,14 +86,19 @@ def fit(gradient: Any, parent: Node, node: Node) -> Any:
     """Give a gradient its operand's shape, by undoing broadcasting where there was any, and dtype."""
     shape, dtype = np.shape(parent.ans), parent.ans.dtype
     if np.shape(gradient) != shape:
-        if node.rule is None or not node.rule.broadcasts:
-            assert node.function is not None
+        assert node.rule is not None
+        assert node.function is not None
+        if not (node.rule.broadcasts and broadcasts_to(shape, np.shape(gradient))):
             raise ShapeError(
                 f"the rule of {FUNCTIONS[node.function].name} returned shape {np.shape(gradient)} for an operand of "
-                f"shape {shape}; return the operand's shape, or define it with broadcasts=True"
+                f"shape {shape}; return the operand's shape, or with broadcasts=True one that it broadcasts to"
             )
         gradient = unbroadcast(gradient, shape)
     return gradient if gradient.dtype == dtype else np.astype(gradient, dtype)
+
+
+def broadcasts_to(shape: tuple[int, ...], wide: tuple[int, ...]) -> bool:
+    return len(shape) <= len(wide) and all(n in (1, m) for n, m in zip(shape[::-1], wide[::-1], strict=False))
 
 
 def unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:

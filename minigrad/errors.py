@@ -27,13 +27,15 @@ class MutationError(MinigradError, TypeError):
 
         def f(x):
             y = np.zeros(3)
-            y[0] = x              # a plain array cannot hold a Tensor
+            y += x                # a plain array cannot hold a Tensor
             return np.sum(y)
 
     Works::
 
         def f(x):
-            return np.sum(np.stack([x, 0.0, 0.0]))
+            y = np.zeros(3)
+            y = y + x
+            return np.sum(y)
     """
 
 

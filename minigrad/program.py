@@ -76,23 +76,24 @@ class Spelling:
             return f"-{operands[0]}"
         path = (
             function
-            if "." in function and function.split(".")[0] in NAMES_OUTSIDE_NUMPY
+            if "." in function and not hasattr(np, function.split(".")[0])
             else f"{self.module}.{function}"
         )
         named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
         return f"{path}({', '.join([*operands, *named])})"
 
     def parameter(self, value: Any) -> str:
-        return f"{self.module}.{value.name}" if isinstance(value, np.dtype) else repr(value)
+        if isinstance(value, (np.dtype, type)):
+            return f"{self.module}.{np.dtype(value).name}"
+        return literal(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         """The expression for a constant array."""
         if not value.ndim:
             return f"{self.module}.{value.dtype.name}({literal(value.tolist())})"
-        return f"{self.module}.array({literal(value.tolist())}, dtype={self.module}.{np.dtype(value.dtype).name})"
-
-
-NAMES_OUTSIDE_NUMPY = {"minigrad"}
+        if not value.size:
+            return f"{self.module}.zeros({value.shape}, dtype={self.module}.{value.dtype.name})"
+        return f"{self.module}.array({literal(value.tolist())}, dtype={self.module}.{value.dtype.name})"
 
 
 def literal(value: Any) -> str:
@@ -216,6 +217,8 @@ class Program:
                 return self._name(leaf)
             if isinstance(leaf, np.ndarray):
                 return spelling.array(leaf)
+            if isinstance(leaf, (np.dtype, type)):
+                return spelling.parameter(leaf)
             if isinstance(leaf, (int, float)) and not isinstance(leaf, bool) and str(leaf).startswith("-"):
                 return f"({literal(leaf)})"
             return literal(leaf)
@@ -292,6 +295,8 @@ class Program:
             raise ProgramError(
                 f"not a program: the JSON breaks off or is malformed at line {error.lineno}, column {error.colno}"
             ) from None
+        except RecursionError:
+            raise ProgramError("not a program: the JSON is nested too deeply") from None
         return cls.from_data(data)
 
     @classmethod
@@ -310,6 +315,8 @@ class Program:
                 for i in data["inputs"]
             )
             names = [i.name for i in inputs] + [f"v{n}" for n in range(1, len(data["steps"]) + 1)]
+            if not all(name.isidentifier() for name in names):
+                raise ProgramError("the name of an input must be one that Python allows")
             if len(set(names)) < len(names):
                 raise ProgramError(
                     "two values have the same name; rename the inputs, and leave v1, v2, ... to the steps"
@@ -328,7 +335,7 @@ class Program:
             raise ProgramError(f"{place}: {error}") from None
         except KeyError as error:
             raise ProgramError(f"{place}: the entry {error} is missing") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProgramError(f"{place}: malformed ({error})") from None
         return cls(inputs, tuple(steps), output)
 

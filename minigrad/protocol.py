@@ -108,12 +108,19 @@ def map_operand(change: Function, operand: Any) -> Any:
     return change(operand)
 
 
+def joined(operand: Any) -> Any:
+    """The array that NumPy reads a list of numbers as, Arrays in it included."""
+    return np.stack([joined(item) for item in operand]) if isinstance(operand, (list, tuple)) else operand
+
+
 def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand a call to the Array of the highest level among its operands."""
     signature = FUNCTIONS.get(function)
     if signature is None:
         raise UnsupportedError(f"{name_of(function)} has no derivative rule; see minigrad.primitive to add your own")
     operands, parameters = signature.bind(args, kwargs)
+    if isinstance(function, np.ufunc) or function is np.where:
+        operands = [joined(operand) for operand in operands]
     top: Array | None = None
     for operand in operands:
         for leaf in leaves(operand) if isinstance(operand, (list, tuple)) else (operand,):

@@ -74,7 +74,7 @@ broadcasting(np.cos,       lambda g, ans, x: -g * np.sin(x))
 broadcasting(np.tanh,      lambda g, ans, x: g * (1 - ans * ans))
 broadcasting(np.sqrt,      lambda g, ans, x: 0.5 * g / ans)
 broadcasting(np.square,    lambda g, ans, x: 2 * g * x)
-broadcasting(np.astype,    lambda g, ans, x, dtype: g)
+broadcasting(np.astype,    lambda g, ans, x, dtype: g,            None)
 
 broadcasting(np.add,       lambda g, ans, x, y: g,                lambda g, ans, x, y: g)
 broadcasting(np.subtract,  lambda g, ans, x, y: g,                lambda g, ans, x, y: -g)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.backward import Node, walk
 from minigrad.errors import DtypeError, ShapeError
-from minigrad.protocol import Array, Function, innermost, map_operand
+from minigrad.protocol import Array, Function, innermost, map_operand, name_of
 from minigrad.rules import RULES
 
 # A transform inside another must not take the outer's variables for its own (perturbation
@@ -71,7 +71,10 @@ class Tensor(Array):
 
         values = [map_operand(strip, operand) for operand in operands]
         ans = function(*values, **parameters)
-        if function not in RULES or innermost(ans).dtype.kind not in "fO":
+        kind = innermost(ans).dtype.kind
+        if kind == "c":
+            raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
+        if function not in RULES or kind not in "fO":
             return ans
         parents = [map_operand(trace, operand) for operand in operands]
         return Tensor.at(level, ans, Node(ans, function, values, parameters, parents))
@@ -95,13 +98,15 @@ class Tensor(Array):
 
 
 def stop_gradient(x: Any) -> Any:
-    """The same value as a constant: no gradient flows back through it.
+    """The same value as a constant: no gradient, of whatever order, flows back through it.
 
     >>> from minigrad import grad, stop_gradient
     >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
     3.0
     """
-    return x.value if isinstance(x, Tensor) else x
+    while isinstance(x, Tensor):
+        x = x.value
+    return x
 
 
 def as_floats(value: Any, name: str) -> Any:

@@ -84,8 +84,9 @@ def _vjp(f: Function, primals: Sequence[Any], names: Sequence[str]) -> tuple[Any
     level = fresh_level()
     inputs = [Tensor.at(level, as_floats(p, name)) for p, name in zip(primals, names, strict=True)]
     result = f(*inputs)
+    floats = as_floats(result, "the function's result")
     if not hasattr(result, "dtype"):
-        result = as_floats(result, "the function's result")
+        result = floats
     connected = isinstance(result, Tensor) and result.level == level
     value = result.value if connected else result
 

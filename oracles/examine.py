@@ -181,7 +181,9 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
         vacuous = True
         for order in setup.orders:
             answers[order] = [
-                Answer(spec, label=Label.ERRORED, why=silent[spec]) if silent and spec in silent else ask(spec, case, order)
+                Answer(spec, label=Label.ERRORED, why=silent[spec])
+                if silent and spec in silent
+                else ask(spec, case, order)
                 for spec in setup.parties
             ]
             facts = facts_of(case, order, events, QUICK_REPLAYS)
@@ -213,7 +215,12 @@ def check_excuses(case: Case, setup: Setup, verdicts: Sequence[Verdict]) -> None
                 verdict.why += "; the event stays wherever the inputs move"
         return
     for order in {v.order for v in verdicts if v.label in RESTS_ON_EVENTS}:
-        again = judge([ask(spec, moved, order) for spec in setup.parties], setup.subject, order, facts_of(moved, order, (), SURE_REPLAYS))
+        again = judge(
+            [ask(spec, moved, order) for spec in setup.parties],
+            setup.subject,
+            order,
+            facts_of(moved, order, (), SURE_REPLAYS),
+        )
         for verdict, other in zip([v for v in verdicts if v.order == order], again, strict=True):
             if verdict.label in RESTS_ON_EVENTS and other.label in (Label.WRONG, Label.UNDECIDED):
                 verdict.label = other.label

@@ -157,6 +157,8 @@ NAMED: tuple[Named, ...] = (
         ((0.5, -1.25, 2.0), ((0.25, -0.5), (1.0, 0.75), (-0.125, 0.375))),
         (1.5, -0.75),
     ),
-    Named("matmul-right", "8. Y = XW: dX = dY W^T, dW = X^T dY", matrix_chain, (_X.T, _W.T), _D.T, (_D.T @ _W, _X @ _D.T)),
+    Named(
+        "matmul-right", "8. Y = XW: dX = dY W^T, dW = X^T dY", matrix_chain, (_X.T, _W.T), _D.T, (_D.T @ _W, _X @ _D.T)
+    ),
     Named("slope", "9. a derivative to compare with its limit", slope, ((0.5, -1.0, 2.0),)),
 )

@@ -201,9 +201,7 @@ def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, in
     )
 
 
-def judge_values(
-    party: str, formed: Mapping[str, list[FloatArray]], subject: str, order: int, facts: Facts
-) -> Verdict:
+def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: str, order: int, facts: Facts) -> Verdict:
     """The verdict on an answer of sound form."""
     if len(formed) < 2:
         return Verdict(party, order, Label.UNDECIDED, why="no other party answered: there is nothing to compare with")
@@ -234,9 +232,7 @@ def judge_values(
     return verdict
 
 
-def worst_element(
-    compared: Sequence[Comparison], facts: Facts, excused: bool
-) -> tuple[int, tuple[int, ...]] | None:
+def worst_element(compared: Sequence[Comparison], facts: Facts, excused: bool) -> tuple[int, tuple[int, ...]] | None:
     """The array and element that lie furthest out, among those that an event excuses or the others."""
     worst, found = UNITS, None
     for index, comparison in enumerate(compared):
@@ -265,4 +261,6 @@ def in_words(
     values = ", ".join(f"{name} {float(arrays[index][element])!r}" for name, arrays in formed.items())
     noise = float(np.asarray(facts.noise[index])[element])
     distance = float(comparison.units[element])
-    return f"{values}; {party} is {distance:.3g} units of noise ({noise:.3g}) from its nearest peer, more than {UNITS:g}"
+    return (
+        f"{values}; {party} is {distance:.3g} units of noise ({noise:.3g}) from its nearest peer, more than {UNITS:g}"
+    )

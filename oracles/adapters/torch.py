@@ -43,8 +43,9 @@ class TorchSpelling(Spelling):
             return f"torch.{function}({', '.join([*operands, *map(repr, parameters.values())])})"
         if style == "tensors":
             x, y = operands
-            x, y = (x if x.isidentifier() else f"torch.as_tensor({x}, dtype={y}.dtype)"), (
-                y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"
+            x, y = (
+                (x if x.isidentifier() else f"torch.as_tensor({x}, dtype={y}.dtype)"),
+                (y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"),
             )
             return f"torch.{function}({x}, {y})"
         named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]

@@ -1,0 +1,5 @@
+import sys
+
+from oracles.cli import main
+
+sys.exit(main())

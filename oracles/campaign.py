@@ -1,0 +1,340 @@
+"""A campaign: draw cases, have workers examine them, journal what they find.
+
+The cases are drawn here, in order, and travel to the workers as data, so the same seed gives the
+same cases on any number of workers.  A worker that crashes or hangs costs one case: each party is
+then asked alone, to find out who brought it down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import multiprocessing
+import os
+import platform
+import shlex
+import shutil
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, TimeoutError
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from pebble import ProcessExpired, ProcessPool
+
+from oracles import strategies
+from oracles.cases import Case, write_text
+from oracles.errors import UsageError
+from oracles.examine import SURE_REPLAYS, Setup, ask, examine, facts_of, party
+from oracles.journal import NAME, JournalWriter
+from oracles.named import NAMED
+from oracles.repro import script
+from oracles.shrink import shrink
+from oracles.verdict import FATAL, UNITS, Label
+
+BLOCK = 100
+"""Draws per block; Hypothesis is seeded anew for each."""
+
+TIMEOUT = 120.0
+"""Seconds that a worker may spend on one case, the first imports included."""
+
+TIMED_EVERY = 5
+"""One drawn case in this many is timed; the named ones all are."""
+
+SHRUNK_AT_MOST = 6
+"""How many failures of different kinds are shrunk and written out."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a campaign was asked to do."""
+
+    examples: int = 1000
+    """Drawn programs per dtype, besides the named ones."""
+    seed: int = 0
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    workers: int = 1
+    out: Path = Path("reports/latest")
+    setup: Setup = field(default_factory=Setup)
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats this campaign."""
+        words = ["python", "-m", "oracles", "verify", "--examples", self.examples, "--seed", self.seed]
+        words += ["--subject", self.setup.subject, "--oracles", ",".join(self.setup.oracles)]
+        words += ["--dtypes", ",".join(self.dtypes), "--orders", ",".join(map(str, self.setup.orders))]
+        return shlex.join(map(str, words))
+
+
+@dataclass
+class Tally:
+    """How a campaign stands: what the progress display shows."""
+
+    total: int
+    cases: int = 0
+    failures: int = 0
+    findings: int = 0
+    doing: str = "starting workers"
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def draw_block(dtype: str, campaign_seed: int, block: int, palette: strategies.Palette) -> list[Case]:
+    """The cases of one block: a function of its arguments alone."""
+    drawn: list[Case] = []
+    digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{block}".encode()).digest()
+
+    @seed(int.from_bytes(digest[:8]))
+    @settings(
+        max_examples=BLOCK,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategies.cases(dtype, palette))
+    def collect(case: Case) -> None:
+        drawn.append(case)
+
+    collect()
+    return drawn
+
+
+def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
+    """Drawn cases without end, each program once."""
+    palette = strategies.Palette.of(options.seed)
+    short = {"float64": "f64", "float32": "f32"}[dtype]
+    seen = set()
+    for block in itertools.count():
+        for number, case in enumerate(draw_block(dtype, options.seed, block, palette)):
+            if case.program not in seen:
+                seen.add(case.program)
+                origin = {**case.origin, "seed": options.seed, "block": block, "draw": number}
+                yield replace(case, id=f"{short}-{len(seen):05d}", origin=origin)
+
+
+def all_cases(options: Options) -> Iterator[Case]:
+    """The named cases, then the drawn ones, the dtypes taking turns."""
+    for dtype in options.dtypes:
+        for named in NAMED:
+            yield named.case(dtype)
+    streams = [itertools.islice(drawn_cases(dtype, options), options.examples) for dtype in options.dtypes]
+    for together in zip(*streams, strict=True):
+        yield from together
+
+
+# In the workers.
+
+
+def examine_data(data: Mapping[str, Any], setup: Setup, silent: Mapping[str, str], timed: bool) -> dict[str, Any]:
+    return examine(Case.from_data(data), setup, silent, timed).as_data()
+
+
+def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
+    """Ask one party alone; whether this returns is all that matters."""
+    for order in orders:
+        ask(spec, Case.from_data(data), order)
+
+
+def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> tuple[dict[str, Any], str]:
+    """Shrink a case for as long as `who` gets `label`; the journal record and the repro script."""
+    case = Case.from_data(data)
+
+    def still_fails(candidate: Case) -> bool:
+        return any(v.party == who and v.label == label for v in examine(candidate, setup).verdicts)
+
+    small = replace(shrink(case, still_fails), id=f"{case.id}-small")
+    found = examine(small, setup)
+    verdict = next((v for v in found.verdicts if v.party == who and v.label == label), None)
+    if verdict is None:  # it fails once in a while: show the case as it was found
+        small, found = case, examine(case, setup)
+        verdict = next(v for v in found.verdicts if v.party == who)
+    others = [p for p in setup.parties if p != who]
+    answered = [a.party for a in found.answers[verdict.order] if a.label is None and a.party in others]
+    other = answered[0] if answered else others[0]
+    one, two = (who, other) if who == setup.subject or other != setup.subject else (other, who)
+    facts = facts_of(small, verdict.order, (), SURE_REPLAYS)
+    allowed = [UNITS * noise for noise in facts.noise[-len(small.inputs) :]]
+    why = verdict.why or verdict.label.value
+    return found.as_data(), script(small, one, two, verdict.order, allowed, why)
+
+
+def start_worker() -> None:
+    """Keep each worker to one thread, and let Ctrl-C reach the parent alone."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+# In the parent.
+
+
+class Campaign:
+    """Runs a campaign; `on_progress` is called with the `Tally` after every case."""
+
+    def __init__(self, options: Options, on_progress: Callable[[Tally], None] = lambda tally: None):
+        self.options = options
+        self.on_progress = on_progress
+        self.tally = Tally(total=len(options.dtypes) * (options.examples + len(NAMED)))
+        self.telling: dict[tuple[Any, ...], tuple[dict[str, Any], str, str]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Examine every case; returns the footer of the journal, which ends in ``run.jsonl``."""
+        options, setup = self.options, self.options.setup
+        check_out(options.out)
+        adapters = {spec: party(spec) for spec in setup.parties if spec not in setup.oracles}
+        start = time.time()
+        context = multiprocessing.get_context("spawn")
+        with JournalWriter(options.out, header(options, {s: str(a.version) for s, a in adapters.items()})) as journal:
+            with ProcessPool(options.workers, context=context, initializer=start_worker) as self.pool:
+                try:
+                    for record in self.examined():
+                        journal.case(record)
+                        self.count(record)
+                    shrunk = self.shrink_failures()
+                except BaseException:
+                    self.pool.stop()
+                    raise
+            verdict = "FAIL" if self.tally.failures else "PASS"
+            footer = {
+                "verdict": verdict,
+                "cases": self.tally.cases,
+                "failures": self.tally.failures,
+                "findings": self.tally.findings,
+                "seconds": time.time() - start,
+                "shrunk": [record for record, _ in shrunk],
+            }
+            write_repros(options.out, shrunk)
+            journal.close(footer)
+        return footer
+
+    def examined(self) -> Iterator[dict[str, Any]]:
+        """A record per case, in the order of the cases."""
+        setup = self.options.setup
+        pending: deque[tuple[Case, bool, Future[dict[str, Any]]]] = deque()
+        drawn = Counter[str]()
+        for case in all_cases(self.options):
+            drawn[case.dtype] += "block" in case.origin
+            timed = "block" not in case.origin or drawn[case.dtype] % TIMED_EVERY == 0
+            future = self.pool.schedule(examine_data, (case.as_data(), setup, {}, timed), timeout=TIMEOUT)
+            pending.append((case, timed, future))
+            while len(pending) >= 8 * self.options.workers or (pending and pending[0][2].done()):
+                yield self.result_of(*pending.popleft())
+        while pending:
+            yield self.result_of(*pending.popleft())
+
+    def result_of(self, case: Case, timed: bool, future: Future[dict[str, Any]]) -> dict[str, Any]:
+        """The record of a case, also when a worker died of it."""
+        try:
+            return future.result()
+        except (ProcessExpired, TimeoutError) as error:
+            blow = describe(error)
+        setup = self.options.setup
+        data = case.as_data()
+        guilty = {}
+        for spec in setup.parties:
+            try:
+                self.pool.schedule(probe, (data, spec, setup.orders), timeout=TIMEOUT).result()
+            except (ProcessExpired, TimeoutError) as error:
+                guilty[spec] = describe(error)
+        silent = guilty or dict.fromkeys(setup.parties, f"{blow}, though no party did when asked alone")
+        return self.pool.schedule(examine_data, (data, setup, silent, False)).result()  # type: ignore[no-any-return]
+
+    def count(self, record: dict[str, Any]) -> None:
+        subject = self.options.setup.subject
+        self.tally.cases += 1
+        self.tally.doing = record["id"]
+        failed = False
+        for verdict in record["verdicts"]:
+            self.tally.labels[verdict["party"], verdict["label"]] += 1
+            if verdict["party"] == subject:
+                if verdict["label"] in FATAL:
+                    failed = True
+                    self.remember(record, verdict)
+            elif verdict["label"] in (Label.UNDECIDED, Label.ERRORED, Label.STRUCTURE):
+                self.tally.findings += 1
+                self.remember(record, verdict)
+        self.tally.failures += failed
+        self.on_progress(self.tally)
+
+    def remember(self, record: dict[str, Any], verdict: dict[str, Any]) -> None:
+        """Keep the shortest case of each kind of trouble, to be shrunk."""
+        kind = (verdict["party"], verdict["label"], verdict["order"], record["functions"][-1:])
+        key = tuple(map(str, kind))
+        if key not in self.telling or len(record["functions"]) < len(self.telling[key][0]["functions"]):
+            self.telling[key] = (record, verdict["party"], verdict["label"])
+
+    def shrink_failures(self) -> list[tuple[dict[str, Any], str]]:
+        """The most telling failures, the subject's and the shortest first, shrunk."""
+        subject = self.options.setup.subject
+        chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
+        shrunk = []
+        for record, who, label in chosen[:SHRUNK_AT_MOST]:
+            self.tally.doing = f"shrinking {record['id']}"
+            self.on_progress(self.tally)
+            try:
+                task = self.pool.schedule(shrink_data, (record, self.options.setup, who, label), timeout=TIMEOUT)
+                small, text = task.result()
+            except (ProcessExpired, TimeoutError):
+                continue  # what kills a worker stays as it was found
+            shrunk.append(({**small, "accused": who, "found_as": record["id"]}, text))
+        return shrunk
+
+
+def describe(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"did not answer within {TIMEOUT:g} s"
+    return f"the worker died ({error})"
+
+
+def check_out(out: Path) -> None:
+    """Refuse to write among files that are not a run's."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if out.is_dir() and any(out.iterdir()) and not any((out / f"{NAME}{end}").exists() for end in ("", ".partial")):
+        raise UsageError(f"--out {out} holds files that are no run's; name a new or empty folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}; name a folder that can be written to") from None
+
+
+def header(options: Options, versions: dict[str, str]) -> dict[str, Any]:
+    """Everything needed to repeat the run, and to know what it was run with."""
+    packages = ["numpy", "hypothesis", "pandas", *(o for o in options.setup.oracles if ":" not in o)]
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    return {
+        "command": options.command,
+        "seed": options.seed,
+        "examples": options.examples,
+        "dtypes": list(options.dtypes),
+        "orders": list(options.setup.orders),
+        "subject": options.setup.subject,
+        "oracles": list(options.setup.oracles),
+        "workers": options.workers,
+        "versions": {"python": platform.python_version(), **versions},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def write_repros(out: Path, shrunk: list[tuple[dict[str, Any], str]]) -> None:
+    """Replace the scripts and case files of the run before."""
+    import json
+
+    folder = out / "repro"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for record, text in shrunk:
+        case = Case.from_data(record)
+        write_text(folder / f"{case.id}.py", text)
+        write_text(folder / f"{case.id}.json", json.dumps(case.as_data(), indent=1) + "\n")

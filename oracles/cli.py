@@ -1,0 +1,288 @@
+"""The command line: ``python -m oracles verify | repro | report``.
+
+Exit codes: 0 pass, 1 the subject failed, 2 usage, 3 incomplete (something is missing, or the run
+was interrupted).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from oracles.errors import MissingError, OraclesError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.campaign import Tally
+
+PASS, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+EXAMPLES = """\
+examples:
+  python -m oracles verify                                 the default campaign
+  python -m oracles verify --examples 20000 --seed 7       a long one, on other cases
+  python -m oracles verify --subject mylib.trial:Adapter   your own engine on trial
+  python -m oracles repro f64-00012                        one case of the latest run again
+  python -m oracles report reports/latest                  rebuild the pages from the journal
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see python -m oracles --help")
+
+
+def choices(allowed: Sequence[str], name: str) -> Callable[[str], tuple[str, ...]]:
+    """A comma-separated list drawn from `allowed`, without repetition."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        unknown = [part for part in chosen if part not in allowed]
+        if unknown or not chosen:
+            raise UsageError(
+                f"{name} {text!r}: {unknown[0] if unknown else 'nothing'} is not known; choose from {','.join(allowed)}"
+            )
+        return chosen
+
+    return parse
+
+
+def whole(name: str, least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise UsageError(f"{name} {text!r}: give a whole number, at least {least}")
+        return number
+
+    return parse
+
+
+def parser() -> Parser:
+    top = Parser(
+        prog="python -m oracles",
+        description="Judge gradients: cross-check an autodiff engine against PyTorch and JAX.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
+    verify = commands.add_parser("verify", help="run a campaign and write its reports")
+    verify.add_argument(
+        "--examples", type=whole("--examples", 1), default=1000, help="drawn programs per dtype (default 1000)"
+    )
+    verify.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
+    verify.add_argument(
+        "--subject", default="minigrad", help="who is judged: minigrad, torch, jax or package.module:factory"
+    )
+    verify.add_argument(
+        "--oracles",
+        type=choices(("torch", "jax"), "--oracles"),
+        default=("torch", "jax"),
+        help="who judges (default torch,jax)",
+    )
+    verify.add_argument(
+        "--dtypes",
+        type=choices(("float64", "float32"), "--dtypes"),
+        default=("float64", "float32"),
+        help="default float64,float32",
+    )
+    verify.add_argument(
+        "--orders", type=choices(("1", "2"), "--orders"), default=("1", "2"), help="of derivatives (default 1,2)"
+    )
+    verify.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
+    verify.add_argument(
+        "--out", type=Path, default=Path("reports/latest"), help="folder of the run (default reports/latest)"
+    )
+    verify.set_defaults(run=run_verify)
+    repro = commands.add_parser("repro", help="judge one case again")
+    repro.add_argument("case", help="a case file, or the id of a case in the run")
+    repro.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        default=Path("reports/latest"),
+        help="where ids are looked up (default reports/latest)",
+    )
+    repro.add_argument("--subject", default="minigrad", help="who is judged")
+    repro.add_argument(
+        "--oracles", type=choices(("torch", "jax"), "--oracles"), default=("torch", "jax"), help="who judges"
+    )
+    repro.set_defaults(run=run_repro)
+    report = commands.add_parser("report", help="rebuild tables and pages from a run's journal")
+    report.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("reports/latest"),
+        help="folder of the run (default reports/latest)",
+    )
+    report.set_defaults(run=run_report)
+    return top
+
+
+def check_libraries(*names: str) -> None:
+    absent = [name for name in names if importlib.util.find_spec(name) is None]
+    if absent:
+        raise MissingError(
+            f"not installed: {', '.join(absent)}; install with make setup, or pip install -e '.[report]' in this folder"
+        )
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    from oracles.adapters import check_installed
+
+    if options.subject in options.oracles:
+        options.oracles = tuple(name for name in options.oracles if name != options.subject)
+        if not options.oracles:
+            raise UsageError(f"--subject {options.subject} cannot be its own only oracle; add another to --oracles")
+    check_installed([options.subject, *options.oracles])
+    check_libraries("hypothesis", "jinja2", "pandas", "pebble", "rich")
+    from oracles.campaign import Campaign, Options
+    from oracles.examine import Setup
+    from oracles.journal import read_run
+
+    setup = Setup(options.subject, options.oracles, tuple(int(order) for order in options.orders))
+    workers = options.workers or os.cpu_count() or 1
+    chosen = Options(options.examples, options.seed, options.dtypes, workers, options.out, setup)
+    with display() as show:
+        footer = Campaign(chosen, show).run()
+    from oracles.report import write_reports
+
+    write_reports(read_run(options.out), options.out)
+    for record in footer["shrunk"]:
+        if record["accused"] == options.subject:
+            print(
+                f"failed: {record['found_as']}, shrunk to {len(record['functions'])} steps ({', '.join(record['functions'])}); reproduce: python {options.out}/repro/{record['id']}.py"
+            )
+    print(
+        f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against {', '.join(options.oracles)}: "
+        f"{footer['failures']:,} failed, {footer['findings']:,} findings about the oracles; see {options.out / 'index.html'}"
+    )
+    return PASS if footer["verdict"] == "PASS" else FAILED
+
+
+@contextmanager
+def display() -> Iterator[Callable[[Tally], None]]:
+    """A progress bar on a terminal; elsewhere a plain line now and then."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    start = time.monotonic()
+
+    def rate(tally: Tally) -> float:
+        return tally.cases / max(time.monotonic() - start, 1e-9)
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = start
+
+        def plain(tally: Tally) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= 10 or tally.cases == tally.total:
+                last = now
+                print(
+                    f"{tally.cases}/{tally.total} cases, {rate(tally):.1f}/s, {tally.failures} failed, {tally.doing}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        yield plain
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cases  {task.fields[rate]:5.1f}/s  {task.fields[failures]} failed  {task.fields[doing]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=None, rate=0.0, failures=0, doing="starting workers")
+
+        def bar(tally: Tally) -> None:
+            progress.update(
+                task,
+                total=tally.total,
+                completed=tally.cases,
+                rate=rate(tally),
+                failures=tally.failures,
+                doing=tally.doing,
+            )
+
+        yield bar
+
+
+def run_repro(options: argparse.Namespace) -> int:
+    from oracles.adapters import check_installed
+
+    check_installed([options.subject, *options.oracles])
+    from oracles.cases import Case, read_case
+    from oracles.examine import Setup, examine
+
+    if options.case.endswith(".json") or Path(options.case).exists():
+        case = read_case(Path(options.case))
+    else:
+        from oracles.journal import read_run
+
+        run = read_run(options.folder)
+        found = [record for record in [*run.cases, *run.footer["shrunk"]] if record["id"] == options.case]
+        if not found:
+            raise UsageError(
+                f"case {options.case!r} is not in {options.folder}; give an id from cases.csv, or a case file"
+            )
+        case = Case.from_data(found[0])
+    case.check()
+    found_now = examine(case, Setup(options.subject, options.oracles))
+    print(case.program)
+    for declared, x in zip(case.program.inputs, case.inputs, strict=True):
+        print(f"{declared.name} = {x.tolist()!r}")
+    for verdict in found_now.verdicts:
+        detail = f"  {verdict.where} {verdict.why}".rstrip()
+        print(
+            f"{verdict.party:>10}  order {verdict.order}  {verdict.label:<15} {verdict.units:8.3g} units of noise{detail}"
+        )
+    return FAILED if found_now.failed(options.subject) else PASS
+
+
+def run_report(options: argparse.Namespace) -> int:
+    check_libraries("jinja2", "pandas")
+    from oracles.journal import read_run
+    from oracles.report import write_reports
+
+    run = read_run(options.folder)
+    write_reports(run, options.folder)
+    print(f"{run.footer['verdict']}: rebuilt {options.folder / 'index.html'} from its journal")
+    return PASS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; expected errors are one line on stderr."""
+    try:
+        options = parser().parse_args(arguments)
+        run: Callable[[Any], int] = options.run
+        return run(options)
+    except OraclesError as error:
+        print(f"oracles: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("oracles: interrupted; the journal so far is kept as run.jsonl.partial", file=sys.stderr)
+        return INCOMPLETE

@@ -1,0 +1,148 @@
+"""From a failing case to a small one that fails in the same way.
+
+Three passes, each keeping whatever still fails with the same label: fewer steps (a window of the
+program, whose incoming values become inputs), smaller shapes, simpler numbers.  This works on any
+case, drawn or traced from somebody's function, and needs no replay of how it was drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import MinigradError
+from minigrad.program import Input, Program, Ref, Step
+from minigrad.protocol import NAMES, leaves, map_operand
+from oracles.cases import Case
+
+StillFails = Callable[[Case], bool]
+
+
+def shrink(case: Case, still_fails: StillFails) -> Case:
+    """The smallest case found for which `still_fails` holds; it must hold for `case`."""
+    for smaller in (fewer_steps, smaller_shapes, simpler_numbers):
+        case = smaller(case, still_fails)
+    return case
+
+
+def pattern(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Small numbers, all different and none of them zero, as weights."""
+    return ((1 + np.arange(math.prod(shape))) / 4).reshape(shape).astype(dtype)
+
+
+def ask_of(case: Case, program: Program, inputs: tuple[Any, ...]) -> Case | None:
+    """The case that asks for the gradient of another program, or None if that cannot run."""
+    try:
+        with np.errstate(all="ignore"):
+            shape = np.shape(program(*inputs))
+    except (MinigradError, ValueError, TypeError):
+        return None
+    cotangent = case.cotangent if case.cotangent.shape == shape else pattern(shape, case.dtype)
+    vectors = tuple(pattern(x.shape, x.dtype) for x in inputs)
+    return replace(case, program=program, inputs=inputs, cotangent=cotangent, vectors=vectors)
+
+
+def fewer_steps(case: Case, still_fails: StillFails) -> Case:
+    """The shortest window of steps that fails: first the earliest end, then the latest start."""
+    count = len(case.program.steps)
+    for end in range(1, count + 1):
+        for start in range(end - 1, -1, -1):
+            candidate = window(case, start, end)
+            if candidate is not None and still_fails(candidate):
+                return candidate
+    return case
+
+
+def window(case: Case, start: int, end: int) -> Case | None:
+    """Steps `start` to `end` (exclusive), with the float values that they take from before as inputs."""
+    values: list[Any] = list(case.inputs)
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        values.append(result)
+        return result
+
+    with np.errstate(all="ignore"):
+        case.program.run(case.inputs, NAMES.__getitem__, watch)
+    first = len(case.inputs) + start
+    steps = case.program.steps[start:end]
+    used = {leaf.index for step in steps for leaf in leaves(list(step.operands)) if isinstance(leaf, Ref)}
+    outside = sorted(i for i in used if i < first and np.asarray(values[i]).dtype.kind == "f")
+    inputs = tuple(np.array(values[i]) for i in outside)
+    renumbered = {old: Ref(new) for new, old in enumerate([*outside, *range(first, first + len(steps))])}
+
+    def rewire(leaf: Any) -> Any:
+        if not isinstance(leaf, Ref):
+            return leaf
+        return renumbered[leaf.index] if leaf.index in renumbered else np.array(values[leaf.index])
+
+    rewired = tuple(
+        Step(s.function, tuple(map_operand(rewire, operand) for operand in s.operands), s.parameters) for s in steps
+    )
+    if not inputs:
+        return None
+    declared = tuple(Input("xyzuvw"[i] if i < 6 else f"x{i}", x.shape, x.dtype.name) for i, x in enumerate(inputs))
+    program, kept = Program(declared, rewired, Ref(len(inputs) + len(steps) - 1)).without_dead_steps()
+    return ask_of(case, program, tuple(inputs[i] for i in kept))
+
+
+def smaller_shapes(case: Case, still_fails: StillFails) -> Case:
+    """Every length that occurs, cut to 1 or 2 wherever it occurs, as long as the program runs."""
+    for length in sorted({n for x in case.inputs for n in x.shape if n > 1}, reverse=True):
+        for shorter in range(1, length):
+            candidate = cut(case, length, shorter)
+            if candidate is not None and still_fails(candidate):
+                case = candidate
+                break
+    return case
+
+
+def cut(case: Case, length: int, shorter: int) -> Case | None:
+    inputs = tuple(x[tuple(slice(shorter) if n == length else slice(None) for n in x.shape)] for x in case.inputs)
+
+    def constant(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray) and length in leaf.shape and leaf.dtype.kind != "i":
+            return leaf[tuple(slice(shorter) if n == length else slice(None) for n in leaf.shape)]
+        return leaf
+
+    def parameter(key: str, value: Any) -> Any:
+        return tuple(shorter if n == length else n for n in value) if key == "shape" else value
+
+    steps = tuple(
+        Step(
+            s.function,
+            tuple(map_operand(constant, operand) for operand in s.operands),
+            {key: parameter(key, value) for key, value in s.parameters.items()},
+        )
+        for s in case.program.steps
+    )
+    declared = tuple(replace(i, shape=x.shape) for i, x in zip(case.program.inputs, inputs, strict=True))
+    return ask_of(case, Program(declared, steps, case.program.output), inputs)
+
+
+def simpler_numbers(case: Case, still_fails: StillFails) -> Case:
+    """Ones, small integers or few decimals, for each input and the cotangent in turn."""
+    for i in range(len(case.inputs)):
+        for simple in simple_forms(case.inputs[i]):
+            candidate = replace(case, inputs=(*case.inputs[:i], simple, *case.inputs[i + 1 :]))
+            if still_fails(candidate):
+                case = candidate
+                break
+    for simple in simple_forms(case.cotangent):
+        candidate = replace(case, cotangent=simple)
+        if still_fails(candidate):
+            return candidate
+    return case
+
+
+def simple_forms(x: Any) -> Iterator[Any]:
+    """Simpler arrays of the same shape, the simplest first."""
+    yield np.ones_like(x)
+    yield np.full_like(x, 0.5)
+    for decimals in (0, 1, 3):
+        rounded = np.round(x, decimals)
+        if not np.array_equal(rounded, x):
+            yield rounded
