@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import multiprocessing
 import os
 import platform
@@ -17,7 +18,7 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -181,7 +182,7 @@ class Campaign:
         self.options = options
         self.on_progress = on_progress
         self.tally = Tally(total=len(options.dtypes) * (options.examples + len(NAMED)))
-        self.telling: dict[tuple[Any, ...], tuple[dict[str, Any], str, str]] = {}
+        self.telling: dict[tuple[str, str, str], tuple[dict[str, Any], str, str]] = {}
 
     def run(self) -> dict[str, Any]:
         """Examine every case; returns the footer of the journal, which ends in ``run.jsonl``."""
@@ -264,8 +265,7 @@ class Campaign:
 
     def remember(self, record: dict[str, Any], verdict: dict[str, Any]) -> None:
         """Keep the shortest case of each kind of trouble, to be shrunk."""
-        kind = (verdict["party"], verdict["label"], verdict["order"], record["functions"][-1:])
-        key = tuple(map(str, kind))
+        key = (verdict["party"], verdict["label"], record["functions"][-1])
         if key not in self.telling or len(record["functions"]) < len(self.telling[key][0]["functions"]):
             self.telling[key] = (record, verdict["party"], verdict["label"])
 
@@ -273,7 +273,7 @@ class Campaign:
         """The most telling failures, the subject's and the shortest first, shrunk."""
         subject = self.options.setup.subject
         chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
-        shrunk = []
+        shrunk: dict[str, tuple[dict[str, Any], str]] = {}
         for record, who, label in chosen[:SHRUNK_AT_MOST]:
             self.tally.doing = f"shrinking {record['id']}"
             self.on_progress(self.tally)
@@ -282,8 +282,9 @@ class Campaign:
                 small, text = task.result()
             except (ProcessExpired, TimeoutError):
                 continue  # what kills a worker stays as it was found
-            shrunk.append(({**small, "accused": who, "found_as": record["id"]}, text))
-        return shrunk
+            small |= {"accused": who, "found_as": record["id"]}
+            shrunk.setdefault(json.dumps(small["program"]), (small, text))
+        return list(shrunk.values())
 
 
 def describe(error: Exception) -> str:
@@ -329,8 +330,6 @@ def header(options: Options, versions: dict[str, str]) -> dict[str, Any]:
 
 def write_repros(out: Path, shrunk: list[tuple[dict[str, Any], str]]) -> None:
     """Replace the scripts and case files of the run before."""
-    import json
-
     folder = out / "repro"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -78,7 +78,8 @@ class Case:
             raise UsageError(f"case {self.id}: {error}") from None
         if np.shape(value) != self.cotangent.shape:
             raise UsageError(
-                f"case {self.id}: the cotangent has shape {self.cotangent.shape}; give it the result's, {np.shape(value)}"
+                f"case {self.id}: the cotangent has shape {self.cotangent.shape}; "
+                f"give it the result's, {np.shape(value)}"
             )
         if [v.shape for v in self.vectors] != [x.shape for x in self.inputs]:
             raise UsageError(f"case {self.id}: there must be one vector per input, of the input's shape")

@@ -77,42 +77,51 @@ def tied(x: Any, y: Any) -> Mask:
     return np.asarray(np.abs(x - y) <= TIE * unit * np.maximum(np.abs(x), np.abs(y)))
 
 
-def several_attain(ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Mask:
+def many_attain(ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Mask:
     wide = ans if keepdims or axis is None else np.expand_dims(ans, axis)
     return np.asarray(np.sum(tied(a, wide), axis=axis, keepdims=keepdims) > 1)
 
 
-def zero_operand(ans: Any, x: Any, *_: Any, **__: Any) -> Mask:
+def tie(ans: Any, x: Any, y: Any) -> Mask:
+    return np.broadcast_to(tied(x, y), np.shape(ans))
+
+
+def at_zero(ans: Any, x: Any, *_: Any, **__: Any) -> Mask:
     return np.broadcast_to(np.equal(x, 0), np.shape(ans))
+
+
+def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
+    """A whole positive exponent makes a polynomial, which is smooth at 0."""
+    return at_zero(ans, x) & (not isinstance(y, int) or y < 1)
 
 
 # fmt: off
 ROWS: tuple[Row, ...] = (
-    #   name           kind       domain                 event                            where
+    #   name           kind       domain             event                           where
     Row("positive",    "unary"),
     Row("negative",    "unary"),
-    Row("absolute",    "unary",   (REALS,),              "kink: abs at 0",                zero_operand),
+    Row("absolute",    "unary",   (REALS,),          "kink: abs at 0",               at_zero),
     Row("exp",         "unary"),
-    Row("log",         "unary",   (POSITIVE,),           "edge: log at 0",                zero_operand),
+    Row("log",         "unary",   (POSITIVE,),       "edge: log at 0",               at_zero),
     Row("sin",         "unary"),
     Row("cos",         "unary"),
     Row("tanh",        "unary"),
-    Row("sqrt",        "unary",   (NONNEGATIVE,),        "edge: sqrt at 0",               zero_operand),
+    Row("sqrt",        "unary",   (NONNEGATIVE,),    "edge: sqrt at 0",              at_zero),
     Row("square",      "unary"),
     Row("add",         "binary"),
     Row("subtract",    "binary"),
     Row("multiply",    "binary"),
     Row("divide",      "binary",  (REALS, NONZERO)),
-    Row("power",       "binary",  (REALS,),              "edge: power of 0",              zero_operand, torch="torch.pow"),
-    Row("maximum",     "binary",  (REALS,),              "kink: tie",                     lambda ans, x, y: tied(x, y), torch="tensors"),
-    Row("minimum",     "binary",  (REALS,),              "kink: tie",                     lambda ans, x, y: tied(x, y), torch="tensors"),
+    Row("power",       "binary",  (REALS,),          "edge: power of 0",             power_at_zero, torch="torch.pow"),
+    Row("maximum",     "binary",  (REALS,),          "kink: tie",                    tie, torch="tensors"),
+    Row("minimum",     "binary",  (REALS,),          "kink: tie",                    tie, torch="tensors"),
     Row("where",       "choice"),
     Row("greater",     "compare"),
     Row("less_equal",  "compare"),
     Row("sum",         "reduce"),
     Row("mean",        "reduce"),
-    Row("max",         "reduce",  (REALS,),              "kink: several entries attain",  several_attain, torch="torch.amax"),
-    Row("min",         "reduce",  (REALS,),              "kink: several entries attain",  several_attain, torch="torch.amin"),
+    Row("max",         "reduce",  (REALS,),          "kink: several attain",         many_attain, torch="torch.amax"),
+    Row("min",         "reduce",  (REALS,),          "kink: several attain",         many_attain, torch="torch.amin"),
     Row("prod",        "reduce"),
     Row("matmul",      "product"),
     Row("reshape",     "shape"),

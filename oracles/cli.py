@@ -164,11 +164,13 @@ def run_verify(options: argparse.Namespace) -> int:
     for record in footer["shrunk"]:
         if record["accused"] == options.subject:
             print(
-                f"failed: {record['found_as']}, shrunk to {len(record['functions'])} steps ({', '.join(record['functions'])}); reproduce: python {options.out}/repro/{record['id']}.py"
+                f"failed: {record['found_as']}, shrunk to {', '.join(record['functions'])}; "
+                f"reproduce: python {options.out}/repro/{record['id']}.py"
             )
     print(
         f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against {', '.join(options.oracles)}: "
-        f"{footer['failures']:,} failed, {footer['findings']:,} findings about the oracles; see {options.out / 'index.html'}"
+        f"{footer['failures']:,} failed, {footer['findings']:,} findings about the oracles; "
+        f"see {options.out / 'index.html'}"
     )
     return PASS if footer["verdict"] == "PASS" else FAILED
 
@@ -256,9 +258,9 @@ def run_repro(options: argparse.Namespace) -> int:
     for declared, x in zip(case.program.inputs, case.inputs, strict=True):
         print(f"{declared.name} = {x.tolist()!r}")
     for verdict in found_now.verdicts:
-        detail = f"  {verdict.where} {verdict.why}".rstrip()
         print(
-            f"{verdict.party:>10}  order {verdict.order}  {verdict.label:<15} {verdict.units:8.3g} units of noise{detail}"
+            f"{verdict.party:>10}  order {verdict.order}  {verdict.label:<15} {verdict.units:8.3g} units of noise"
+            f"  {verdict.where} {verdict.why}".rstrip()
         )
     return FAILED if found_now.failed(options.subject) else PASS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.program import Spelling
+from minigrad.program import Spelling, literal
 from oracles.adapters import SUBJECTS
 from oracles.cases import Case
 
@@ -24,10 +24,6 @@ import sys
 
 import numpy as np
 {imports}
-
-
-def floats(shape, dtype, text):
-    return np.array([float.fromhex(word) for word in text.split()], dtype).reshape(shape)
 
 
 '''
@@ -60,16 +56,18 @@ for name, a, b, allowed in zip(NAMES, mine, theirs, tolerance):
         x, y = a[index], b[index]
         same = x == y or (np.isnan(x) and np.isnan(y)) or abs(float(x) - float(y)) <= allowed[index]
         disagree = disagree or not same
-        print(f"{name}{list(index) if index else ''}:", "agree" if same else "DISAGREE")
+        verdict = "agree" if same else f"DISAGREE: rounding explains only {allowed[index]:.3g}"
+        print(f"{name}{list(index) if index else ''}: {verdict}")
         print(f"    SUBJECT_NAME  {float(x)!r}  {float(x).hex()}")
-        print(f"    ORACLE_NAME  {float(y)!r}  {float(y).hex()}   {ulps(x, y)} ULP apart, rounding explains {allowed[index]:.3g}")
+        print(f"    ORACLE_NAME  {float(y)!r}  {float(y).hex()}   {ulps(x, y)} ULP apart")
 sys.exit(1 if disagree else 0)
 '''
 
 
-def hex_array(x: Any) -> str:
-    words = " ".join(float(v).hex() for v in np.ravel(x))
-    return f'floats({np.shape(x)}, "{np.asarray(x).dtype.name}", "{words}")'
+def exact(x: Any) -> str:
+    """An array as Python; the decimals are long enough to give back every bit."""
+    x = np.asarray(x)
+    return f'np.array({literal(x.tolist())}, "{x.dtype.name}")' if x.size else f'np.zeros({x.shape}, "{x.dtype.name}")'
 
 
 def asking(party: str, order: int) -> tuple[str, str]:
@@ -90,7 +88,8 @@ def asking(party: str, order: int) -> tuple[str, str]:
         )
         if order == 2:
             lines += [
-                "pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors) if g is not None and g.requires_grad]",
+                "pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors)]",
+                "pairs = [(g, v) for g, v in pairs if g is not None and g.requires_grad]",
                 "outputs, weights = [g for g, _ in pairs], [v for _, v in pairs]",
                 "gradients = torch.autograd.grad(outputs, primals, weights, allow_unused=True) if pairs else gradients",
             ]
@@ -99,7 +98,9 @@ def asking(party: str, order: int) -> tuple[str, str]:
     if party == "jax":
         imports = 'import jax\nimport jax.numpy as jnp\n\njax.config.update("jax_enable_x64", True)'
         if order == 1:
-            body = "_, pullback = jax.vjp(jax_program, *map(jnp.asarray, inputs))\nreturn [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]"
+            body = textwrap.dedent("""\
+                _, pullback = jax.vjp(jax_program, *map(jnp.asarray, inputs))
+                return [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]""")
         else:
             body = textwrap.dedent("""\
                 def gradients(*primals):
@@ -154,16 +155,16 @@ def script(case: Case, subject: str, oracle: str, order: int, allowed: list[Any]
         needs=needs,
         folder=folder,
         why=why.replace("\\", "/").replace('"""', "'''"),
-        imports="\n".join(plain + ([""] + settings if settings else [])),
+        imports="\n".join(plain + (["", *settings] if settings else [])),
     )
     data = [
-        "inputs = [\n" + "".join(f"    {hex_array(x)},\n" for x in case.inputs) + "]",
-        f"cotangent = {hex_array(case.cotangent)}",
+        "inputs = [\n" + "".join(f"    {exact(x)},\n" for x in case.inputs) + "]",
+        f"cotangent = {exact(case.cotangent)}",
     ]
     if order == 2:
-        data.append("vectors = [\n" + "".join(f"    {hex_array(v)},\n" for v in case.vectors) + "]")
+        data.append("vectors = [\n" + "".join(f"    {exact(v)},\n" for v in case.vectors) + "]")
     names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
-    tolerance = ",\n    ".join(hex_array(np.asarray(a, np.float64)) for a in allowed)
+    tolerance = ",\n    ".join(exact(np.asarray(a, np.float64)) for a in allowed)
     tail = (
         TAIL.replace("SUBJECT()", "subject_answer()")
         .replace("ORACLE()", "oracle_answer()")

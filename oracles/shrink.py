@@ -93,20 +93,25 @@ def smaller_shapes(case: Case, still_fails: StillFails) -> Case:
     """Every length that occurs, cut to 1 or 2 wherever it occurs, as long as the program runs."""
     for length in sorted({n for x in case.inputs for n in x.shape if n > 1}, reverse=True):
         for shorter in range(1, length):
-            candidate = cut(case, length, shorter)
-            if candidate is not None and still_fails(candidate):
-                case = candidate
+            candidates = [cut(case, length, kept) for kept in (slice(shorter), slice(length - shorter, length))]
+            failing = next((c for c in candidates if c is not None and still_fails(c)), None)
+            if failing is not None:
+                case = failing
                 break
     return case
 
 
-def cut(case: Case, length: int, shorter: int) -> Case | None:
-    inputs = tuple(x[tuple(slice(shorter) if n == length else slice(None) for n in x.shape)] for x in case.inputs)
+def cut(case: Case, length: int, kept: slice) -> Case | None:
+    """The case with every axis of this length cut to some of its entries, or None if it cannot run."""
+
+    def part(x: Any) -> Any:
+        return x[tuple(kept if n == length else slice(None) for n in x.shape)]
+
+    inputs = tuple(part(x) for x in case.inputs)
+    shorter = kept.stop - (kept.start or 0)
 
     def constant(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray) and length in leaf.shape and leaf.dtype.kind != "i":
-            return leaf[tuple(slice(shorter) if n == length else slice(None) for n in leaf.shape)]
-        return leaf
+        return part(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind != "i" else leaf
 
     def parameter(key: str, value: Any) -> Any:
         return tuple(shorter if n == length else n for n in value) if key == "shape" else value

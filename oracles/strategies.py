@@ -209,7 +209,7 @@ class Builder:
         # Conditions compare inputs, which are exact: a comparison of rounded values could come
         # out differently in each library without any of them being wrong.
         first = Ref(self.draw(st.integers(0, len(self.inputs) - 1)))
-        if self.draw(st.booleans()) and broadcastable(self.shape_of(first), shape):
+        if self.draw(st.booleans()) and broadcastable(self.shape_of(first), shape, self.shape_of(y)):
             self.append(self.draw(st.sampled_from(names(["compare"]))), (first, 0.5), {})
             condition: Any = Ref(len(self.values) - 1)
             if self.is_float(-1):

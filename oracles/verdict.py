@@ -51,9 +51,9 @@ RULES: dict[Label, str] = {
     Label.STRUCTURE: "a gradient is missing, has the wrong shape or dtype, or shares memory with an input; "
     "or an input was written to",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of a peer",
-    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element: proves little",
+    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element",
     Label.CONVENTION: "it differs only in elements that depend on a kink, and not once the inputs are moved off it",
-    Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once the inputs are moved off it",
+    Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once moved off it",
     Label.WRONG: "the oracles agree with each other, and it does not agree with them",
     Label.UNDECIDED: "the oracles contradict each other there, and it agrees with none of its peers",
 }

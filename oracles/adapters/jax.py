@@ -42,6 +42,8 @@ class JaxSpelling(Spelling):
         return super().call(function, operands, parameters)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
+        if not value.size:
+            return f"jnp.zeros({value.shape}, dtype=jnp.{value.dtype.name})"
         return f"jnp.array({literal(value.tolist())}, dtype=jnp.{value.dtype.name})"
 
 

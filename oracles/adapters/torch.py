@@ -55,6 +55,8 @@ class TorchSpelling(Spelling):
         return value if isinstance(value, str) else super().parameter(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
+        if not value.size:
+            return f"torch.zeros({value.shape}, dtype=torch.{value.dtype.name})"
         return f"torch.tensor({literal(value.tolist())}, dtype=torch.{value.dtype.name})"
 
 
