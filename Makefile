@@ -1,0 +1,60 @@
+# Two commands are enough on a fresh machine, each of which builds .venv by itself when needed:
+#   make verify    cross-check minigrad against PyTorch and JAX, and write reports/latest
+#   make test      lint, types and tests
+
+PYTHON ?= python3
+# PyTorch's build, pinned: CPU-only by default, so that nothing pulls gigabytes of CUDA.
+# Elsewhere:  make setup TORCH=torch==2.13.0
+TORCH ?= torch==2.13.0+cpu
+# Options of the campaign:  make verify ARGS="--examples 20000 --seed 7"
+ARGS ?=
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup verify test lint format report clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## build .venv (torch first, CPU-only) if it is missing or stale
+
+# The venv is stale when what it is built from has changed.
+$(STAMP): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is older than Python 3.11; run make again with PYTHON=python3.11 or later"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "make: $(PYTHON) -m venv failed; install Python's venv module (on Debian: python3-venv)"; exit 1; }
+	@echo "installing $(TORCH)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt '$(TORCH)' || \
+	  { echo "make: no $(TORCH) for this machine; choose another build with make setup TORCH=torch==2.13.0, or point pip at PyTorch's CPU index (PIP_EXTRA_INDEX_URL)"; exit 1; }
+	@echo "installing the rest"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,dev]' || \
+	  { echo "make: the packages of constraints.txt could not be installed; check the package index, or make clean and try again"; exit 1; }
+	@touch $@
+
+verify: $(STAMP)  ## run the cross-framework campaign; ARGS="--examples 20000 --seed 7" for more
+	$(BIN)/python -m oracles verify $(ARGS)
+
+report: $(STAMP)  ## rebuild the pages of the latest run from its journal
+	$(BIN)/python -m oracles report
+
+test: lint  ## lint, types, and every test
+	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
+
+lint: $(STAMP)  ## ruff and mypy (strict on minigrad and oracles)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove .venv, caches and the latest run
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
