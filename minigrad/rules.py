@@ -132,8 +132,8 @@ defvjp(scatter, lambda g, ans, values, index, shape: g[index], None)
 
 
 def power_dx(x: Any, y: Any) -> Any:
-    """``y * x**(y-1)``, and 0 for ``y == 0`` even where ``x**-1`` is infinite."""
-    return y * x ** (y - (y != 0))
+    """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite."""
+    return y * np.where((x == 0) & (y == 0), 1, x) ** (y - 1)
 
 
 def power_dy(ans: Any, x: Any) -> Any:

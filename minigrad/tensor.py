@@ -71,10 +71,12 @@ class Tensor(Array):
 
         values = [map_operand(strip, operand) for operand in operands]
         ans = function(*values, **parameters)
+        if function not in RULES:
+            return ans
         kind = innermost(ans).dtype.kind
         if kind == "c":
             raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
-        if function not in RULES or kind not in "fO":
+        if kind not in "fO":
             return ans
         parents = [map_operand(trace, operand) for operand in operands]
         return Tensor.at(level, ans, Node(ans, function, values, parameters, parents))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from oracles.catalogue import CATALOGUE, POSITIVE, REALS, names
 
 Shape = tuple[int, ...]
 Draw = Any
+Allowed = Callable[[Any], bool]
 
 INPUT_NAMES = "xyz"
 
@@ -48,9 +49,15 @@ class Palette:
         return cls(((n, m), (m,), (), (m, m), (m, n), (n,), (1, m), (n, 1), (1,), (2, n, m), (0,), (0, m)))
 
     @property
+    def results(self) -> tuple[Shape, ...]:
+        """What steps may result in: the same, and what joining two vectors gives."""
+        ((m,),) = self.shapes[1:2]
+        return (*self.shapes, (2 * m,), (2, m))
+
+    @property
     def inputs(self) -> tuple[Shape, ...]:
         """What inputs are drawn from: zero-size arrays are worth a try, but prove little."""
-        return tuple(shape for shape in self.shapes for _ in range(1 if 0 in shape else 3))
+        return tuple(shape for shape in self.shapes for _ in range(1 if 0 in shape else 4))
 
 
 KINDS = ("ordinary", "positive", "grid", "spread")
@@ -82,8 +89,7 @@ def weights(dtype: str, shape: Shape) -> st.SearchStrategy[Any]:
 def cases(draw: Draw, dtype: str = "float64", palette: Palette | None = None, max_steps: int = 8) -> Case:
     """A whole case: program, inputs, cotangent, and vectors for the second derivative."""
     builder = Builder(draw, dtype, palette or Palette.of(0))
-    for name in INPUT_NAMES[: draw(st.integers(1, 3))]:
-        builder.add_input(name, draw(st.sampled_from(KINDS)))
+    builder.new_input()
     wanted = draw(st.integers(1, max_steps))
     for _ in range(3 * max_steps):
         if len(builder.steps) >= wanted and builder.is_float(-1):
@@ -92,11 +98,11 @@ def cases(draw: Draw, dtype: str = "float64", palette: Palette | None = None, ma
     else:
         if not (builder.steps and builder.is_float(-1)):
             builder.append("multiply", (Ref(0), Ref(0)), {}, force=True)
-    program, used = builder.program()
+    program, used = builder.program().without_dead_steps()
     cotangent = draw(weights(dtype, np.shape(builder.values[-1])))
     vectors = tuple(draw(weights(dtype, declared.shape)) for declared in program.inputs)
     inputs = tuple(builder.values[i] for i in used)
-    return Case("drawn", program, inputs, cotangent, vectors, {"kinds": [builder.kinds[i] for i in used]})
+    return Case("drawn", program, inputs, cotangent, vectors, {"kinds": [builder.kinds.get(i, "") for i in used]})
 
 
 def programs(dtype: str = "float64", palette: Palette | None = None, max_steps: int = 8) -> st.SearchStrategy[Program]:
@@ -108,40 +114,59 @@ def programs(dtype: str = "float64", palette: Palette | None = None, max_steps: 
 DRAWN = [
     name
     for kind in ("binary", "product", "reduce", "choice", "join", "index", "unary", "shape")
-    for name in names([kind])[::-1]
+    for name in (names([kind]) if kind == "binary" else names([kind])[::-1])
     if name != "astype"
 ]
 
 
 class Builder:
-    """A program under construction, with the value of everything computed so far."""
+    """A program under construction, with the value of everything computed so far.
+
+    There is a place for each of the `INPUT_NAMES` at the front of the values; inputs are made when a
+    step wants one, of a shape that fits it.
+    """
 
     def __init__(self, draw: Draw, dtype: str, palette: Palette):
         self.draw = draw
         self.dtype = dtype
         self.palette = palette
-        self.inputs: list[Input] = []
-        self.kinds: list[str] = []
+        self.kinds: dict[int, str] = {}
         self.steps: list[Step] = []
-        self.values: list[Any] = []
+        self.values: list[Any] = [None] * len(INPUT_NAMES)
 
-    def add_input(self, name: str, kind: str) -> None:
-        shape = self.draw(st.sampled_from(self.palette.inputs))
-        self.values.append(self.draw(arrays(self.dtype, shape, kind)))
-        self.inputs.append(Input(name, shape, self.dtype))
-        self.kinds.append(kind)
+    def new_input(self, allowed: Allowed = lambda value: True) -> Ref | None:
+        """Draw an input in the next free place, if one is free and `allowed` what was drawn."""
+        place = len(self.kinds)
+        shapes = [shape for shape in self.palette.inputs if allowed(np.ones(shape))]
+        if place == len(INPUT_NAMES) or not shapes:
+            return None
+        kind = self.draw(st.sampled_from(KINDS))
+        value = self.draw(arrays(self.dtype, self.draw(st.sampled_from(shapes)), kind))
+        if not allowed(value):
+            return None
+        self.values[place], self.kinds[place] = value, kind
+        return Ref(place)
 
     def is_float(self, index: int) -> bool:
         return np.asarray(self.values[index]).dtype.kind == "f"
 
-    def pick(self, allowed: Any = lambda value: True, latest: bool = False) -> Ref | None:
-        """A value to use, drawn with the most recent first; mostly the `latest`, so that chains grow deep."""
-        fit = [i for i in range(len(self.values)) if self.is_float(i) and allowed(self.values[i])][::-1]
-        if not fit:
-            return None
-        if latest and self.draw(st.integers(0, 7)) != 7:
-            return Ref(fit[0])
-        return Ref(self.draw(st.sampled_from(fit)))
+    def fit(self, allowed: Allowed) -> list[Ref]:
+        """The values that a step may use, the most recent first."""
+        return [Ref(i) for i in range(len(self.values)) if self.is_float(i) and allowed(self.values[i])][::-1]
+
+    def first_operand(self, allowed: Allowed) -> Ref | None:
+        """Mostly the latest value, so that chains grow deep and little is left unused."""
+        fit = self.fit(allowed)
+        if fit and self.draw(st.integers(0, 7)) == 7:
+            return self.draw(st.sampled_from(fit))  # type: ignore[no-any-return]
+        return fit[0] if fit else None
+
+    def other_operand(self, allowed: Allowed) -> Ref | None:
+        """A new input as often as a value used before, at which the gradient forks."""
+        if self.draw(st.booleans()) and (fresh := self.new_input(allowed)) is not None:
+            return fresh
+        fit = self.fit(allowed)
+        return self.draw(st.sampled_from(fit)) if fit else None
 
     def shape_of(self, ref: Ref) -> Shape:
         return np.shape(self.values[ref.index])
@@ -149,7 +174,7 @@ class Builder:
     def add_step(self, name: str) -> None:
         """Draw operands and parameters for one function; add nothing where none fit."""
         row = CATALOGUE[name]
-        x = self.pick(row.domain[0].contains, latest=True)
+        x = self.first_operand(row.domain[0].contains)
         if x is None:
             return
         made = getattr(self, f"draw_{row.kind}")(name, x)
@@ -171,7 +196,7 @@ class Builder:
 
     def is_tame(self, result: Any) -> bool:
         result = np.asarray(result)
-        if result.shape not in self.palette.shapes:
+        if result.shape not in self.palette.results:
             return False
         if result.dtype.kind != "f":
             return True
@@ -179,10 +204,11 @@ class Builder:
         size = np.abs(result)
         return bool(np.all(np.isfinite(result) & ((size == 0) | ((size > low) & (size < high)))))
 
-    def program(self) -> tuple[Program, list[int]]:
-        """The program that ends in the last value, without what does not lead there, and the inputs kept."""
-        program = Program(tuple(self.inputs), tuple(self.steps), Ref(len(self.values) - 1))
-        return program.without_dead_steps()
+    def program(self) -> Program:
+        """The program that ends in the last value; inputs that were never made are there, but unused."""
+        shapes = [np.shape(value) for value in self.values[: len(INPUT_NAMES)]]
+        inputs = tuple(Input(name, shape, self.dtype) for name, shape in zip(INPUT_NAMES, shapes, strict=True))
+        return Program(inputs, tuple(self.steps), Ref(len(self.values) - 1))
 
     # One method per kind of function: operands and parameters that fit, given the first operand.
 
@@ -193,22 +219,25 @@ class Builder:
         domain = CATALOGUE[name].domain[-1]
         if name == "power" and not POSITIVE.contains(self.values[x.index]):
             return (x, self.draw(st.sampled_from((2, 3)))), {}
-        constant = self.draw(st.sampled_from((None, None, None, 2, 0.5, 3, -1.0)))
+        constants = (0.5, -1.0, 0) if name in ("maximum", "minimum") else (2, 0.5, 3, -1.0)
+        constant = self.draw(st.sampled_from((None,) * 8 + constants))
         if constant is not None and domain.contains(constant):
             swap = self.draw(st.booleans()) and name != "power" and domain is REALS
             return ((constant, x) if swap else (x, constant)), {}
         shape = self.shape_of(x)
-        y = self.pick(lambda value: domain.contains(value) and broadcastable(shape, np.shape(value)))
-        return None if y is None else ((x, y), {})
+        y = self.other_operand(lambda value: domain.contains(value) and broadcastable(shape, np.shape(value)))
+        if y is None or (y == x and name in ("subtract", "divide", "maximum", "minimum")):
+            return None  # nothing would be left of the gradient, or of the function
+        return (x, y), {}
 
     def draw_choice(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
-        y = self.pick(lambda value: broadcastable(shape, np.shape(value)))
+        y = self.other_operand(lambda value: broadcastable(shape, np.shape(value)))
         if y is None:
             return None
         # Conditions compare inputs, which are exact: a comparison of rounded values could come
         # out differently in each library without any of them being wrong.
-        first = Ref(self.draw(st.integers(0, len(self.inputs) - 1)))
+        first = Ref(self.draw(st.integers(0, len(self.kinds) - 1)))
         if self.draw(st.booleans()) and broadcastable(self.shape_of(first), shape, self.shape_of(y)):
             self.append(self.draw(st.sampled_from(names(["compare"]))), (first, 0.5), {})
             condition: Any = Ref(len(self.values) - 1)
@@ -235,7 +264,7 @@ class Builder:
 
     def draw_product(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
-        y = self.pick(lambda value: multipliable(shape, np.shape(value)))
+        y = self.other_operand(lambda value: multipliable(shape, np.shape(value)))
         return None if y is None else ((x, y), {})
 
     def draw_shape(self, name: str, x: Ref) -> Any:
@@ -261,7 +290,7 @@ class Builder:
         shape = self.shape_of(x)
         if not shape and name == "concatenate":
             return None
-        y = self.pick(lambda value: np.shape(value) == shape)
+        y = self.other_operand(lambda value: np.shape(value) == shape)
         if y is None:
             return None
         axis = self.draw(st.integers(-1, len(shape) - (name == "concatenate")))
