@@ -270,10 +270,10 @@ class Builder:
     def draw_shape(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
         if name == "reshape":
-            fit: list[Any] = [s for s in self.palette.shapes if math.prod(s) == math.prod(shape)]
+            fit: list[Any] = [s for s in self.palette.results if math.prod(s) == math.prod(shape)]
             return (x,), {"shape": self.draw(st.sampled_from([*fit, (-1,)] if 0 not in shape else fit))}
         if name == "broadcast_to":
-            fit = [s for s in self.palette.shapes if stretches_to(shape, s)]
+            fit = [s for s in self.palette.results if stretches_to(shape, s)]
             return (x,), {"shape": self.draw(st.sampled_from(fit))}
         if name == "transpose":
             orders: list[Any] = [None] if len(shape) < 3 else [None, (1, 0, 2), (-1, 0, 1)]
