@@ -28,6 +28,10 @@ Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
 
+BY_KEYWORD = frozenset({"dtype", "keepdims"})
+"""Parameters that NumPy itself has in other places than a `Signature`, hence taken by keyword only."""
+
+
 class Signature(NamedTuple):
     """How a registered function is called: ``function(*operands, **parameters)``."""
 
@@ -44,8 +48,12 @@ class Signature(NamedTuple):
         if not kwargs and len(args) == len(self.operands):
             return list(args), {}
         names = self.operands + self.parameters
-        if len(args) > len(names):
-            raise UnsupportedError(f"{self.name}: only {', '.join(names)} are supported, got {len(args)} arguments")
+        by_place = names[: len(args)]
+        if len(args) > len(names) or not BY_KEYWORD.isdisjoint(by_place):
+            raise UnsupportedError(
+                f"{self.name}: got {len(args)} arguments by place; supported: {', '.join(names)}, of these "
+                f"{' and '.join(sorted(BY_KEYWORD))} by keyword only"
+            )
         bound = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key in bound:

@@ -97,18 +97,18 @@ def party(spec: str) -> Adapter:
     return load(spec)
 
 
-def reference(case: Case, inputs: Sequence[Any], order: int) -> Sequence[Any]:
+def reference(case: Case, order: int) -> Sequence[Any]:
     """This project's own derivative, for the facts that only need to be roughly right: noise and form."""
     engine = MinigradAdapter()
     if order == 1:
-        value, gradients = engine.vjp(case.program, inputs, case.cotangent)
+        value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
         return [value, *gradients]
-    return engine.hvp(case.program, inputs, case.cotangent, case.vectors)
+    return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
 
 
 def facts_of(case: Case, order: int, events: Sequence[Event], replays: int) -> Facts:
     """Everything about a case that does not depend on who answers."""
-    plain = [np.asarray(array) for array in reference(case, case.inputs, order)]
+    plain = [np.asarray(array) for array in reference(case, order)]
     seed = int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
     gradients = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
     shapes = [x.shape for x in case.inputs]
@@ -126,7 +126,7 @@ def facts_of(case: Case, order: int, events: Sequence[Event], replays: int) -> F
         gradients,
         shapes,
         np.dtype(case.dtype),
-        noise(case, lambda c, inputs: reference(c, inputs, order), plain, replays, seed),
+        noise(case, lambda c: reference(c, order), plain, replays, seed),
         kink_masks,
         edge_masks,
     )
@@ -195,7 +195,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             verdicts += judged
             names[order] = facts.names
             if order == 1:
-                first = reference(case, case.inputs, 1)[1:]
+                first = reference(case, 1)[1:]
                 vacuous = not any(np.any(g) for g in first)
         if any(v.label in RESTS_ON_EVENTS for v in verdicts):
             check_excuses(case, setup, verdicts)

@@ -8,6 +8,7 @@ the noise of the gradient at that point, against which disagreements are measure
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from minigrad.rules import RULES
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE
 
-Compute = Callable[[Case, Sequence[Any]], Sequence[Any]]
+Compute = Callable[[Case], Sequence[Any]]
 
 ROUNDS_ONCE = ("unary", "binary")
 
@@ -59,8 +60,18 @@ class Noisy(Array):
         return value + value * unit.astype(dtype)
 
 
+def noisy(case: Case, random: np.random.Generator) -> Case:
+    """The case with all of its arrays Noisy: exact themselves, but whatever is computed from them is nudged."""
+
+    def wrap(arrays: Sequence[FloatArray]) -> Any:
+        return tuple(Noisy(array, random) for array in arrays)
+
+    [cotangent] = wrap([case.cotangent])
+    return replace(case, inputs=wrap(case.inputs), cotangent=cotangent, vectors=wrap(case.vectors))
+
+
 def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: int, seed: int) -> list[FloatArray]:
-    """How far rounding alone moves each element of ``compute(case, inputs)``, as float64 arrays.
+    """How far rounding alone moves each element of ``compute(case)``, as float64 arrays.
 
     `plain` is the result without noise.  The noise is the largest distance that a replay came to
     lie from it, plus a rounding unit of the array's largest element; infinite where a replay is
@@ -69,9 +80,9 @@ def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: in
     random = np.random.default_rng(seed)
     spread = [np.zeros(np.shape(p)) for p in plain]
     for _ in range(replays):
-        replay = compute(case, [Noisy(x, random) for x in case.inputs])
-        for i, (noisy, exact) in enumerate(zip(replay, plain, strict=True)):
-            value = np.asarray(noisy.value if isinstance(noisy, Noisy) else noisy, np.float64)
+        replay = compute(noisy(case, random))
+        for i, (result, exact) in enumerate(zip(replay, plain, strict=True)):
+            value = np.asarray(result.value if isinstance(result, Noisy) else result, np.float64)
             distance = np.abs(value - np.asarray(exact, np.float64))
             spread[i] = np.maximum(spread[i], np.where(np.isnan(distance), np.inf, distance))
     return [s + floor_of(p) for s, p in zip(spread, plain, strict=True)]
