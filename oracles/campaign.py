@@ -40,8 +40,14 @@ from oracles.verdict import FATAL, UNITS, Label
 BLOCK = 100
 """Draws per block; Hypothesis is seeded anew for each."""
 
-TIMEOUT = 120.0
+TIMEOUT = 60.0
 """Seconds that a worker may spend on one case, the first imports included."""
+
+PATIENCE = 3
+"""A party that has killed or hung this many workers is not asked again."""
+
+SHRINKING = 40.0
+"""Seconds after which the smallest case found so far has to do."""
 
 TIMED_EVERY = 5
 """One drawn case in this many is timed; the named ones all are."""
@@ -143,8 +149,11 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> tuple[dict[str, Any], str]:
     """Shrink a case for as long as `who` gets `label`; the journal record and the repro script."""
     case = Case.from_data(data)
+    deadline = time.monotonic() + SHRINKING
 
     def still_fails(candidate: Case) -> bool:
+        if time.monotonic() > deadline:
+            return False
         return any(v.party == who and v.label == label for v in examine(candidate, setup).verdicts)
 
     small = replace(shrink(case, still_fails), id=f"{case.id}-small")
@@ -182,6 +191,8 @@ class Campaign:
         self.options = options
         self.on_progress = on_progress
         self.tally = Tally(total=len(options.dtypes) * (options.examples + len(NAMED)))
+        self.blows: Counter[str] = Counter()
+        self.silent: dict[str, str] = {}
         self.telling: dict[tuple[str, str, str], tuple[dict[str, Any], str, str]] = {}
 
     def run(self) -> dict[str, Any]:
@@ -222,7 +233,8 @@ class Campaign:
         for case in all_cases(self.options):
             drawn[case.dtype] += "block" in case.origin
             timed = "block" not in case.origin or drawn[case.dtype] % TIMED_EVERY == 0
-            future = self.pool.schedule(examine_data, (case.as_data(), setup, {}, timed), timeout=TIMEOUT)
+            task = (case.as_data(), setup, dict(self.silent), timed)
+            future = self.pool.schedule(examine_data, task, timeout=TIMEOUT)
             pending.append((case, timed, future))
             while len(pending) >= 8 * self.options.workers or (pending and pending[0][2].done()):
                 yield self.result_of(*pending.popleft())
@@ -237,12 +249,17 @@ class Campaign:
             blow = describe(error)
         setup = self.options.setup
         data = case.as_data()
-        guilty = {}
+        guilty = dict(self.silent)
         for spec in setup.parties:
+            if spec in guilty:
+                continue
             try:
                 self.pool.schedule(probe, (data, spec, setup.orders), timeout=TIMEOUT).result()
             except (ProcessExpired, TimeoutError) as error:
                 guilty[spec] = describe(error)
+                self.blows[spec] += 1
+                if self.blows[spec] == PATIENCE:
+                    self.silent[spec] = f"not asked again after {PATIENCE} times: {guilty[spec]}"
         silent = guilty or dict.fromkeys(setup.parties, f"{blow}, though no party did when asked alone")
         return self.pool.schedule(examine_data, (data, setup, silent, False)).result()  # type: ignore[no-any-return]
 
@@ -274,11 +291,18 @@ class Campaign:
         subject = self.options.setup.subject
         chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
         shrunk: dict[str, tuple[dict[str, Any], str]] = {}
-        for record, who, label in chosen[:SHRUNK_AT_MOST]:
+        tasks = [
+            (
+                record,
+                who,
+                self.pool.schedule(shrink_data, (record, self.options.setup, who, label), timeout=2 * TIMEOUT),
+            )
+            for record, who, label in chosen[:SHRUNK_AT_MOST]
+        ]
+        for record, who, task in tasks:
             self.tally.doing = f"shrinking {record['id']}"
             self.on_progress(self.tally)
             try:
-                task = self.pool.schedule(shrink_data, (record, self.options.setup, who, label), timeout=TIMEOUT)
                 small, text = task.result()
             except (ProcessExpired, TimeoutError):
                 continue  # what kills a worker stays as it was found
