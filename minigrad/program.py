@@ -74,11 +74,7 @@ class Spelling:
             return f"{operands[0]} {OPERATORS[function]} {operands[1]}"
         if function == "negative":
             return f"-{operands[0]}"
-        path = (
-            function
-            if "." in function and not hasattr(np, function.split(".")[0])
-            else f"{self.module}.{function}"
-        )
+        path = function if "." in function and not hasattr(np, function.split(".")[0]) else f"{self.module}.{function}"
         named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
         return f"{path}({', '.join([*operands, *named])})"
 

@@ -48,7 +48,7 @@ class Signature(NamedTuple):
         if not kwargs and len(args) == len(self.operands):
             return list(args), {}
         names = self.operands + self.parameters
-        by_place = names[: len(args)]
+        by_place = names[len(self.operands) : len(args)]
         if len(args) > len(names) or not BY_KEYWORD.isdisjoint(by_place):
             raise UnsupportedError(
                 f"{self.name}: got {len(args)} arguments by place; supported: {', '.join(names)}, of these "

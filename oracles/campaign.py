@@ -290,7 +290,7 @@ class Campaign:
         """The most telling failures, the subject's and the shortest first, shrunk."""
         subject = self.options.setup.subject
         chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
-        shrunk: dict[str, tuple[dict[str, Any], str]] = {}
+        shrunk: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
         tasks = [
             (
                 record,
@@ -307,7 +307,8 @@ class Campaign:
             except (ProcessExpired, TimeoutError):
                 continue  # what kills a worker stays as it was found
             small |= {"accused": who, "found_as": record["id"]}
-            shrunk.setdefault(json.dumps(small["program"]), (small, text))
+            # Cases that shrink to the same functions are the same finding.
+            shrunk.setdefault((who, *small["functions"]), (small, text))
         return list(shrunk.values())
 
 
