@@ -172,7 +172,9 @@ def run_verify(options: argparse.Namespace) -> int:
         f"{footer['failures']:,} failed, {footer['findings']:,} findings about the oracles; "
         f"see {options.out / 'index.html'}"
     )
-    return PASS if footer["verdict"] == "PASS" else FAILED
+    for who, reason in footer["silent"].items():
+        print(f"{who} was {reason}")
+    return {"PASS": PASS, "FAIL": FAILED}.get(footer["verdict"], INCOMPLETE)
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def asking(party: str, order: int) -> tuple[str, str]:
                 "outputs, weights = [g for g, _ in pairs], [v for _, v in pairs]",
                 "gradients = torch.autograd.grad(outputs, primals, weights, allow_unused=True) if pairs else gradients",
             ]
-        lines.append("return [None if g is None else g.numpy(force=True) for g in gradients]")
+        lines.append("return [None if g is None else g.detach().clone().numpy() for g in gradients]")
         return "import torch", "\n".join(lines)
     if party == "jax":
         imports = 'import jax\nimport jax.numpy as jnp\n\njax.config.update("jax_enable_x64", True)'

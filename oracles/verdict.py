@@ -6,9 +6,9 @@ order: shape and dtype, then non-finite elements, then values.  Distances are me
 
 Truth is what a referee certifies; until one sits here, the oracles stand in for it.  A party is
 compared, element by element, with the nearest of its peers: the subject's peers are the oracles,
-an oracle's are the other oracles and the subject.  Where the oracles agree with each other and
-the subject does not agree with them, the subject is wrong; where they contradict each other, a
-party that stands alone is undecided.
+an oracle's are the other oracles and the subject.  Where two oracles agree with each other and the
+subject with neither, the subject is wrong; any other party that stands alone is undecided, since
+nothing here can tell who is right.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ RULES: dict[Label, str] = {
     Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element",
     Label.CONVENTION: "it differs only in elements that depend on a kink, and not once the inputs are moved off it",
     Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once moved off it",
-    Label.WRONG: "the oracles agree with each other, and it does not agree with them",
-    Label.UNDECIDED: "the oracles contradict each other there, and it agrees with none of its peers",
+    Label.WRONG: "two oracles agree with each other, and it agrees with none",
+    Label.UNDECIDED: "it agrees with none of its peers, and no two of these agree with each other",
 }
 
 FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
@@ -184,16 +184,16 @@ class Comparison:
     units: FloatArray
     ulp: np.ndarray[Any, np.dtype[np.uint64]]
     contested: Mask
-    """Where the oracles do not agree among themselves."""
+    """Where no two oracles agree with each other."""
 
 
 def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, index: int, noise: Any) -> Comparison:
     mine = formed[party][index]
     peers = [arrays[index] for other, arrays in formed.items() if other != party]
     oracles = [arrays[index] for other, arrays in formed.items() if other != subject]
-    contested = np.zeros(mine.shape, bool)
+    contested = np.ones(mine.shape, bool)
     for one, other in itertools.combinations(oracles, 2):
-        contested |= units_apart(one, other, noise) > UNITS
+        contested &= units_apart(one, other, noise) > UNITS
     return Comparison(
         np.min([units_apart(mine, peer, noise) for peer in peers], axis=0),
         np.min([ulp_distance(mine, peer) for peer in peers], axis=0),

@@ -69,7 +69,11 @@ def compiled(program: Program) -> Callable[..., Any]:
 
 
 def as_arrays(tensors: Sequence[Any]) -> list[Any]:
-    return [None if t is None else t.numpy(force=True) for t in tensors]
+    """Plain arrays.  Cloned, because some derivatives are zero tensors without storage.
+
+    ``numpy()`` refuses those, and ``numpy(force=True)`` crashes on some of them (PyTorch 2.13.0).
+    """
+    return [None if t is None else t.detach().clone().numpy() for t in tensors]
 
 
 class TorchAdapter:
