@@ -7,6 +7,7 @@ compared, hashed, and written to JSON and back without losing a bit: floats trav
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,14 +183,14 @@ class Program:
     def without_dead_steps(self) -> tuple[Program, list[int]]:
         """The same output from only the inputs and steps that it depends on, and the numbers of those inputs.
 
-        One input is always kept.
+        One input is always kept, if there is any.
         """
         n = len(self.inputs)
         live = {leaf.index for leaf in leaves(self.output) if isinstance(leaf, Ref)}
         for number in reversed(range(len(self.steps))):
             if n + number in live:
                 live |= {leaf.index for leaf in leaves(list(self.steps[number].operands)) if isinstance(leaf, Ref)}
-        kept = [i for i in range(n) if i in live] or [0]
+        kept = [i for i in range(n) if i in live] or list(range(n))[:1]
         order = kept + [n + k for k in range(len(self.steps)) if n + k in live]
         renumbered = {old: Ref(new) for new, old in enumerate(order)}
 
@@ -311,7 +312,7 @@ class Program:
                 for i in data["inputs"]
             )
             names = [i.name for i in inputs] + [f"v{n}" for n in range(1, len(data["steps"]) + 1)]
-            if not all(name.isidentifier() for name in names):
+            if not all(name.isidentifier() and not keyword.iskeyword(name) for name in names):
                 raise ProgramError("the name of an input must be one that Python allows")
             if len(set(names)) < len(names):
                 raise ProgramError(
@@ -323,7 +324,7 @@ class Program:
                 place = f"step ({number})"
                 operands = tuple(decode(operand, refs) for operand in step["operands"])
                 steps.append(
-                    Step(str(step["function"]), operands, {k: decode(v, refs) for k, v in step["parameters"].items()})
+                    Step(str(step["function"]), operands, {k: decode(v, {}) for k, v in step["parameters"].items()})
                 )
             place = "the output"
             output = decode(data["output"], refs)
@@ -352,6 +353,8 @@ def slice_text(part: slice) -> str:
 def encode_array(array: Any) -> dict[str, Any]:
     """An array as shape, dtype name and flat data, floats in hexadecimal."""
     array = np.asarray(array)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise ProgramError(f"numbers of dtype {array.dtype} cannot be part of a program; use float64 or the like")
     data = array.ravel().tolist()
     return {
         "shape": list(array.shape),
@@ -395,7 +398,10 @@ def encode(value: Any, name: Callable[[Ref], str]) -> Any:
 def decode(data: Any, refs: Mapping[str, Ref]) -> Any:
     if isinstance(data, str):
         if data not in refs:
-            raise ProgramError(f"there is no value called {data!r}; inputs go by their names and steps by v1, v2, ...")
+            raise ProgramError(
+                f"there is no value called {data!r} to use here; inputs go by their names and steps by v1, v2, ..., "
+                "while parameters and slices hold constants"
+            )
         return refs[data]
     if data is None or isinstance(data, (bool, int)):
         return data
@@ -412,7 +418,7 @@ def decode(data: Any, refs: Mapping[str, Ref]) -> Any:
         if kind == "tuple":
             return tuple(decode(item, refs) for item in inner)
         if kind == "slice":
-            return slice(*(decode(item, refs) for item in inner))
+            return slice(*(decode(item, {}) for item in inner))
         if kind == "ellipsis":
             return ...
         if kind == "dtype":

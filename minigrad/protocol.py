@@ -193,7 +193,8 @@ class Array:
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in QUERIES:
-            return func(*(map_operand(innermost, arg) for arg in args), **kwargs)
+            plain = {key: map_operand(innermost, arg) for key, arg in kwargs.items()}
+            return func(*(map_operand(innermost, arg) for arg in args), **plain)
         return dispatch(func, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:

@@ -84,7 +84,13 @@ def trace(f: Function, *example_args: Any) -> Program:
     def reference(leaf: Any) -> Any:
         if isinstance(leaf, Recorder) and leaf.level == level:
             return leaf.ref
-        return np.asarray(leaf)
+        constant = np.asarray(leaf)
+        if constant.dtype == object:
+            raise TypeError(
+                f"the traced function returned a {type(leaf).__name__}; "
+                "return an array, or nested tuples and lists of arrays"
+            )
+        return constant
 
     output = map_operand(reference, result)
     n = len(values)

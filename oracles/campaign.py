@@ -15,7 +15,9 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -24,6 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pebble import ProcessExpired, ProcessPool
 
@@ -173,10 +176,10 @@ def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> 
 
 
 def start_worker() -> None:
-    """Keep each worker to one thread, and let Ctrl-C reach the parent alone."""
-    import signal
-
+    """Keep each worker to one thread and quiet, and let Ctrl-C reach the parent alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    np.seterr(all="ignore")
+    warnings.simplefilter("ignore")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 

@@ -70,6 +70,8 @@ def read_run(path: Path) -> Run:
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
+        if path.with_name(f"{NAME}.partial").exists():
+            raise UsageError(f"{path.parent}: the run was cut off before its end; run verify again") from None
         raise UsageError(f"{path}: {error.strerror or error}; run `python -m oracles verify` first") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a journal; give the folder of a run") from None
