@@ -170,7 +170,7 @@ def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> 
     other = answered[0] if answered else others[0]
     one, two = (who, other) if who == setup.subject or other != setup.subject else (other, who)
     facts = facts_of(small, verdict.order, (), SURE_REPLAYS)
-    allowed = [UNITS * noise for noise in facts.noise[-len(small.inputs) :]]
+    allowed = [UNITS * noise for noise in facts.noise]
     why = verdict.why or verdict.label.value
     return found.as_data(), script(small, one, two, verdict.order, allowed, why)
 

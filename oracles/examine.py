@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.program import encode_array
+from minigrad.program import Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import Adapter, load
 from oracles.adapters.minigrad import MinigradAdapter
@@ -73,14 +74,13 @@ class Examination:
             for order, answers in self.answers.items()
         }
         program = self.case.program
-        uses = [leaf for step in program.steps for operand in step.operands for leaf in leaves(operand)]
-        refs = [leaf.index for leaf in uses if hasattr(leaf, "index") and not isinstance(leaf, (np.ndarray, slice))]
+        uses = Counter(leaf for step in program.steps for leaf in leaves(step.operands) if isinstance(leaf, Ref))
         return {
             "kind": "case",
             **{key: value for key, value in self.case.as_data().items() if key != "format"},
             "dtype": self.case.dtype,
             "functions": [step.function for step in program.steps],
-            "forks": sum(refs.count(ref) > 1 for ref in set(refs)),
+            "forks": sum(count > 1 for count in uses.values()),
             "vacuous": self.vacuous,
             "events": [{"step": e.step, "what": e.what, "elements": int(e.mask.sum())} for e in self.events],
             "verdicts": [verdict.as_data() for verdict in self.verdicts],

@@ -3,116 +3,105 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import jinja2
 import numpy as np
 
 from minigrad.program import Spelling, literal
-from oracles.adapters import SUBJECTS
 from oracles.cases import Case
 
-HEAD = '''\
-"""Case {id}: {title}
 
-Run it with {needs} installed{folder}. It prints each gradient
-element by element, in decimal and in hexadecimal, and ends with exit code 1 if they disagree.
+class Asking(NamedTuple):
+    """How a script asks one party: what it imports, sets, and does."""
 
-Recorded by the campaign: {why}
-"""
-
-import sys
-
-import numpy as np
-{imports}
+    imports: tuple[str, ...]
+    settings: str
+    body: tuple[str, str]
+    """For order 1, returning value and gradients, and for order 2, returning Hessian products."""
 
 
-'''
-
-TAIL = '''
-
-def ulps(a, b):
-    """How many floats lie between a and b."""
-    ranks = []
-    for x in (a, b):
-        bits = int(np.asarray(x).view(f"i{x.dtype.itemsize}"))
-        ranks.append(bits if bits >= 0 else -(bits & np.iinfo(f"i{x.dtype.itemsize}").max))
-    return abs(ranks[0] - ranks[1])
+def code(text: str) -> str:
+    return textwrap.dedent(text).strip()
 
 
-mine, theirs = SUBJECT(), ORACLE()
-tolerance = [
-    TOLERANCE
-]
-disagree = False
-for name, a, b, allowed in zip(NAMES, mine, theirs, tolerance):
-    if a is None or b is None:
-        a, b = (np.zeros_like(b) if a is None else a), (np.zeros_like(a) if b is None else b)
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.dtype != b.dtype:
-        print(f"{name}: SUBJECT_NAME gives {a.dtype}{list(a.shape)}, ORACLE_NAME gives {b.dtype}{list(b.shape)}")
-        disagree = True
-        continue
-    for index in np.ndindex(a.shape):
-        x, y = a[index], b[index]
-        same = x == y or (np.isnan(x) and np.isnan(y)) or abs(float(x) - float(y)) <= allowed[index]
-        disagree = disagree or not same
-        verdict = "agree" if same else f"DISAGREE: rounding explains only {allowed[index]:.3g}"
-        print(f"{name}{list(index) if index else ''}: {verdict}")
-        print(f"    SUBJECT_NAME  {float(x)!r}  {float(x).hex()}")
-        print(f"    ORACLE_NAME  {float(y)!r}  {float(y).hex()}   {ulps(x, y)} ULP apart")
-sys.exit(1 if disagree else 0)
-'''
+ASKING = {
+    "minigrad": Asking(
+        ("import minigrad as mg",),
+        "",
+        (
+            code("""
+                value, pullback = mg.vjp(lambda *xs: program(*xs), *inputs)
+                return [value, *pullback(cotangent)]
+            """),
+            code("""
+                def slope(*primals):
+                    gradients = mg.vjp(lambda *xs: program(*xs), *primals)[1](cotangent)
+                    return sum(np.sum(g * v) for g, v in zip(gradients, vectors))
 
-
-def exact(x: Any) -> str:
-    """An array as Python; the decimals are long enough to give back every bit."""
-    x = np.asarray(x)
-    return f'np.array({literal(x.tolist())}, "{x.dtype.name}")' if x.size else f'np.zeros({x.shape}, "{x.dtype.name}")'
-
-
-def asking(party: str, order: int) -> tuple[str, str]:
-    """The imports, and the body of a function that returns the gradients (or Hessian products)."""
-    if party == "minigrad":
-        if order == 1:
-            return "import minigrad as mg", "return mg.vjp(lambda *xs: program(*xs), *inputs)[1](cotangent)"
-        return "import minigrad as mg", textwrap.dedent("""\
-            def slope(*primals):
-                gradients = mg.vjp(lambda *xs: program(*xs), *primals)[1](cotangent)
-                return sum(np.sum(g * v) for g, v in zip(gradients, vectors))
-            return mg.grad(slope, argnums=range(len(inputs)))(*inputs)""")
-    if party == "torch":
-        lines = ["primals = [torch.tensor(x, requires_grad=True) for x in inputs]", "value = torch_program(*primals)"]
-        create = ", create_graph=True" if order == 2 else ""
-        lines.append(
-            f"gradients = torch.autograd.grad(value, primals, torch.tensor(cotangent), allow_unused=True{create})"
-        )
-        if order == 2:
-            lines += [
-                "pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors)]",
-                "pairs = [(g, v) for g, v in pairs if g is not None and g.requires_grad]",
-                "outputs, weights = [g for g, _ in pairs], [v for _, v in pairs]",
-                "gradients = torch.autograd.grad(outputs, primals, weights, allow_unused=True) if pairs else gradients",
-            ]
-        lines.append("return [None if g is None else g.detach().clone().numpy() for g in gradients]")
-        return "import torch", "\n".join(lines)
-    if party == "jax":
-        imports = 'import jax\nimport jax.numpy as jnp\n\njax.config.update("jax_enable_x64", True)'
-        if order == 1:
-            body = textwrap.dedent("""\
-                _, pullback = jax.vjp(jax_program, *map(jnp.asarray, inputs))
-                return [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]""")
-        else:
-            body = textwrap.dedent("""\
+                return mg.grad(slope, argnums=range(len(inputs)))(*inputs)
+            """),
+        ),
+    ),
+    "torch": Asking(
+        ("import torch",),
+        "",
+        (
+            code("""
+                primals = [torch.tensor(x, requires_grad=True) for x in inputs]
+                value = torch_program(*primals)
+                gradients = torch.autograd.grad(value, primals, torch.tensor(cotangent), allow_unused=True)
+                return [None if t is None else t.detach().clone().numpy() for t in (value, *gradients)]
+            """),
+            code("""
+                primals = [torch.tensor(x, requires_grad=True) for x in inputs]
+                value = torch_program(*primals)
+                gradients = torch.autograd.grad(
+                    value, primals, torch.tensor(cotangent), create_graph=True, allow_unused=True
+                )
+                pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors) if g is not None]
+                outputs, weights = zip(*((g, v) for g, v in pairs if g.requires_grad))
+                products = torch.autograd.grad(outputs, primals, weights, allow_unused=True)
+                return [None if p is None else p.detach().clone().numpy() for p in products]
+            """),
+        ),
+    ),
+    "jax": Asking(
+        ("import jax", "import jax.numpy as jnp"),
+        'jax.config.update("jax_enable_x64", True)',
+        (
+            code("""
+                value, pullback = jax.vjp(jax_program, *map(jnp.asarray, inputs))
+                return [np.asarray(a) for a in (value, *pullback(jnp.asarray(cotangent)))]
+            """),
+            code("""
                 def gradients(*primals):
                     return jax.vjp(jax_program, *primals)[1](jnp.asarray(cotangent))
+
                 _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
-                return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]""")
-        return imports, body
-    module, _, factory = SUBJECTS.get(party, party).partition(":")
-    call = "vjp(traced, inputs, cotangent)[1]" if order == 1 else "hvp(traced, inputs, cotangent, vectors)"
-    return (
-        f"import minigrad as mg\nfrom {module} import {factory}",
-        f"traced = mg.trace(program, *inputs)\nreturn {factory}().{call}",
+                return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]
+            """),
+        ),
+    ),
+}
+
+
+def asking(party: str) -> Asking:
+    """How to ask a party by name, or anyone's ``package.module:factory``."""
+    if party in ASKING:
+        return ASKING[party]
+    module, _, factory = party.partition(":")
+    return Asking(
+        ("import minigrad as mg", f"from {module} import {factory}"),
+        "",
+        (
+            code(f"""
+                value, gradients = {factory}().vjp(mg.trace(program, *inputs), inputs, cotangent)
+                return [value, *gradients]
+            """),
+            f"return {factory}().hvp(mg.trace(program, *inputs), inputs, cotangent, vectors)",
+        ),
     )
 
 
@@ -129,48 +118,47 @@ def spelling_of(party: str) -> tuple[str, Spelling | None]:
     return "program", None
 
 
-def script(case: Case, subject: str, oracle: str, order: int, allowed: list[Any], why: str) -> str:
+def exact(x: Any) -> str:
+    """An array as Python; the decimals are long enough to give back every bit."""
+    x = np.asarray(x)
+    return f'np.array({literal(x.tolist())}, "{x.dtype.name}")' if x.size else f'np.zeros({x.shape}, "{x.dtype.name}")'
+
+
+def script(case: Case, subject: str, oracle: str, order: int, allowed: Sequence[Any], why: str) -> str:
     """The script for one case.
 
-    `allowed` holds, per input, how far apart rounding alone may take the gradients.
+    `allowed` holds how far apart rounding alone may take each array that is compared: at order 1
+    the value and the gradients, at order 2 the Hessian products.
     """
-    titles = {1: "gradients", 2: "Hessian-vector products"}
-    imports: list[str] = []
-    bodies = []
-    for party, name in ((subject, "SUBJECT"), (oracle, "ORACLE")):
-        lines, body = asking(party, order)
-        imports += [line for line in lines.splitlines() if line and line not in imports]
-        bodies.append(f"def {name.lower()}_answer():\n{textwrap.indent(body, '    ')}\n")
-    programs = {}
-    for party in (subject, oracle):
-        name, spelling = spelling_of(party)
-        programs[name] = case.program.source(name, spelling)
-    plain = [line for line in imports if line.startswith(("import", "from"))]
-    settings = [line for line in imports if not line.startswith(("import", "from"))]
-    needs = " and ".join(dict.fromkeys(["NumPy", "minigrad" if ":" in subject else subject, oracle]))
-    folder = f", from the folder where {subject.partition(':')[0]} can be imported" if ":" in subject else ""
-    head = HEAD.format(
-        id=case.id,
-        title=f"{titles[order]} of {subject} and {oracle} disagree",
-        needs=needs,
-        folder=folder,
-        why=why.replace("\\", "/").replace('"""', "'''"),
-        imports="\n".join(plain + (["", *settings] if settings else [])),
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("oracles", "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
     )
-    data = [
-        "inputs = [\n" + "".join(f"    {exact(x)},\n" for x in case.inputs) + "]",
-        f"cotangent = {exact(case.cotangent)}",
-    ]
-    if order == 2:
-        data.append("vectors = [\n" + "".join(f"    {exact(v)},\n" for v in case.vectors) + "]")
+    env.filters["exact"] = exact
+    asked = [asking(party) for party in (subject, oracle)]
     names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
-    tolerance = ",\n    ".join(exact(np.asarray(a, np.float64)) for a in allowed)
-    tail = (
-        TAIL.replace("SUBJECT()", "subject_answer()")
-        .replace("ORACLE()", "oracle_answer()")
-        .replace("TOLERANCE", tolerance + ",")
-        .replace("SUBJECT_NAME", subject)
-        .replace("ORACLE_NAME", oracle)
-        .replace("NAMES", repr(names))
+    own = ":" in subject
+    return env.get_template("repro.py.j2").render(
+        id=case.id,
+        what="value or gradients" if order == 1 else "Hessian-vector products",
+        subject=subject,
+        oracle=oracle,
+        needs=["NumPy", "minigrad", *(party for party in (subject, oracle) if party in ("torch", "jax"))],
+        folder=f", and to be run where {subject.partition(':')[0]} can be imported" if own else "",
+        why=why.replace("\\", "/").replace('"""', "'''"),
+        imports=sorted({line for a in asked for line in a.imports}, key=lambda line: line.split()[1]),
+        settings=[a.settings for a in asked if a.settings],
+        order=order,
+        inputs=case.inputs,
+        cotangent=case.cotangent,
+        vectors=case.vectors,
+        programs=[case.program.source(name, spelling) for name, spelling in map(spelling_of, (subject, oracle))],
+        subject_body=asked[0].body[order - 1],
+        oracle_body=asked[1].body[order - 1],
+        names=["value", *names] if order == 1 else names,
+        allowed=[np.asarray(a, np.float64) for a in allowed],
+        width=max(len(subject), len(oracle)),
     )
-    return head + "\n".join(data) + "\n\n\n" + "\n\n\n".join([*programs.values(), *bodies]).rstrip() + "\n" + tail

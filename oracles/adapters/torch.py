@@ -35,7 +35,7 @@ class TorchSpelling(Spelling):
         if style is None:
             return super().call(function, operands, parameters)
         if style == "to":
-            return f"{operands[0]}.to({self.parameter(parameters['dtype'])})"
+            return f"{operands[0]}.to({operands[1]})"
         if style == "permute":
             axes = parameters.get("axes") or f"tuple(reversed(range({operands[0]}.ndim)))"
             return f"torch.permute({operands[0]}, {axes})"

@@ -1,0 +1,308 @@
+"""The walk: forks, length, economy, memory, broadcasting, rules of one's own, threads."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import inspect
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import ShapeError, Tensor, defvjp, grad, primitive, rules, vjp
+from minigrad.protocol import Function
+from tests.support import OWN_RULES, bits, forget_primitives
+
+_registry = pytest.fixture(forget_primitives, autouse=True)
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+# Forks and length.
+
+
+def test_both_uses_of_a_value_count() -> None:
+    assert grad(lambda x: x * x + 3 * x)(2.0) == 7
+
+
+def test_fork_within_a_fork_sums_all_paths() -> None:
+    def f(x: Any) -> Any:
+        y = x + x
+        z = y * y
+        return z * y + z
+
+    assert grad(f)(1.0) == 24 + 8
+
+
+def test_value_used_twice_by_one_call() -> None:
+    assert grad(lambda x: np.sum(np.concatenate([x, x, x]) * np.arange(6.0)))(np.ones(2)).tolist() == [6, 9]
+
+
+def test_doubling_forty_times_visits_each_node_once() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(40):
+            x = x + x
+        return x
+
+    assert grad(f)(1.0) == 2.0**40
+
+
+def test_chain_of_200_000_additions_does_not_recurse() -> None:
+    x = y = Tensor(0.0)
+    for _ in range(200_000):
+        y = y + 1.0
+    y.backward()
+    assert (y.value, x.grad) == (200_000, 1)
+
+
+# Economy.
+
+
+def counted() -> tuple[Function, Counter[str]]:
+    """A product whose rules count their calls."""
+    calls: Counter[str] = Counter()
+
+    @primitive
+    def counted_product(x: Any, y: Any) -> Any:
+        return x * y
+
+    def dx(g: Any, ans: Any, x: Any, y: Any) -> Any:
+        calls["x"] += 1
+        return g * y
+
+    def dy(g: Any, ans: Any, x: Any, y: Any) -> Any:
+        calls["y"] += 1
+        return g * x
+
+    defvjp(counted_product, dx, dy)
+    return counted_product, calls
+
+
+def test_rule_runs_once_even_if_its_result_forks() -> None:
+    product, calls = counted()
+
+    def f(x: Any) -> Any:
+        y = product(x, x)
+        return y * y + np.sin(y) + y
+
+    grad(f)(2.0)
+    assert calls == {"x": 1, "y": 1}
+
+
+def test_rule_of_a_constant_operand_does_not_run() -> None:
+    product, calls = counted()
+    grad(product, argnums=1)(2.0, 3.0)
+    assert calls == {"y": 1}
+
+
+def test_rule_off_the_path_does_not_run() -> None:
+    product, calls = counted()
+    grad(lambda x: (product(x, x), x + 1)[1])(2.0)
+    assert not calls
+
+
+# Memory: without the cycle collector, only reference counts free a graph.
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_graph_of_backward_dies_with_its_result() -> None:
+    x = Tensor(np.ones(3))
+    middle = np.exp(x)
+    alive = weakref.ref(middle.node)
+    y = np.sum(middle * x)
+    y.backward()
+    del middle, y
+    assert alive() is None
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_graph_of_grad_dies_with_its_call(order: int) -> None:
+    nodes: list[weakref.ref[Any]] = []
+
+    def f(x: Any) -> Any:
+        y = np.tanh(x) * x
+        nodes.append(weakref.ref(y.node))
+        return y
+
+    derivative: Function = f
+    for _ in range(order):
+        derivative = grad(derivative)
+    derivative(2.0)
+    assert [node() for node in nodes] == [None]
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_graph_of_vjp_dies_with_its_pullback() -> None:
+    nodes: list[weakref.ref[Any]] = []
+
+    def f(x: Any) -> Any:
+        y = np.exp(x)
+        nodes.append(weakref.ref(y.node))
+        return y * y
+
+    value, pullback = vjp(f, 1.0)
+    pullback(value)
+    assert nodes[0]() is not None
+    del pullback
+    assert nodes[0]() is None
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_graph_dies_after_an_error() -> None:
+    nodes: list[weakref.ref[Any]] = []
+
+    def f(x: Any) -> Any:
+        y = np.exp(x)
+        nodes.append(weakref.ref(y.node))
+        return y
+
+    with pytest.raises(ShapeError):
+        grad(f)(np.ones(3))
+    assert nodes[0]() is None
+
+
+# Broadcasting.
+
+
+BROADCASTS = [((3, 4), (4,)), ((3, 1), (3, 4)), ((), (2, 3)), ((1, 1), (2, 3)), ((2, 1, 3), (4, 1)), ((1,), (0,))]
+
+
+@pytest.mark.parametrize(("x", "y"), BROADCASTS)
+def test_gradient_is_summed_to_the_shape_of_its_operand(x: tuple[int, ...], y: tuple[int, ...]) -> None:
+    _, pullback = vjp(np.add, np.zeros(x), np.zeros(y))
+    g = np.random.default_rng(4).integers(-9, 9, np.broadcast_shapes(x, y)).astype(float)
+    for gradient, shape in zip(pullback(g), (x, y), strict=True):
+        want = np.zeros(shape)
+        copied_from = np.broadcast_to(np.arange(want.size).reshape(shape), g.shape)
+        np.add.at(want.reshape(-1), copied_from, g)
+        assert bits(gradient) == bits(want)
+
+
+def test_rules_leave_broadcasting_to_the_walker() -> None:
+    g, x, y = np.ones((3, 4)), np.ones(4), np.ones((3, 1))
+    for function, name in OWN_RULES.items():
+        rule = rules.RULES[function]
+        if isinstance(function, np.ufunc) and rule.broadcasts and function.nin == 2 and name != "matmul":
+            assert [np.shape(vjp(g, g, x, y)) for vjp in rule.vjps if vjp] == [(3, 4), (3, 4)]
+
+
+def test_rules_do_not_know_of_unbroadcasting() -> None:
+    names = {node.id for node in ast.walk(ast.parse(inspect.getsource(rules))) if isinstance(node, ast.Name)}
+    assert "unbroadcast" not in names
+
+
+def test_rule_of_ones_own_may_stay_broadcast() -> None:
+    @primitive
+    def halfway(x: Any, y: Any) -> Any:
+        return (x + y) / 2
+
+    defvjp(halfway, lambda g, ans, x, y: g / 2, lambda g, ans, x, y: g / 2, broadcasts=True)
+    _, pullback = vjp(halfway, np.zeros((3, 1)), np.zeros(4))
+    assert [d.tolist() for d in pullback(np.ones((3, 4)))] == [[[2], [2], [2]], [1.5, 1.5, 1.5, 1.5]]
+
+
+# Rules of one's own.
+
+
+@pytest.fixture
+def doubled() -> Function:
+    @primitive
+    def doubled(x: Any) -> Any:
+        return 2 * x
+
+    return doubled
+
+
+@pytest.mark.parametrize(
+    ("rule", "broadcasts"),
+    [
+        (lambda g, ans, x: g[:2], False),
+        (lambda g, ans, x: g[None], False),
+        (lambda g, ans, x: g[0], True),
+        (lambda g, ans, x: g[:2], True),
+        (lambda g, ans, x: g[:, None], True),
+    ],
+)
+def test_rule_of_the_wrong_shape_is_named(doubled: Function, rule: Function, broadcasts: bool) -> None:
+    defvjp(doubled, rule, broadcasts=broadcasts)
+    with pytest.raises(ShapeError, match=r"the rule of .*doubled returned shape .* for an operand of shape \(3,\)"):
+        grad(lambda x: np.sum(doubled(x)))(np.ones(3))
+
+
+def test_rule_of_the_transposed_shape_is_named(doubled: Function) -> None:
+    defvjp(doubled, lambda g, ans, x: g.T, broadcasts=True)
+    with pytest.raises(ShapeError, match=r"returned shape \(4, 3\) for an operand of shape \(3, 4\)"):
+        grad(lambda x: np.sum(doubled(x)))(np.ones((3, 4)))
+
+
+def test_primitive_of_plain_arrays_is_the_function_itself(doubled: Function) -> None:
+    assert doubled(3) == 6
+
+
+def test_primitive_without_rules_is_a_constant(doubled: Function) -> None:
+    assert grad(lambda x: x + doubled(x))(1.0) == 1
+
+
+def test_primitive_is_differentiated_twice(doubled: Function) -> None:
+    defvjp(doubled, lambda g, ans, x: g * 2)
+    assert grad(grad(lambda x: doubled(x) * doubled(x)))(1.0) == 8
+
+
+def test_primitive_takes_parameters_by_keyword() -> None:
+    @primitive
+    def scaled(x: Any, factor: float = 2.0) -> Any:
+        return factor * x
+
+    defvjp(scaled, lambda g, ans, x, factor=2.0: g * factor)
+    assert (grad(scaled)(1.0), grad(lambda x: scaled(x, factor=5.0))(1.0)) == (2, 5)
+
+
+def test_primitive_takes_a_list_of_arrays() -> None:
+    @primitive
+    def total(arrays: Any) -> Any:
+        return sum(np.sum(array) for array in arrays)
+
+    defvjp(total, lambda g, ans, arrays: [g * np.ones(np.shape(array)) for array in arrays])
+    assert grad(lambda x: total([x, np.ones(2), x * x]))(3.0) == 7
+
+
+def test_two_primitives_of_one_name_are_refused() -> None:
+    def once() -> Function:
+        @primitive
+        def same_name(x: Any) -> Any:
+            return x
+
+        return same_name
+
+    once()
+    with pytest.raises(ValueError, match="two functions are called"):
+        once()
+
+
+# Threads.
+
+
+def test_threads_agree_with_each_other_bit_for_bit() -> None:
+    x = np.random.default_rng(5).standard_normal((6, 6))
+
+    def gradients(_: int) -> Any:
+        f = grad(lambda x: np.sum(np.tanh(x @ x) * np.exp(-x)))
+        return [bits(f(x + i)) for i in range(20)] + [bits(grad(lambda x: np.sum(f(x) * x))(x))]
+
+    alone = gradients(0)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(gradients, range(4))) == [alone] * 4

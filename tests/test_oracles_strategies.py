@@ -1,0 +1,266 @@
+"""What Hypothesis draws: valid programs that reach everything, and shrink to almost nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minigrad.program import Program, Ref
+from minigrad.protocol import NAMES, leaves
+from minigrad.rules import RULES
+from oracles.cases import Case
+from oracles.catalogue import CATALOGUE, ROWS, Interval
+from oracles.strategies import DRAWN, KINDS, Palette, cases, elements, programs
+
+DRAWS = 500
+
+DTYPES = ["float64", "float32"]
+
+
+def draws(dtype: str) -> list[Case]:
+    """The same cases on every run."""
+    drawn: list[Case] = []
+
+    @settings(max_examples=DRAWS, derandomize=True, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+    @given(cases(dtype))
+    def collect(case: Case) -> None:
+        drawn.append(case)
+
+    collect()
+    return drawn
+
+
+@pytest.fixture(scope="module", params=DTYPES)
+def drawn(request: pytest.FixtureRequest) -> list[Case]:
+    return draws(request.param)
+
+
+def values_of(case: Case) -> list[Any]:
+    """The inputs, and what each step results in."""
+    values: list[Any] = list(case.inputs)
+    case.program.run(case.inputs, NAMES.__getitem__, lambda number, step, operands, ans: values.append(ans) or ans)
+    return values
+
+
+def functions_of(case: Case) -> list[str]:
+    return [step.function for step in case.program.steps]
+
+
+def uses(case: Case) -> Counter[int]:
+    """How often each value is an operand."""
+    operands = [list(step.operands) for step in case.program.steps]
+    return Counter(leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref))
+
+
+# Every draw is valid.
+
+
+def test_every_draw_passes_the_check_of_a_case(drawn: list[Case]) -> None:
+    for case in drawn:
+        case.check()
+
+
+def test_every_value_is_finite(drawn: list[Case]) -> None:
+    for case in drawn:
+        assert all(np.all(np.isfinite(value)) for value in values_of(case)), case.program
+
+
+def test_every_float_on_the_way_has_the_dtype_that_was_asked_for(drawn: list[Case]) -> None:
+    for case in drawn:
+        floats = {np.asarray(v).dtype.name for v in values_of(case)} - {"bool"}
+        assert floats == {case.dtype}, case.program
+
+
+def test_every_operand_lies_in_the_domain_of_its_function(drawn: list[Case]) -> None:
+    for case in drawn:
+
+        def watch(number: int, step: Any, operands: Any, ans: Any) -> Any:
+            domain = CATALOGUE[step.function].domain
+            for place, operand in enumerate(operands):
+                if isinstance(operand, (np.ndarray, np.generic, int, float)):
+                    assert domain[min(place, len(domain) - 1)].contains(operand)
+            return ans
+
+        case.program.run(case.inputs, NAMES.__getitem__, watch)
+
+
+def test_every_cotangent_has_the_shape_and_dtype_of_the_result(drawn: list[Case]) -> None:
+    for case in drawn:
+        value = case.program(*case.inputs)
+        assert (case.cotangent.shape, case.cotangent.dtype) == (np.shape(value), value.dtype)
+
+
+def test_there_is_a_vector_per_input_of_its_shape_and_dtype(drawn: list[Case]) -> None:
+    for case in drawn:
+        assert [(v.shape, v.dtype) for v in case.vectors] == [(x.shape, x.dtype) for x in case.inputs]
+
+
+def test_weights_are_never_zero(drawn: list[Case]) -> None:
+    for case in drawn:
+        assert all(np.all(w != 0) for w in (case.cotangent, *case.vectors))
+
+
+def test_every_step_and_input_is_needed(drawn: list[Case]) -> None:
+    for case in drawn:
+        assert case.program.without_dead_steps()[0] == case.program
+
+
+def test_every_case_survives_the_trip_through_json(drawn: list[Case]) -> None:
+    for case in drawn:
+        data = json.loads(json.dumps(case.as_data(), allow_nan=False))
+        back = Case.from_data(data)
+        assert back.program == case.program
+        assert [x.tobytes() for x in back.inputs] == [x.tobytes() for x in case.inputs]
+        assert back.as_data() == case.as_data()
+
+
+def test_the_same_seed_draws_the_same_cases(drawn: list[Case]) -> None:
+    again = draws(drawn[0].dtype)
+    assert [case.as_data() for case in again] == [case.as_data() for case in drawn]
+
+
+# Draws reach everything.
+
+
+def test_every_function_of_the_catalogue_is_drawn(drawn: list[Case]) -> None:
+    assert {name for case in drawn for name in functions_of(case)} >= set(DRAWN)
+
+
+def test_all_but_casts_and_comparisons_are_asked_for() -> None:
+    assert set(CATALOGUE) - set(DRAWN) == {"astype", "greater", "less_equal"}
+
+
+def test_comparisons_are_drawn_as_conditions(drawn: list[Case]) -> None:
+    assert {name for case in drawn for name in functions_of(case)} >= {"greater", "less_equal"}
+
+
+def test_inputs_of_every_kind_are_drawn(drawn: list[Case]) -> None:
+    assert {kind for case in drawn for kind in case.origin["kinds"]} == set(KINDS)
+
+
+def test_values_fork(drawn: list[Case]) -> None:
+    assert sum(max(uses(case).values()) > 1 for case in drawn) > DRAWS / 10
+
+
+def test_operands_broadcast(drawn: list[Case]) -> None:
+    stretched = 0
+    for case in drawn:
+        values = values_of(case)
+        for step, ans in zip(case.program.steps, values[len(case.inputs) :], strict=True):
+            if CATALOGUE[step.function].kind == "binary":
+                shapes = [values[leaf.index].shape for leaf in step.operands if isinstance(leaf, Ref)]
+                stretched += any(shape != ans.shape for shape in shapes)
+    assert stretched > DRAWS / 10
+
+
+def test_zero_size_and_0d_inputs_are_drawn(drawn: list[Case]) -> None:
+    shapes = {x.shape for case in drawn for x in case.inputs}
+    assert () in shapes
+    assert any(0 in shape for shape in shapes)
+
+
+def test_matrix_products_follow_each_other(drawn: list[Case]) -> None:
+    def is_chain(case: Case) -> bool:
+        n = len(case.inputs)
+        made = {n + i for i, step in enumerate(case.program.steps) if step.function == "matmul"}
+        return any(made & {o.index for o in case.program.steps[i - n].operands} for i in made)
+
+    assert any(is_chain(case) for case in drawn)
+
+
+def test_programs_are_short_and_long(drawn: list[Case]) -> None:
+    lengths = {len(case.program.steps) for case in drawn}
+    assert min(lengths) == 1
+    assert max(lengths) >= 7
+
+
+def test_few_gradients_are_of_no_size_at_all(drawn: list[Case]) -> None:
+    assert sum(case.cotangent.size == 0 for case in drawn) < DRAWS / 4
+
+
+# Shrinking and parts.
+
+
+def test_a_failure_of_tanh_shrinks_to_one_step() -> None:
+    found = hypothesis.find(
+        programs(),
+        lambda program: any(step.function == "tanh" for step in program.steps),
+        settings=settings(max_examples=2000, derandomize=True, database=None, deadline=None),
+    )
+    assert isinstance(found, Program)
+    assert [step.function for step in found.steps] == ["tanh"]
+
+
+@given(st.integers(0, 2**64))
+def test_a_palette_is_a_function_of_its_seed(seed: int) -> None:
+    assert Palette.of(seed) == Palette.of(seed)
+
+
+def test_other_seeds_give_other_palettes() -> None:
+    assert len({Palette.of(seed) for seed in range(20)}) > 1
+
+
+@given(st.integers(0, 2**64))
+def test_every_palette_has_scalars_vectors_matrices_a_stack_and_nothing(seed: int) -> None:
+    shapes = Palette.of(seed).shapes
+    assert {len(shape) for shape in shapes} == {0, 1, 2, 3}
+    assert any(0 in shape for shape in shapes)
+    assert {shape for shape in shapes if 1 in shape}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_are_finite_in_their_dtype(kind: str, dtype: str) -> None:
+    @given(elements(kind, dtype))
+    def finite(x: float) -> None:
+        assert np.isfinite(np.dtype(dtype).type(x))
+
+    finite()
+
+
+# The catalogue.
+
+
+def test_every_name_of_the_catalogue_is_found() -> None:
+    assert set(CATALOGUE) <= set(NAMES)
+
+
+def test_no_function_has_two_rows() -> None:
+    assert len(CATALOGUE) == len(ROWS)
+
+
+def test_every_row_has_a_rule_or_is_a_comparison() -> None:
+    without = {row.name for row in ROWS if NAMES[row.name] not in RULES}
+    assert without == {row.name for row in ROWS if row.kind == "compare"}
+
+
+def test_every_rule_for_a_function_of_numpy_has_a_row() -> None:
+    numpys = {name for name, function in NAMES.items() if function in RULES and "." not in name}
+    assert numpys == {row.name for row in ROWS if row.kind != "compare"}
+
+
+def test_what_happens_and_where_come_together() -> None:
+    for row in ROWS:
+        assert bool(row.event) == (row.where is not None), row.name
+        assert row.event.startswith(("kink: ", "edge: ", "")), row.name
+
+
+@pytest.mark.parametrize(
+    ("interval", "inside", "outside"),
+    [
+        (Interval(low=0.0), [0.0, 1.0], [-1e-9]),
+        (Interval(low=0.0, open_low=True), [1e-300], [0.0, -1.0]),
+        (Interval(hole=0.0), [-1.0, 1.0], [0.0]),
+        (Interval(high=2.0), [2.0, -5.0], [2.5]),
+    ],
+)
+def test_an_interval_contains_its_numbers(interval: Interval, inside: list[float], outside: list[float]) -> None:
+    assert interval.contains(inside)
+    assert not any(interval.contains([*inside, x]) for x in outside)

@@ -1,0 +1,470 @@
+"""Tensor against NumPy's protocols, and ``backward``."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import (
+    ConversionError,
+    DtypeError,
+    MutationError,
+    ShapeError,
+    Tensor,
+    UnsupportedError,
+    grad,
+    stop_gradient,
+    vjp,
+)
+from minigrad.protocol import Function
+from tests.support import bits
+
+
+def vector() -> Any:
+    return np.array([1.0, -2.0, 3.0])
+
+
+# Where NumPy finds Tensors.
+
+
+def test_tensors_inside_a_list() -> None:
+    assert grad(lambda x: np.sum(np.concatenate([x, 3 * x])))(vector()).tolist() == [4, 4, 4]
+
+
+def test_tensors_inside_a_tuple_with_plain_numbers() -> None:
+    assert grad(lambda x: np.sum(np.stack((x, 1.0, x))))(2.0) == 2
+
+
+def test_tensors_in_keywords() -> None:
+    assert grad(lambda x: np.sum(a=2 * x))(vector()).tolist() == [2, 2, 2]
+
+
+def test_list_of_tensors_as_a_keyword() -> None:
+    assert grad(lambda x: np.sum(np.concatenate(arrays=[x, x], axis=0)))(vector()).tolist() == [2, 2, 2]
+
+
+def test_list_of_tensors_beside_a_tensor_is_an_array() -> None:
+    gradients = grad(lambda m, a, b: np.sum(m * [a, b]), argnums=(0, 1, 2))(
+        np.array([[1.0, 2.0], [3.0, 4.0]]), 5.0, 6.0
+    )
+    assert gradients[0].tolist() == [[5, 6], [5, 6]]
+    assert gradients[1:] == (4, 6)
+
+
+def test_list_of_numbers_as_an_operand() -> None:
+    assert grad(lambda x: x @ [1.0, 2.0, 4.0])(vector()).tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("join", [np.concatenate, np.stack])
+def test_joining_the_rows_of_one_tensor(join: Function) -> None:
+    assert grad(lambda x: np.sum(join(x)))(np.ones((2, 3))).tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_iteration() -> None:
+    assert grad(sum)(vector()).tolist() == [1, 1, 1]
+
+
+def test_add_reduce_is_sum_over_the_first_axis() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    assert np.add.reduce(Tensor(x)).value.tolist() == np.add.reduce(x).tolist()
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.minimum])
+def test_reduce_takes_an_axis(ufunc: np.ufunc) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    assert ufunc.reduce(Tensor(x), axis=1).value.tolist() == ufunc.reduce(x, axis=1).tolist()
+
+
+def test_reduce_has_a_gradient() -> None:
+    assert grad(lambda x: np.multiply.reduce(x))(vector()).tolist() == [-6, 3, -2]
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+LEFT = [2.0, 2, np.float64(2), np.float32(2), np.array(2.0), np.array([1.0, 2.0, 3.0]), np.array([[1], [2]])]
+
+
+@pytest.mark.parametrize("left", LEFT, ids=lambda left: f"{type(left).__name__}{np.shape(left)}")
+@pytest.mark.parametrize("op", OPERATORS)
+def test_reflected_operator(op: Function, left: Any) -> None:
+    result = op(left, Tensor(vector()))
+    assert isinstance(result, Tensor)
+    assert bits(result.value) == bits(op(left, vector()))
+
+
+def test_reflected_matmul() -> None:
+    assert (np.eye(3) @ Tensor(vector())).value.tolist() == [1, -2, 3]
+
+
+@pytest.mark.parametrize("op", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne])
+def test_comparisons_are_plain(op: Function) -> None:
+    assert op(Tensor(vector()), 1.0).tolist() == op(vector(), 1.0).tolist()
+
+
+@pytest.mark.parametrize("op", [operator.neg, operator.pos, operator.abs])
+def test_unary_operator(op: Function) -> None:
+    assert op(Tensor(vector())).value.tolist() == op(vector()).tolist()
+
+
+METHODS = {
+    "T": lambda x: x.T,
+    "reshape": lambda x: x.reshape(3, 2),
+    "reshape to a tuple": lambda x: x.reshape((3, 2)),
+    "reshape in Fortran order": lambda x: x.reshape(6, order="F"),
+    "transpose": lambda x: x.transpose(),
+    "transpose with axes": lambda x: x.transpose(1, 0),
+    "transpose with a tuple": lambda x: x.transpose((1, 0)),
+    "flatten": lambda x: x.flatten(),
+    "ravel": lambda x: x.ravel(),
+    "astype": lambda x: x.astype(np.float32),
+    "sum": lambda x: x.sum(axis=0),
+    "mean": lambda x: x.mean(1),
+    "max": lambda x: x.max(axis=1, keepdims=True),
+    "min": lambda x: x.min(),
+    "prod": lambda x: x.prod(axis=-1),
+}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_method_of_ndarray(method: Function) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    assert bits(method(Tensor(x)).value) == bits(method(x))
+
+
+# Questions.
+
+
+@pytest.mark.parametrize("question", [np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, len])
+def test_question_is_answered_plainly(question: Function) -> None:
+    x = np.ones((2, 3), np.float32)
+    assert question(Tensor(Tensor(x))) == question(x)
+
+
+@pytest.mark.parametrize("question", [np.shape, np.ndim, np.size])
+def test_question_by_keyword_is_answered_plainly(question: Function) -> None:
+    x = np.ones((2, 3))
+    assert question(a=Tensor(x)) == question(x)
+
+
+@pytest.mark.parametrize("attribute", ["shape", "ndim", "size", "dtype"])
+def test_attribute_of_ndarray(attribute: str) -> None:
+    x = np.ones((2, 3), np.float32)
+    assert getattr(Tensor(Tensor(x)), attribute) == getattr(x, attribute)
+
+
+def test_python_control_flow_sees_the_value() -> None:
+    assert grad(lambda x: x * x if x > 0 else -x)(-3.0) == -1
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_truth_is_that_of_the_value(value: float) -> None:
+    assert bool(Tensor(value)) == bool(value)
+
+
+def test_tensors_are_hashable() -> None:
+    x = Tensor(1.0)
+    assert {x: "x"}[x] == "x"
+
+
+# What would lose the derivative.
+
+
+CONVERSIONS = [np.asarray, np.array, float, int, complex, math.exp, lambda x: np.array([x, x]), lambda x: [0.0, 1.0][x]]
+
+
+@pytest.mark.parametrize("convert", CONVERSIONS)
+def test_conversion_is_refused(convert: Function) -> None:
+    with pytest.raises(ConversionError, match="derivative would be lost"):
+        convert(Tensor(1.0))
+
+
+def test_conversion_by_assignment_to_a_slice_is_refused() -> None:
+    y = np.zeros(3)
+    with pytest.raises(ConversionError):
+        y[:] = Tensor(vector())
+
+
+def test_conversion_by_assignment_to_an_entry_is_refused() -> None:
+    y = np.zeros(3)
+    with pytest.raises(ValueError, match="sequence") as caught:
+        y[0] = Tensor(1.0)
+    assert isinstance(caught.value.__cause__, ConversionError)
+
+
+def test_tensor_as_a_parameter_is_refused() -> None:
+    with pytest.raises(ConversionError):
+        np.sum(vector(), axis=Tensor(0.0))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("op", [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow])
+def test_array_cannot_be_updated_by_a_tensor(op: Function) -> None:
+    with pytest.raises(MutationError):
+        op(np.ones(3), Tensor(vector()))
+
+
+@pytest.mark.parametrize("function", [np.exp, np.sum, np.add.reduce])
+def test_out_is_refused(function: Function) -> None:
+    with pytest.raises(MutationError, match="out="):
+        function(Tensor(vector()), out=np.zeros(()))
+
+
+def test_tensor_as_out_is_refused() -> None:
+    with pytest.raises(MutationError):
+        np.exp(vector(), out=Tensor(vector()))  # type: ignore[call-overload]
+
+
+def test_writing_into_a_tensor_is_refused() -> None:
+    with pytest.raises(MutationError):
+        Tensor(vector())[0] = 1.0
+
+
+def test_augmented_assignment_to_a_tensor_rebinds() -> None:
+    x = y = Tensor(1.0)
+    y += 1.0
+    assert (x.value, y.value) == (1, 2)
+
+
+UNSUPPORTED = [np.fft.fft, np.linalg.inv, np.linalg.norm, np.var, np.cumsum, np.arctan, np.dot]
+
+
+@pytest.mark.parametrize("function", UNSUPPORTED, ids=lambda function: function.__name__)
+def test_unsupported_function_is_named(function: Function) -> None:
+    operands = [Tensor(np.eye(2))] * (2 if function is np.dot else 1)
+    with pytest.raises(UnsupportedError, match=function.__name__):
+        function(*operands)
+
+
+@pytest.mark.parametrize("keyword", [{"where": np.array([True, False, True])}, {"dtype": float}, {"initial": 1.0}])
+def test_unsupported_keyword_is_named(keyword: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedError, match=f"sum: {next(iter(keyword))}= is not supported"):
+        np.sum(Tensor(vector()), **keyword)
+
+
+def test_unsupported_keyword_of_a_ufunc_is_named() -> None:
+    with pytest.raises(UnsupportedError, match="exp: where="):
+        np.exp(Tensor(vector()), where=np.array([True, False, True]))
+
+
+@pytest.mark.parametrize("method", ["accumulate", "outer", "at", "reduceat"])
+def test_unsupported_method_of_a_ufunc_is_named(method: str) -> None:
+    operands = {"accumulate": [], "outer": [1.0], "at": [[0], 1.0], "reduceat": [[0]]}[method]
+    with pytest.raises(UnsupportedError, match=rf"add\.{method}"):
+        getattr(np.add, method)(Tensor(vector()), *operands)
+
+
+def test_unsupported_reduce_is_named() -> None:
+    with pytest.raises(UnsupportedError, match=r"logaddexp\.reduce"):
+        np.logaddexp.reduce(Tensor(vector()))
+
+
+def test_too_many_arguments_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="squeeze: got 3 arguments"):
+        Tensor(1.0).__array_function__(np.squeeze, (), (Tensor(1.0), None, 3), {})
+
+
+@pytest.mark.parametrize("function", [np.sum, np.mean, np.prod, np.max, np.min])
+def test_third_place_is_not_taken_for_keepdims(function: Function) -> None:
+    with pytest.raises(UnsupportedError, match="keepdims by keyword only"):
+        function(Tensor(vector()), 0, None)
+
+
+def test_complex_numbers_are_refused() -> None:
+    with pytest.raises(DtypeError, match="complex"):
+        Tensor(1.0) * 1j
+
+
+# Which values can be differentiated.
+
+
+@pytest.mark.parametrize("value", [3, True, np.arange(3), np.array([1j]), np.array(["a"]), None, [1.0, 2.0]])
+def test_only_floats_become_tensors(value: Any) -> None:
+    with pytest.raises(DtypeError, match="value"):
+        Tensor(value)
+
+
+def test_integer_argument_is_refused_by_position() -> None:
+    with pytest.raises(DtypeError, match="argument 1"):
+        grad(np.add, argnums=1)(1.0, 2)
+
+
+def test_integer_cotangent_is_refused() -> None:
+    with pytest.raises(DtypeError, match="cotangent"):
+        Tensor(vector()).backward(np.ones(3, int))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_dtype_is_kept(dtype: Any) -> None:
+    gradient = grad(lambda x: np.mean(np.tanh(x) * 2.0 + x**2 / 3 + np.maximum(x, 0)))(np.ones(4, dtype))
+    assert gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtype_of_a_scalar_is_kept(dtype: Any) -> None:
+    assert grad(lambda x: np.max(np.sqrt(x) * 2.0))(dtype(4.0)).dtype == dtype
+
+
+def test_mixed_dtypes_give_each_argument_its_own() -> None:
+    gradients = grad(lambda x, y: np.sum(x * y), argnums=(0, 1))(np.ones(3, np.float32), np.ones(3))
+    assert [g.dtype for g in gradients] == [np.float32, np.float64]
+
+
+def test_cotangent_is_cast_to_the_dtype_of_the_result() -> None:
+    x = Tensor(np.ones(3, np.float32))
+    (x * 2).backward(np.ones(3))
+    assert x.grad.dtype == np.float32
+
+
+def test_astype_casts_the_gradient_back() -> None:
+    assert bits(grad(lambda x: np.sum(x.astype(np.float32)))(np.ones(2))) == bits(np.ones(2))
+
+
+# backward.
+
+
+def composed(x: Any) -> Any:
+    return np.sum(np.tanh(x) * np.exp(x[::-1]) / (2 + np.sin(x)))
+
+
+def test_backward_reaches_intermediates() -> None:
+    x = Tensor(3.0)
+    y = x * x
+    (2.0 * y).backward()
+    assert (x.grad, y.grad) == (12, 2)
+
+
+def test_backward_reaches_the_result_itself() -> None:
+    y = Tensor(vector()) * 2
+    y.backward(vector())
+    assert y.grad.tolist() == vector().tolist()
+
+
+def test_grad_is_none_before_backward() -> None:
+    assert Tensor(3.0).grad is None
+
+
+def test_grad_is_none_where_backward_did_not_come() -> None:
+    x, other = Tensor(3.0), Tensor(4.0)
+    (x * stop_gradient(other)).backward()
+    assert other.grad is None
+
+
+def test_second_backward_gives_the_same_bits_and_does_not_accumulate() -> None:
+    x = Tensor(vector())
+    y = composed(x)
+    y.backward()
+    first = bits(x.grad)
+    y.backward()
+    assert bits(x.grad) == first
+
+
+def test_backward_from_another_result_replaces() -> None:
+    x = Tensor(3.0)
+    (x * x).backward()
+    (5 * x).backward()
+    assert x.grad == 5
+
+
+def test_backward_agrees_with_grad_bit_for_bit() -> None:
+    x = Tensor(vector())
+    composed(x).backward()
+    assert bits(x.grad) == bits(grad(composed)(vector()))
+
+
+def test_backward_of_a_vector_needs_a_cotangent() -> None:
+    with pytest.raises(ShapeError, match=r"shape \(3,\), not \(\)"):
+        Tensor(vector()).backward()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (3, 1)])
+def test_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="cotangent"):
+        Tensor(vector()).backward(np.ones(shape))
+
+
+def test_stop_gradient_makes_a_constant() -> None:
+    assert grad(lambda x: x * stop_gradient(x))(3.0) == 3
+
+
+def test_stop_gradient_holds_at_every_order() -> None:
+    assert grad(grad(lambda x: x * x * stop_gradient(x)))(3.0) == 6
+
+
+def test_stop_gradient_leaves_plain_values_alone() -> None:
+    x = vector()
+    assert stop_gradient(x) is x
+
+
+def test_repr_shows_the_value() -> None:
+    assert repr(Tensor(vector())) == "Tensor(array([ 1., -2.,  3.]))"
+
+
+# Memory.
+
+
+def test_inputs_are_never_written_to() -> None:
+    x, w, g = vector(), np.ones((3, 3)), vector()
+    before = copy.deepcopy([x, w, g])
+    _, pullback = vjp(lambda x, w: np.maximum(w @ x, 0) + x[[0, 0, 1]] * np.prod(x), x, w)
+    pullback(g)
+    pullback(g)
+    assert list(map(bits, [x, w, g])) == list(map(bits, before))
+
+
+SHARING = [
+    lambda x, y: x + y,
+    lambda x, y: +x + np.reshape(y, 3),
+    lambda x, y: np.concatenate([x, y])[:3] + y,
+    lambda x, y: np.stack([x, y])[0] + y,
+    lambda x, y: x + np.transpose(y),
+]
+
+
+@pytest.mark.parametrize("f", SHARING)
+def test_gradients_share_memory_with_nothing(f: Function) -> None:
+    x, y, g = vector(), vector(), vector()
+    dx, dy = vjp(f, x, y)[1](g)
+    assert not any(np.shares_memory(d, other) for d in (dx, dy) for other in (x, y, g))
+    assert not np.shares_memory(dx, dy)
+
+
+def test_grads_of_tensors_share_memory_with_nothing() -> None:
+    x, y = Tensor(vector()), Tensor(vector())
+    z = x + y
+    z.backward(vector())
+    arrays = [x.grad, y.grad, z.grad, x.value, y.value, z.value]
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
+def test_gradient_can_be_written_to() -> None:
+    gradient = grad(np.sum)(np.ones((2, 3)))
+    gradient += 1
+    assert gradient.tolist() == [[2, 2, 2], [2, 2, 2]]
+
+
+def read_only(x: Any) -> Any:
+    y = x.copy()
+    y.flags.writeable = False
+    return y
+
+
+BASE = np.arange(12.0).reshape(3, 4) - 5
+LAYOUTS = {
+    "0-d": np.array(3.0),
+    "scalar": np.float64(3.0),
+    "zero-size": np.zeros((0, 3)),
+    "read-only": read_only(BASE),
+    "Fortran-ordered": np.asfortranarray(BASE),
+    "negative-stride": BASE[::-1, ::-2],
+    "broadcast": np.broadcast_to(np.arange(4.0), (3, 4)),
+    "broadcast scalar": np.broadcast_to(2.0, (2, 2)),
+}
+
+
+@pytest.mark.parametrize("x", LAYOUTS.values(), ids=LAYOUTS)
+def test_layout_does_not_change_the_gradient(x: Any) -> None:
+    f = grad(lambda x: np.sum(x * x * x - 2 * x + np.maximum(x, x.T[..., :1].T if x.ndim > 1 else 1)))
+    assert bits(f(x)) == bits(f(np.array(x, order="C")))
