@@ -32,7 +32,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from oracles import strategies
 from oracles.cases import Case, write_text
-from oracles.errors import UsageError
+from oracles.errors import HarnessError, UsageError
 from oracles.examine import SURE_REPLAYS, Setup, ask, examine, facts_of, party
 from oracles.journal import NAME, JournalWriter
 from oracles.named import NAMED
@@ -162,17 +162,28 @@ def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> 
     small = replace(shrink(case, still_fails), id=f"{case.id}-small")
     found = examine(small, setup)
     verdict = next((v for v in found.verdicts if v.party == who and v.label == label), None)
-    if verdict is None:  # it fails once in a while: show the case as it was found
-        small, found = case, examine(case, setup)
-        verdict = next(v for v in found.verdicts if v.party == who)
-    others = [p for p in setup.parties if p != who]
-    answered = [a.party for a in found.answers[verdict.order] if a.label is None and a.party in others]
-    other = answered[0] if answered else others[0]
-    one, two = (who, other) if who == setup.subject or other != setup.subject else (other, who)
-    facts = facts_of(small, verdict.order, (), SURE_REPLAYS)
-    allowed = [UNITS * noise for noise in facts.noise]
-    why = verdict.why or verdict.label.value
-    return found.as_data(), script(small, one, two, verdict.order, allowed, why)
+    if verdict is None:  # it fails once in a while
+        return as_found(data, setup, who, label)
+    record = found.as_data()
+    return record, script_for(record, setup, verdict.as_data())
+
+
+def as_found(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> tuple[dict[str, Any], str]:
+    """The same for a case that does not survive being examined again: unshrunk."""
+    verdict = next(v for v in data["verdicts"] if v["party"] == who and v["label"] == label)
+    return dict(data), script_for(data, setup, verdict)
+
+
+def script_for(record: Mapping[str, Any], setup: Setup, verdict: Mapping[str, Any]) -> str:
+    """The script that sets an accused oracle against the subject, or the accused subject against an oracle."""
+    case, order = Case.from_data(record), verdict["order"]
+    oracle = verdict["party"]
+    if oracle == setup.subject:
+        mute = (Label.UNSUPPORTED, Label.ERRORED, Label.STRUCTURE)
+        others = [v for v in record["verdicts"] if v["order"] == order and v["party"] != setup.subject]
+        oracle = next((v["party"] for v in others if v["label"] not in mute), setup.oracles[0])
+    allowed = [UNITS * noise for noise in facts_of(case, order, (), SURE_REPLAYS).noise]
+    return script(case, setup.subject, oracle, order, allowed, verdict["why"] or verdict["label"])
 
 
 def start_worker() -> None:
@@ -252,6 +263,11 @@ class Campaign:
             return future.result()
         except (ProcessExpired, TimeoutError) as error:
             blow = describe(error)
+        except Exception as error:
+            kept = self.options.out / f"{case.id}.json"
+            write_text(kept, json.dumps(case.as_data(), indent=1) + "\n")
+            fault = f"{type(error).__name__}: {error}"
+            raise HarnessError(f"case {case.id} could not be examined, and was kept as {kept}: {fault}") from error
         setup = self.options.setup
         data = case.as_data()
         guilty = dict(self.silent)
@@ -297,21 +313,18 @@ class Campaign:
         chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
         shrunk: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
         tasks = [
-            (
-                record,
-                who,
-                self.pool.schedule(shrink_data, (record, self.options.setup, who, label), timeout=2 * TIMEOUT),
-            )
+            ((record, self.options.setup, who, label), who, record["id"])
             for record, who, label in chosen[:SHRUNK_AT_MOST]
         ]
-        for record, who, task in tasks:
-            self.tally.doing = f"shrinking {record['id']}"
+        futures = [self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT) for arguments, _, _ in tasks]
+        for (arguments, who, found_as), future in zip(tasks, futures, strict=True):
+            self.tally.doing = f"shrinking {found_as}"
             self.on_progress(self.tally)
             try:
-                small, text = task.result()
-            except (ProcessExpired, TimeoutError):
-                continue  # what kills a worker stays as it was found
-            small |= {"accused": who, "found_as": record["id"]}
+                small, text = future.result()
+            except Exception:  # whatever stops the shrinking, the failure itself must be shown
+                small, text = self.pool.schedule(as_found, arguments, timeout=TIMEOUT).result()
+            small |= {"accused": who, "found_as": found_as}
             # Cases that shrink to the same functions are the same finding.
             shrunk.setdefault((who, *small["functions"]), (small, text))
         return list(shrunk.values())

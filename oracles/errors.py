@@ -19,5 +19,11 @@ class MissingError(OraclesError):
     exit_code = 3
 
 
+class HarnessError(OraclesError):
+    """The harness itself failed on a case; the message says which, and where it was kept."""
+
+    exit_code = 3
+
+
 class Unsupported(Exception):  # noqa: N818 (an answer rather than an error)
     """Raised by an adapter for a program that its engine has no function for."""

@@ -61,7 +61,10 @@ ASKING = {
                     value, primals, torch.tensor(cotangent), create_graph=True, allow_unused=True
                 )
                 pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors) if g is not None]
-                outputs, weights = zip(*((g, v) for g, v in pairs if g.requires_grad))
+                pairs = [(g, v) for g, v in pairs if g.requires_grad]
+                if not pairs:
+                    return [None] * len(primals)
+                outputs, weights = zip(*pairs)
                 products = torch.autograd.grad(outputs, primals, weights, allow_unused=True)
                 return [None if p is None else p.detach().clone().numpy() for p in products]
             """),

@@ -35,12 +35,15 @@ def pattern(shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def ask_of(case: Case, program: Program, inputs: tuple[Any, ...]) -> Case | None:
-    """The case that asks for the gradient of another program, or None if that cannot run."""
+    """The case that asks for the gradient of another program, or None if that cannot run or has none."""
     try:
         with np.errstate(all="ignore"):
-            shape = np.shape(program(*inputs))
+            value = np.asarray(program(*inputs))
     except (MinigradError, ValueError, TypeError):
         return None
+    if value.dtype.kind != "f":
+        return None
+    shape = value.shape
     cotangent = case.cotangent if case.cotangent.shape == shape else pattern(shape, case.dtype)
     vectors = tuple(pattern(x.shape, x.dtype) for x in inputs)
     return replace(case, program=program, inputs=inputs, cotangent=cotangent, vectors=vectors)
