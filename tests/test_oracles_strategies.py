@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from minigrad.program import Program, Ref
 from minigrad.protocol import NAMES, leaves
 from minigrad.rules import RULES
+from oracles import strategies
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, ROWS, Interval
 from oracles.strategies import DRAWN, KINDS, Palette, cases, elements, programs
@@ -24,11 +25,11 @@ DRAWS = 500
 DTYPES = ["float64", "float32"]
 
 
-def draws(dtype: str) -> list[Case]:
+def draws(dtype: str, number: int = DRAWS) -> list[Case]:
     """The same cases on every run."""
     drawn: list[Case] = []
 
-    @settings(max_examples=DRAWS, derandomize=True, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+    @settings(max_examples=number, derandomize=True, database=None, deadline=None, suppress_health_check=[*HealthCheck])
     @given(cases(dtype))
     def collect(case: Case) -> None:
         drawn.append(case)
@@ -166,13 +167,14 @@ def test_zero_size_and_0d_inputs_are_drawn(drawn: list[Case]) -> None:
     assert any(0 in shape for shape in shapes)
 
 
-def test_matrix_products_follow_each_other(drawn: list[Case]) -> None:
+def test_matrix_products_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def is_chain(case: Case) -> bool:
         n = len(case.inputs)
         made = {n + i for i, step in enumerate(case.program.steps) if step.function == "matmul"}
         return any(made & {o.index for o in case.program.steps[i - n].operands} for i in made)
 
-    assert any(is_chain(case) for case in drawn)
+    monkeypatch.setattr(strategies, "DRAWN", ["matmul", "add"])
+    assert sum(is_chain(case) for case in draws("float64", 100)) > 10
 
 
 def test_programs_are_short_and_long(drawn: list[Case]) -> None:
@@ -212,7 +214,7 @@ def test_every_palette_has_scalars_vectors_matrices_a_stack_and_nothing(seed: in
     shapes = Palette.of(seed).shapes
     assert {len(shape) for shape in shapes} == {0, 1, 2, 3}
     assert any(0 in shape for shape in shapes)
-    assert {shape for shape in shapes if 1 in shape}
+    assert any(1 in shape for shape in shapes)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -249,7 +251,7 @@ def test_every_rule_for_a_function_of_numpy_has_a_row() -> None:
 def test_what_happens_and_where_come_together() -> None:
     for row in ROWS:
         assert bool(row.event) == (row.where is not None), row.name
-        assert row.event.startswith(("kink: ", "edge: ", "")), row.name
+        assert not row.event or row.event.startswith(("kink: ", "edge: ")), row.name
 
 
 @pytest.mark.parametrize(

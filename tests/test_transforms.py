@@ -181,6 +181,14 @@ def test_tensor_of_a_tensor_twice_backward() -> None:
     assert (y.grad.value, x.grad) == (27, 18)
 
 
+def test_tensor_of_a_tensor_meets_the_inner_one() -> None:
+    x = Tensor(3.0)
+    y = Tensor(x)
+    (y * y * x).backward()
+    y.grad.backward()
+    assert (y.grad.value, x.grad) == (18, 12)
+
+
 def test_grad_of_a_function_that_closes_over_a_tensor() -> None:
     x = Tensor(3.0)
     grad(lambda y: x * x * y)(2.0).backward()
