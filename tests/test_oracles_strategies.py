@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from typing import Any
@@ -9,33 +10,28 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigrad.program import Program, Ref
 from minigrad.protocol import NAMES, leaves
 from minigrad.rules import RULES
 from oracles import strategies
+from oracles.campaign import Options, drawn_cases
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, ROWS, Interval
 from oracles.strategies import DRAWN, KINDS, Palette, cases, elements, programs
 
-DRAWS = 500
+DRAWS = 400
+
+SEED = 3
 
 DTYPES = ["float64", "float32"]
 
 
 def draws(dtype: str, number: int = DRAWS) -> list[Case]:
-    """The same cases on every run."""
-    drawn: list[Case] = []
-
-    @settings(max_examples=number, derandomize=True, database=None, deadline=None, suppress_health_check=[*HealthCheck])
-    @given(cases(dtype))
-    def collect(case: Case) -> None:
-        drawn.append(case)
-
-    collect()
-    return drawn
+    """The cases that a campaign draws with this seed."""
+    return [*itertools.islice(drawn_cases(dtype, Options(seed=SEED)), number)]
 
 
 @pytest.fixture(scope="module", params=DTYPES)
@@ -122,9 +118,13 @@ def test_every_case_survives_the_trip_through_json(drawn: list[Case]) -> None:
         assert back.as_data() == case.as_data()
 
 
-def test_the_same_seed_draws_the_same_cases(drawn: list[Case]) -> None:
-    again = draws(drawn[0].dtype)
-    assert [case.as_data() for case in again] == [case.as_data() for case in drawn]
+def test_the_same_seed_draws_the_same_cases() -> None:
+    one, two = draws("float64", 50), draws("float64", 50)
+    assert [case.as_data() for case in one] == [case.as_data() for case in two]
+
+
+def test_no_program_is_drawn_twice(drawn: list[Case]) -> None:
+    assert len({case.program for case in drawn}) == DRAWS
 
 
 # Draws reach everything.
