@@ -244,14 +244,14 @@ REPEATS = 3
 def time_parties(case: Case, setup: Setup, verdicts: Sequence[Verdict]) -> dict[str, dict[str, list[float]]]:
     """Seconds for the value alone and for value and gradient, the parties taking turns.
 
-    Each has answered this case before, so that nothing is compiled while the clock runs.
+    Each is called once before, so that nothing is compiled while the clock runs.
     """
     broken = {v.party for v in verdicts if v.label in (Label.ERRORED, Label.UNSUPPORTED, Label.STRUCTURE)}
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
     for spec in setup.parties:
-        adapter = party(spec)
         if spec in broken:
             continue
+        adapter = getattr(party(spec), "timed", party(spec))
         if hasattr(adapter, "forward"):
             calls[spec, "forward"] = lambda a=adapter: a.forward(case.program, case.inputs)  # type: ignore[misc]
         calls[spec, "gradient"] = lambda a=adapter: a.vjp(case.program, case.inputs, case.cotangent)  # type: ignore[misc]

@@ -20,7 +20,7 @@ from oracles import strategies
 from oracles.campaign import Options, drawn_cases
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, ROWS, Interval
-from oracles.strategies import DRAWN, KINDS, Palette, cases, elements, programs
+from oracles.strategies import DRAWN, KINDS, Palette, elements, programs
 
 DRAWS = 400
 

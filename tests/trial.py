@@ -78,6 +78,24 @@ class NoUnbroadcast(Broken):
         return ruled(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: averaged(g * x, np.shape(y)))
 
 
+class TieToFirst(Broken):
+    """Not a fault: at a tie the first operand of maximum gets everything, a subgradient too."""
+
+    def broken(self) -> Any:
+        return ruled(
+            np.maximum,
+            lambda g, ans, x, y: np.where(x >= y, g, 0),
+            lambda g, ans, x, y: np.where(x >= y, 0, g),
+        )
+
+
+class FlatRoot(Broken):
+    """Not a fault: the slope of sqrt at 0 is taken for 0 rather than infinite."""
+
+    def broken(self) -> Any:
+        return ruled(np.sqrt, lambda g, ans, x: np.where(x == 0, 0, 0.5 * g / ans))
+
+
 class LostFork(Broken):
     """Of a value that is used several times, only the last use counts."""
 

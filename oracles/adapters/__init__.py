@@ -28,7 +28,8 @@ class Adapter(Protocol):
 
     Arrays are NumPy's, of float32 or float64; a returned gradient has the shape and dtype of its
     input, and None stands for zero.  For a program that the engine lacks a function for, raise
-    `oracles.Unsupported`.
+    `oracles.Unsupported`.  ``forward`` and ``hvp`` may be missing; an attribute ``timed``, if there
+    is one, holds the adapter to use when speed is measured.
     """
 
     name: str
