@@ -1,0 +1,544 @@
+"""Distances, noise, events, and the labels that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from oracles.cases import Case
+from oracles.events import dependence, find_events
+from oracles.examine import facts_of, reference
+from oracles.noise import Noisy, floor_of, noise
+from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_apart
+from tests import trial
+from tests.trial import case_of, label_of, on_trial, spec
+
+FURTHEST = 2**64 - 1
+
+DTYPES = ["float64", "float32"]
+
+
+def ulps(a: Any, b: Any, dtype: Any = np.float64) -> int:
+    return int(ulp_distance(np.array([a], dtype), np.array([b], dtype))[0])
+
+
+# Distances in ULPs.
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("x", [1.0, -1.0, 0.0, 1e-30, -3e20])
+def test_a_number_is_one_ulp_from_its_neighbour(x: float, dtype: str) -> None:
+    number = np.dtype(dtype).type(x)
+    assert ulps(number, np.nextafter(number, np.dtype(dtype).type(np.inf)), dtype) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulps_are_counted_across_zero(dtype: str) -> None:
+    tiny = np.finfo(dtype).smallest_subnormal
+    assert ulps(-tiny, tiny, dtype) == 2
+    assert ulps(-3 * tiny, 2 * tiny, dtype) == 5
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zero_has_no_sign(dtype: str) -> None:
+    assert ulps(0.0, -0.0, dtype) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_whole_range_does_not_wrap(dtype: str) -> None:
+    bits = {"float64": 0x7FF0000000000000, "float32": 0x7F800000}[dtype]
+    assert ulps(-np.inf, np.inf, dtype) == 2 * bits
+    assert ulps(np.inf, -np.inf, dtype) == 2 * bits
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("other", [0.0, 1.0, -1e30, np.inf, -np.inf])
+def test_nan_is_furthest_from_everything_else(other: float, dtype: str) -> None:
+    assert ulps(np.nan, other, dtype) == FURTHEST
+    assert ulps(other, -np.nan, dtype) == FURTHEST
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_is_at_nan_whatever_its_bits(dtype: str) -> None:
+    assert ulps(np.nan, -np.nan, dtype) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinity_follows_the_largest_number(dtype: str) -> None:
+    assert ulps(np.finfo(dtype).max, np.inf, dtype) == 1
+
+
+def test_an_ulp_of_float32_is_many_of_float64() -> None:
+    x, y = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
+    assert ulps(x, y, np.float32) == 1
+    assert ulps(x, y, np.float64) == 2**29
+
+
+def test_ulps_of_arrays_are_counted_element_by_element() -> None:
+    x = np.array([[1.0, 2.0], [0.0, np.nan]])
+    assert ulp_distance(x, x + np.array([[0, 4e-16], [0, 0]])).tolist() == [[0, 1], [0, 0]]
+
+
+def test_ulps_of_nothing_are_nothing() -> None:
+    assert ulp_distance(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0, 3)
+
+
+def floats(dtype: str) -> st.SearchStrategy[Any]:
+    return hnp.from_dtype(np.dtype(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulp_distance_is_a_distance(dtype: str) -> None:
+    @given(floats(dtype), floats(dtype), floats(dtype))
+    def holds(a: Any, b: Any, c: Any) -> None:
+        assert ulps(a, b, dtype) == ulps(b, a, dtype)
+        assert (ulps(a, b, dtype) == 0) == (a == b or (np.isnan(a) and np.isnan(b)))
+        assert ulps(a, c, dtype) <= ulps(a, b, dtype) + ulps(b, c, dtype)
+
+    holds()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulps_grow_along_the_line(dtype: str) -> None:
+    @given(floats(dtype), floats(dtype), floats(dtype))
+    def holds(a: Any, b: Any, c: Any) -> None:
+        if not np.isnan([a, b, c]).any():
+            low, middle, high = np.sort(np.array([a, b, c], dtype))
+            assert ulps(low, high, dtype) == ulps(low, middle, dtype) + ulps(middle, high, dtype)
+
+    holds()
+
+
+# Distances in units of noise.
+
+
+def test_units_are_multiples_of_the_noise() -> None:
+    assert units_apart([1.0, 2.0], [1.5, 1.0], [0.5, 0.25]).tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize("other", [0.0, 1.0, np.inf, -np.inf])
+@pytest.mark.parametrize("unit", [1e-16, np.inf])
+def test_nan_never_passes_for_a_number(other: float, unit: float) -> None:
+    assert units_apart(np.nan, other, unit) == np.inf
+
+
+@pytest.mark.parametrize(("a", "b"), [(np.inf, 1.0), (0.0, -np.inf), (np.inf, -np.inf)])
+@pytest.mark.parametrize("unit", [1e-16, np.inf])
+def test_infinity_is_infinitely_far_from_all_else(a: float, b: float, unit: float) -> None:
+    assert units_apart(a, b, unit) == np.inf
+
+
+@pytest.mark.parametrize("x", [np.nan, np.inf, -np.inf, 0.0, 7.0])
+def test_the_same_is_never_apart(x: float) -> None:
+    assert units_apart(x, x, 1e-300) == 0.0
+
+
+def test_finite_numbers_agree_where_rounding_may_do_anything() -> None:
+    assert units_apart(-1e300, 1e300, np.inf) == 0.0
+
+
+# Judging answers made by hand: "own" is the subject, "left" and "right" are the oracles.
+
+ONE = np.array([1.0, 2.0])
+
+EDGE, KINK = [True, False], [False, True]
+
+
+def off(first: float, second: float) -> Any:
+    """What everyone else answers, changed by so much."""
+    return ONE + np.array([first, second])
+
+
+def facts(unit: float = 1e-15, kinks: Sequence[bool] = (False, False), edges: Sequence[bool] = (False, False)) -> Facts:
+    """Of one gradient with two elements."""
+    flat = np.full(2, unit)
+    return Facts(["d/dx"], [(2,)], np.dtype(np.float64), [flat], [np.array(kinks)], [np.array(edges)])
+
+
+def judged(own: Any, left: Any = ONE, right: Any = ONE, **known: Any) -> list[Verdict]:
+    """One verdict each on three gradients, or on whole answers."""
+    answers = [
+        given if isinstance(given, Answer) else Answer(party, [given])
+        for party, given in (("own", own), ("left", left), ("right", right))
+    ]
+    return judge(answers, "own", 1, facts(**known))
+
+
+def labels(*answers: Any, **known: Any) -> list[str]:
+    return [verdict.label.value for verdict in judged(*answers, **known)]
+
+
+def test_equal_answers_agree() -> None:
+    assert labels(ONE.copy()) == ["agrees"] * 3
+
+
+def test_answers_agree_up_to_the_allowed_units() -> None:
+    assert labels(off(0, 3.9), unit=1.0) == ["ill-conditioned"] * 3
+    assert labels(off(0, 3.9e-6), unit=1e-6) == ["agrees"] * 3
+    assert labels(off(0, 4.1e-6), unit=1e-6) == ["wrong", "agrees", "agrees"]
+
+
+def test_agreement_that_noise_explains_is_ill_conditioned() -> None:
+    assert labels(ONE, unit=0.01) == ["ill-conditioned"] * 3
+
+
+def test_a_gradient_of_zero_is_not_ill_conditioned() -> None:
+    assert labels(0 * ONE, 0 * ONE, 0 * ONE, unit=0.01) == ["agrees"] * 3
+
+
+def test_a_subject_apart_from_two_oracles_that_agree_is_wrong() -> None:
+    assert labels(off(0, 1)) == ["wrong", "agrees", "agrees"]
+
+
+def test_a_subject_that_gives_nan_is_wrong() -> None:
+    assert labels(np.array([1.0, np.nan])) == ["wrong", "agrees", "agrees"]
+
+
+def test_a_subject_that_gives_infinity_is_wrong() -> None:
+    assert labels(np.array([np.inf, 2.0])) == ["wrong", "agrees", "agrees"]
+
+
+def test_nan_agrees_with_nan() -> None:
+    nan = np.array([1.0, np.nan])
+    assert labels(nan, nan, nan) == ["agrees"] * 3
+
+
+def test_a_subject_apart_from_oracles_that_contradict_each_other_is_undecided() -> None:
+    assert labels(ONE, off(0, 1), off(0, 2)) == ["undecided"] * 3
+
+
+def test_an_oracle_that_stands_alone_is_undecided_and_nobody_else() -> None:
+    assert labels(ONE, off(0, 1), ONE) == ["agrees", "undecided", "agrees"]
+
+
+def test_an_oracle_is_never_wrong() -> None:
+    assert labels(ONE, ONE, off(5, 5))[2] == "undecided"
+
+
+def test_a_lone_oracle_proves_nobody_wrong() -> None:
+    alone = judge([Answer("own", [ONE + 1]), Answer("left", [ONE])], "own", 1, facts())
+    assert [v.label.value for v in alone] == ["undecided", "undecided"]
+
+
+def test_a_party_without_peers_is_undecided() -> None:
+    [verdict] = judge([Answer("own", [ONE])], "own", 1, facts())
+    assert verdict.label is Label.UNDECIDED
+
+
+def test_a_difference_at_a_kink_is_a_convention() -> None:
+    assert labels(off(0, 1), kinks=KINK) == ["convention", "agrees", "agrees"]
+
+
+def test_a_difference_at_an_edge_is_an_edge() -> None:
+    assert labels(off(1, 0), edges=EDGE) == ["edge", "agrees", "agrees"]
+
+
+def test_a_kink_excuses_only_what_depends_on_it() -> None:
+    assert labels(off(1, 0), kinks=KINK) == ["wrong", "agrees", "agrees"]
+
+
+def test_a_fault_beside_a_larger_excused_difference_is_wrong_and_named() -> None:
+    verdict = judged(off(1e-3, 1e6), kinks=KINK)[0]
+    assert (verdict.label, verdict.where) == (Label.WRONG, "d/dx[0]")
+
+
+def test_none_counts_as_zero() -> None:
+    assert labels(None, 0 * ONE, None) == ["agrees"] * 3
+    assert labels(None) == ["wrong", "agrees", "agrees"]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "why"),
+    [
+        (np.ones(3), "d/dx has shape (3,) instead of (2,)"),
+        (np.ones((2, 1)), "d/dx has shape (2, 1) instead of (2,)"),
+        (np.ones(2, np.float32), "d/dx has dtype float32 instead of float64"),
+        (np.ones(2, np.int64), "d/dx has dtype int64 instead of float64"),
+        ([1.0, 2.0], "d/dx is a list, not a NumPy array"),
+        (3.0, "d/dx is a float, not a NumPy array"),
+    ],
+)
+def test_a_gradient_of_the_wrong_form_is_a_matter_of_structure(gradient: Any, why: str) -> None:
+    verdict = judged(gradient)[0]
+    assert (verdict.label, verdict.why) == (Label.STRUCTURE, why)
+
+
+@pytest.mark.parametrize("arrays", [[], [ONE, ONE]])
+def test_there_must_be_a_gradient_per_input(arrays: Any) -> None:
+    verdict = judged(Answer("own", arrays))[0]
+    assert verdict.label is Label.STRUCTURE
+    assert verdict.why.startswith(f"{len(arrays)} arrays returned instead of 1")
+
+
+@pytest.mark.parametrize("label", [Label.UNSUPPORTED, Label.ERRORED, Label.STRUCTURE])
+def test_labels_that_were_clear_at_once_stand(label: Label) -> None:
+    verdict = judged(Answer("own", label=label, why="for a reason"))[0]
+    assert (verdict.label, verdict.why) == (label, "for a reason")
+
+
+def test_a_party_without_an_answer_is_no_peer() -> None:
+    assert labels(ONE + 1, ONE, Answer("right", label=Label.ERRORED)) == ["undecided", "undecided", "errored"]
+
+
+def test_a_verdict_names_the_element_and_every_value() -> None:
+    verdict = judged(off(0, 1))[0]
+    assert verdict.where == "d/dx[1]"
+    assert "own 3.0, left 2.0, right 2.0" in verdict.why
+    assert "more than 4" in verdict.why
+
+
+def test_a_verdict_measures_from_the_nearest_peer() -> None:
+    verdict = judged(off(0, 8e-6), ONE, off(0, 6e-6), unit=1e-6)[0]
+    assert verdict.units == pytest.approx(2.0)
+    assert verdict.label is Label.AGREES
+
+
+def test_gradients_of_no_size_agree() -> None:
+    nothing = np.zeros(0)
+    known = Facts(["d/dx"], [(0,)], nothing.dtype, [nothing], [nothing.astype(bool)], [nothing.astype(bool)])
+    found = judge([Answer(party, [nothing]) for party in ("own", "left")], "own", 1, known)
+    assert [v.label for v in found] == [Label.AGREES] * 2
+
+
+def test_infinite_units_are_data_too() -> None:
+    assert judged(np.array([np.nan, 1.0]))[0].as_data()["units"] == "inf"
+
+
+def test_every_label_has_its_rule_in_words() -> None:
+    assert set(RULES) == set(Label)
+
+
+def test_fatal_are_the_labels_that_accuse_the_subject() -> None:
+    assert set(FATAL) == {Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED}
+
+
+# Noise.
+
+
+def noise_of(case: Case, order: int = 1, replays: int = 64, seed: int = 0) -> list[Any]:
+    return noise(case, lambda c: reference(c, order), reference(case, order), replays, seed)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_that_only_move_numbers_add_no_noise(dtype: str) -> None:
+    case = case_of(lambda x: -np.transpose(np.reshape(np.concatenate([x, -x]), (2, 3))), [1.0, 2.0, 3.0], dtype=dtype)
+    for got, plain in zip(noise_of(case), reference(case, 1), strict=True):
+        npt.assert_array_equal(got, np.full(np.shape(plain), floor_of(plain)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_adds_about_one_ulp(dtype: str) -> None:
+    case = case_of(np.exp, 1.0, dtype=dtype)
+    value = noise_of(case)[0]
+    unit = np.finfo(dtype).eps * np.exp(1.0)
+    assert 1.5 * unit < value < 2.1 * unit
+
+
+def test_a_cancelling_sum_is_noisy() -> None:
+    value = noise_of(case_of(lambda x: (x + 1e8) - 1e8, 1.0))[0]
+    assert 1e-9 < value < 1e-7
+
+
+def test_a_sum_of_many_is_noisy_where_its_terms_are_large() -> None:
+    value = noise_of(case_of(np.sum, [1e8, 1.0, -1e8]))[0]
+    assert 1e-9 < value < 1e-7
+
+
+def test_the_noise_depends_on_the_seed_alone() -> None:
+    case = case_of(lambda x: np.exp(x) * np.sin(x), [0.5, 1.5])
+    one, again, other = noise_of(case, seed=1), noise_of(case, seed=1), noise_of(case, seed=2)
+    assert [n.tolist() for n in one] == [n.tolist() for n in again]
+    assert [n.tolist() for n in one] != [n.tolist() for n in other]
+
+
+def test_more_replays_never_show_less_noise() -> None:
+    case = case_of(lambda x: np.exp(x) * np.sin(x), [0.5, 1.5])
+    for few, many in zip(noise_of(case, replays=4), noise_of(case, replays=40), strict=True):
+        assert np.all(few <= many)
+
+
+def test_the_noise_is_never_zero() -> None:
+    for each in noise_of(case_of(lambda x: 0 * x, [0.0, 0.0])):
+        assert np.all(each > 0)
+
+
+def test_hessian_products_are_noisy_too() -> None:
+    [product] = noise_of(case_of(lambda x: np.exp(x) * x, 1.0), order=2)
+    assert np.finfo(float).eps < product < 1e-14
+
+
+def test_noise_has_the_dtype_of_the_number_that_rounds() -> None:
+    single, double = (noise_of(case_of(np.exp, 1.0, dtype=dtype))[0] for dtype in ("float32", "float64"))
+    assert 1e8 < single / double < 1e9
+
+
+def test_what_is_computed_from_noisy_numbers_keeps_its_dtype() -> None:
+    x = Noisy(np.float32([1.0, 2.0]), np.random.default_rng(0))
+    assert (np.exp(x) * 2).dtype == np.float32
+
+
+# Events.
+
+
+def test_a_tie_of_maximum_is_found_where_it_is() -> None:
+    [event] = find_events(case_of(np.maximum, [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]))
+    assert (event.step, event.what, event.mask.tolist()) == (1, "kink: tie", [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "what"),
+    [
+        (np.abs, [0.0, 1.0], "kink: abs at 0"),
+        (np.max, [2.0, 2.0, 1.0], "kink: several attain"),
+        (lambda x: np.min(x, axis=0), [[1.0], [1.0]], "kink: several attain"),
+        (np.sqrt, [0.0, 4.0], "edge: sqrt at 0"),
+        (lambda x: x**0.5, [0.0, 4.0], "edge: power of 0"),
+    ],
+)
+def test_kinks_and_edges_are_found(f: Any, x: Any, what: str) -> None:
+    assert [event.what for event in find_events(case_of(f, x))] == [what]
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [(np.abs, [1.0, -1.0]), (np.max, [2.0, 1.0]), (np.sqrt, [1.0]), (lambda x: x**2, [0.0]), (np.sum, [0.0, 0.0])],
+)
+def test_smooth_points_have_no_events(f: Any, x: Any) -> None:
+    assert find_events(case_of(f, x)) == []
+
+
+def test_an_edge_is_told_from_a_kink() -> None:
+    events = find_events(case_of(lambda x: np.sqrt(np.abs(x)), [0.0]))
+    assert [event.is_edge for event in events] == [False, True]
+
+
+def test_only_what_passes_through_a_tie_depends_on_it() -> None:
+    case = case_of(lambda x, y: np.sum(np.maximum(x[0], x[1]) + x[2] * y), [2.0, 2.0, 5.0], [1.0, 3.0])
+    masks = dependence(case, find_events(case), 1)
+    assert [m.tolist() for m in masks] == [[True, True, False], [False, False]]
+
+
+def test_only_the_tied_elements_of_a_maximum_depend_on_the_tie() -> None:
+    case = case_of(np.maximum, [1.0, 2.0, 3.0], [3.0, 2.0, 1.0])
+    masks = dependence(case, find_events(case), 1)
+    assert [m.tolist() for m in masks] == [[False, True, False]] * 2
+
+
+def test_what_depends_on_a_tie_in_the_gradient_depends_on_it_in_the_hessian_product() -> None:
+    case = case_of(lambda x, y: np.maximum(x, y) * x * y, [1.0, 2.0], [3.0, 2.0])
+    masks = dependence(case, find_events(case), 2)
+    assert [m.tolist() for m in masks] == [[False, True]] * 2
+
+
+def test_facts_tell_kinks_from_edges() -> None:
+    case = case_of(lambda x, y: np.sum(np.sqrt(x)) + np.sum(np.abs(y)), [0.0, 1.0], [1.0, 0.0])
+    with np.errstate(all="ignore"):
+        known = facts_of(case, 1, find_events(case), 2)
+    assert known.names == ["value", "d/dx", "d/dy"]
+    assert [m.tolist() for m in known.edges] == [False, [True, False], [False, False]]
+    assert [m.tolist() for m in known.kinks] == [False, [False, False], [False, True]]
+
+
+# Subjects on trial.
+
+STEEP = case_of(lambda x, y: np.sum(np.tanh(x) * y + x * y), [[1.0, 2.0], [3.0, 0.5]], [2.0, -1.0], dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("subject", "label"),
+    [
+        (trial.Honest, Label.AGREES),
+        (trial.TanhOff, Label.WRONG),
+        (trial.NoUnbroadcast, Label.WRONG),
+        (trial.LostFork, Label.WRONG),
+        (trial.WrongShape, Label.STRUCTURE),
+        (trial.WrongDtype, Label.STRUCTURE),
+        (trial.GivesList, Label.STRUCTURE),
+        (trial.TooFew, Label.STRUCTURE),
+        (trial.Mutates, Label.STRUCTURE),
+        (trial.Aliases, Label.STRUCTURE),
+        (trial.ReturnsNonsense, Label.STRUCTURE),
+        (trial.Raises, Label.ERRORED),
+        (trial.Unable, Label.UNSUPPORTED),
+    ],
+)
+def test_each_subject_on_trial_gets_its_label(subject: type, label: Label) -> None:
+    assert label_of(subject, STEEP) is label
+
+
+@pytest.mark.parametrize("subject", [trial.TanhOff, trial.NoUnbroadcast, trial.LostFork])
+def test_second_derivatives_are_judged_as_well(subject: type) -> None:
+    assert label_of(subject, STEEP, order=2) is Label.WRONG
+
+
+def test_a_subject_without_second_derivatives_is_judged_by_its_first() -> None:
+    found = on_trial(trial.FirstOrderOnly, STEEP, (1, 2))
+    own = [v.label for v in found.verdicts if v.party == spec(trial.FirstOrderOnly)]
+    assert own == [Label.AGREES, Label.UNSUPPORTED]
+    assert not found.failed(spec(trial.FirstOrderOnly))
+
+
+@pytest.mark.parametrize(
+    ("subject", "why"),
+    [
+        (trial.Mutates, "input x was written to"),
+        (trial.Aliases, "a gradient shares memory with an input"),
+        (trial.Raises, "RuntimeError: broken on purpose"),
+        (trial.Unable, "this engine has no functions at all"),
+        (trial.ReturnsNonsense, "vjp returned a int; it must return (value, gradients)"),
+    ],
+)
+def test_the_reason_is_told(subject: type, why: str) -> None:
+    assert on_trial(subject, STEEP).verdict(spec(subject), 1).why == why
+
+
+def test_a_subject_that_writes_to_its_inputs_spoils_them_for_nobody_else() -> None:
+    before = STEEP.as_data()
+    found = on_trial(trial.Mutates, STEEP)
+    assert STEEP.as_data() == before
+    assert {v.label for v in found.verdicts if v.party in ("torch", "jax")} == {Label.AGREES}
+
+
+def test_another_subgradient_at_a_tie_is_a_convention() -> None:
+    assert label_of(trial.TieToFirst, case_of(np.maximum, [1.0, 2.0], [3.0, 2.0])) is Label.CONVENTION
+
+
+def test_another_value_at_an_edge_is_an_edge() -> None:
+    assert label_of(trial.FlatRoot, case_of(np.sqrt, [0.0, 4.0])) is Label.EDGE
+
+
+def test_a_fault_downstream_of_a_tie_loses_its_excuse_off_the_tie() -> None:
+    tied = case_of(lambda x, y: np.tanh(np.maximum(x, y)), [0.5], [0.5])
+    verdict = on_trial(trial.TanhOff, tied).verdict(spec(trial.TanhOff), 1)
+    assert verdict.label is Label.WRONG
+    assert "moved off the event" in verdict.why
+
+
+def test_a_broadcasting_fault_beside_a_tie_is_wrong() -> None:
+    case = case_of(lambda x, y: np.sum(np.maximum(x, 1.0) * y), [[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0])
+    assert find_events(case)
+    verdict = on_trial(trial.NoUnbroadcast, case).verdict(spec(trial.NoUnbroadcast), 1)
+    assert verdict.label is Label.WRONG
+    assert verdict.where.startswith("d/dy")
+
+
+def test_agreement_within_the_noise_needs_no_more_than_the_allowed_units() -> None:
+    found = on_trial(trial.Honest, STEEP, (1, 2))
+    assert all(v.units <= UNITS for v in found.verdicts)
+
+
+def test_a_case_whose_gradient_is_zero_is_vacuous() -> None:
+    assert on_trial(trial.Honest, case_of(lambda x: 0 * x, [1.0, 2.0])).vacuous
+    assert not on_trial(trial.Honest, STEEP).vacuous
+
+
+def test_values_are_recorded_only_where_the_parties_differ() -> None:
+    assert on_trial(trial.Honest, STEEP).as_data()["values"] == {}
+    assert set(on_trial(trial.TanhOff, STEEP).as_data()["values"]["1"]) == {spec(trial.TanhOff), "torch", "jax"}
