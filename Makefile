@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 # PyTorch's build, pinned: CPU-only by default, so that nothing pulls gigabytes of CUDA.
-# Elsewhere:  make setup TORCH=torch==2.13.0
+# Where there is no such build (macOS):  export TORCH=torch==2.13.0
 TORCH ?= torch==2.13.0+cpu
 # Options of the campaign:  make verify ARGS="--examples 20000 --seed 7"
 ARGS ?=
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  { echo "make: $(PYTHON) -m venv failed; install Python's venv module (on Debian: python3-venv)"; exit 1; }
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt '$(TORCH)' || \
-	  { echo "make: no $(TORCH) for this machine; choose another build with make setup TORCH=torch==2.13.0, or point pip at PyTorch's CPU index (PIP_EXTRA_INDEX_URL)"; exit 1; }
+	  { echo "make: no $(TORCH) here; on macOS, export TORCH=torch==2.13.0; on Linux, set PIP_EXTRA_INDEX_URL to PyTorch's CPU index (plain torch is gigabytes of CUDA there)"; exit 1; }
 	@echo "installing the rest"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,dev]' || \
 	  { echo "make: the packages of constraints.txt could not be installed; check the package index, or make clean and try again"; exit 1; }

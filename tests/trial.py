@@ -5,6 +5,7 @@ Each class is an adapter of minigrad with one thing broken, while it answers and
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,17 +66,21 @@ class TanhOff(Broken):
         return ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans) * 1.001)
 
 
-def averaged(gradient: Any, shape: tuple[int, ...]) -> Any:
-    """What `minigrad.backward.unbroadcast` must not do: right shape, wrong value."""
-    share = int(np.prod(shape)) / max(np.size(gradient), 1)
-    return backward.unbroadcast(gradient, shape) * share
-
-
 class NoUnbroadcast(Broken):
-    """The gradient of multiply's second operand is averaged, not summed, where it was broadcast."""
+    """The gradient of an operand that was broadcast is averaged, not summed: right shape, wrong value."""
 
-    def broken(self) -> Any:
-        return ruled(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: averaged(g * x, np.shape(y)))
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        own = backward.unbroadcast
+
+        def averaged(gradient: Any, shape: tuple[int, ...]) -> Any:
+            return own(gradient, shape) * (math.prod(shape) / max(np.size(gradient), 1))
+
+        backward.unbroadcast = averaged
+        try:
+            yield
+        finally:
+            backward.unbroadcast = own
 
 
 class TieToFirst(Broken):
