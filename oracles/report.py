@@ -117,6 +117,11 @@ def shown_case(record: Mapping[str, Any]) -> dict[str, Any]:
             for name, array in zip(record["names"][str(order)], arrays, strict=False):
                 for index, value in entries(array):
                     values.append({"party": party, "name": f"{name}{index}", "value": value, "hex": float(value).hex()})
+    # Elements on which all agree to the bit tell nothing.
+    spellings: dict[str, set[str]] = {}
+    for row in values:
+        spellings.setdefault(row["name"], set()).add(row["hex"])
+    values = [row for row in values if len(spellings[row["name"]]) > 1]
     values.sort(key=lambda row: row["name"])
     return {
         "id": record["id"],
