@@ -22,7 +22,7 @@ from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, ROWS, Interval
 from oracles.strategies import DRAWN, KINDS, Palette, elements, programs
 
-DRAWS = 400
+DRAWS = 300
 
 SEED = 3
 

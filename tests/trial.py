@@ -212,7 +212,7 @@ def not_an_adapter() -> int:
 
 
 def fails_to_start() -> None:
-    raise OSError("the engine's library\nis not there")
+    raise OSError("the engine's library is not there")
 
 
 # Helpers.

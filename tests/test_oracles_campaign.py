@@ -1,0 +1,403 @@
+"""Whole campaigns, small: what they find, what they leave behind, and that they can be repeated."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oracles.report  # noqa: F401 (what is imported has a say in what Hypothesis draws)
+from oracles import cli
+from oracles.campaign import Options, drawn_cases
+from oracles.catalogue import CATALOGUE
+from oracles.journal import Run, read_run
+from oracles.named import NAMED
+from oracles.verdict import Label
+from tests import trial
+from tests.trial import spec
+
+ROOT = Path(__file__).parents[1]
+
+PARTIES = {"minigrad", "torch", "jax"}
+
+TABLES = ["cases.csv", "functions.csv", "timings.csv"]
+
+PAGES = ["index.html", "summary.md"]
+
+
+@dataclass
+class Outcome:
+    """A finished campaign."""
+
+    code: int
+    folder: Path
+    printed: str
+    complaints: str
+
+    @cached_property
+    def run(self) -> Run:
+        return read_run(self.folder)
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        return [*csv.DictReader(io.StringIO((self.folder / name).read_text()))]
+
+    def labels(self, party: str) -> Counter[str]:
+        return Counter(row["label"] for row in self.table("cases.csv") if row["party"] == party)
+
+
+def verify(folder: Path, *options: Any) -> Outcome:
+    printed, complaints = io.StringIO(), io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(complaints):
+        code = cli.main(["verify", "--out", str(folder), *map(str, options)])
+    return Outcome(code, folder, printed.getvalue(), complaints.getvalue())
+
+
+def text_of(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+# minigrad itself.
+
+EXAMPLES = 12
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return verify(tmp_path_factory.mktemp("honest"), "--examples", EXAMPLES, "--seed", 5, "--workers", 2)
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The same on one worker."""
+    return verify(tmp_path_factory.mktemp("again"), "--examples", EXAMPLES, "--seed", 5, "--workers", 1)
+
+
+def test_minigrad_passes(honest: Outcome) -> None:
+    assert honest.code == 0, honest.printed
+    assert honest.run.footer["verdict"] == "PASS"
+
+
+def test_the_last_line_says_it_all(honest: Outcome) -> None:
+    total = 2 * (EXAMPLES + len(NAMED))
+    last = honest.printed.splitlines()[-1]
+    assert last.startswith(f"PASS: minigrad on {total} cases against torch, jax: 0 failed, ")
+    assert str(honest.folder / "index.html") in last
+
+
+def test_a_run_leaves_these_files_and_no_others(honest: Outcome) -> None:
+    names = {path.name for path in honest.folder.iterdir()}
+    assert names == {"run.jsonl", "repro", *TABLES, *PAGES}
+
+
+def test_nothing_failed_so_there_is_nothing_to_reproduce(honest: Outcome) -> None:
+    accused = {record["accused"] for record in honest.run.footer["shrunk"]}
+    assert "minigrad" not in accused
+    assert len([*(honest.folder / "repro").iterdir()]) == 2 * len(accused)
+
+
+def test_named_cases_come_first_then_the_dtypes_take_turns(honest: Outcome) -> None:
+    ids = [record["id"] for record in honest.run.cases]
+    named = [f"{short}-{named.name}" for short in ("f64", "f32") for named in NAMED]
+    drawn = [f"{short}-{k:05d}" for k in range(1, EXAMPLES + 1) for short in ("f64", "f32")]
+    assert ids == named + drawn
+
+
+def test_every_case_has_a_verdict_for_every_party_and_order(honest: Outcome) -> None:
+    for record in honest.run.cases:
+        got = [(v["order"], v["party"]) for v in record["verdicts"]]
+        assert sorted(got) == sorted((order, party) for order in (1, 2) for party in PARTIES)
+
+
+def test_the_header_says_how_to_repeat_the_run(honest: Outcome) -> None:
+    header = honest.run.header
+    options = {key: header[key] for key in ("seed", "examples", "dtypes", "orders", "subject", "oracles")}
+    assert options == {
+        "seed": 5,
+        "examples": EXAMPLES,
+        "dtypes": ["float64", "float32"],
+        "orders": [1, 2],
+        "subject": "minigrad",
+        "oracles": ["torch", "jax"],
+    }
+    assert header["command"].startswith(f"python -m oracles verify --examples {EXAMPLES} --seed 5 ")
+    assert set(header["versions"]) >= {"python", "numpy", "hypothesis", *PARTIES}
+
+
+def test_the_command_in_the_header_is_one_that_is_understood(honest: Outcome) -> None:
+    words = honest.run.header["command"].split()
+    options = cli.parser().parse_args(words[3:])
+    assert (options.seed, options.examples) == (5, EXAMPLES)
+
+
+def test_cases_csv_has_a_row_per_case_party_and_order(honest: Outcome) -> None:
+    rows = [(row["case"], row["party"], row["order"]) for row in honest.table("cases.csv")]
+    assert len(rows) == len(set(rows)) == 6 * len(honest.run.cases)
+
+
+def test_functions_csv_counts_every_case_of_a_function_once(honest: Outcome) -> None:
+    for row in honest.table("functions.csv"):
+        records = [r for r in honest.run.cases if row["function"] in r["functions"] and r["dtype"] == row["dtype"]]
+        assert int(row["n"]) == len(records) == sum(int(row[label.value]) for label in Label)
+
+
+def test_functions_csv_has_the_functions_that_occurred(honest: Outcome) -> None:
+    occurred = {function for record in honest.run.cases for function in record["functions"]}
+    assert {row["function"] for row in honest.table("functions.csv")} == occurred <= set(CATALOGUE)
+
+
+def test_timings_csv_has_every_party_dtype_and_phase(honest: Outcome) -> None:
+    rows = {(row["party"], row["dtype"], row["phase"]) for row in honest.table("timings.csv")}
+    phases = ("forward", "gradient")
+    assert rows == {(p, d, phase) for p in PARTIES for d in ("float64", "float32") for phase in phases}
+
+
+def test_timings_csv_compares_with_pytorch(honest: Outcome) -> None:
+    ratios = {row["ratio_to_torch"] for row in honest.table("timings.csv") if row["party"] == "torch"}
+    assert ratios == {"1.0"}
+
+
+def test_quartiles_are_in_order(honest: Outcome) -> None:
+    for row in honest.table("timings.csv"):
+        assert 0 < float(row["q1_us"]) <= float(row["median_us"]) <= float(row["q3_us"])
+
+
+def test_the_page_leads_with_the_verdict_and_the_command(honest: Outcome) -> None:
+    page = (honest.folder / "index.html").read_text()
+    assert "PASS</span>: minigrad against torch and jax" in page
+    assert honest.run.header["command"] in page
+
+
+def test_the_page_needs_nothing_from_elsewhere(honest: Outcome) -> None:
+    page = (honest.folder / "index.html").read_text()
+    assert not re.search(r"https?://|<script|<link|@import", page)
+
+
+def test_the_summary_leads_with_the_verdict(honest: Outcome) -> None:
+    assert (honest.folder / "summary.md").read_text().startswith("# PASS: minigrad against torch and jax\n")
+
+
+def test_report_rebuilds_the_same_bytes_from_the_journal(honest: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    before = text_of(honest.folder)
+    for name in TABLES + PAGES:
+        (honest.folder / name).unlink()
+    assert cli.main(["report", str(honest.folder)]) == 0
+    assert text_of(honest.folder) == before
+    assert capsys.readouterr().out.startswith("PASS: rebuilt ")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_dictionary_has_every_column(honest: Outcome, table: str) -> None:
+    dictionary = (ROOT / "reports" / "README.md").read_text()
+    [section] = [part for part in dictionary.split("\n## ") if part.startswith(f"`{table}`")]
+    described = {
+        name
+        for line in section.splitlines()
+        if line.startswith("|")
+        for name in re.findall("`([^`]+)`", line.split("|")[1])
+    }
+    header = (honest.folder / table).read_text().splitlines()[0]
+    assert described == set(header.split(","))
+
+
+def test_the_dictionary_has_every_file(honest: Outcome) -> None:
+    dictionary = (ROOT / "reports" / "README.md").read_text()
+    for path in honest.folder.iterdir():
+        assert f"`{path.name}" in dictionary
+
+
+def test_a_case_of_the_run_can_be_judged_again(honest: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["repro", "f64-circuit", "--run", str(honest.folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "v1 = x + y" in shown
+    assert all(re.search(rf"{party} +order {order} +agrees", shown) for party in PARTIES for order in (1, 2))
+
+
+# The same again.
+
+
+def repeatable(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in ("timings", "seconds")}
+
+
+def test_the_same_seed_gives_the_same_cases_and_verdicts_on_any_number_of_workers(
+    honest: Outcome, again: Outcome
+) -> None:
+    assert [repeatable(r) for r in again.run.cases] == [repeatable(r) for r in honest.run.cases]
+
+
+def test_the_same_seed_gives_the_same_header_but_for_workers_and_time(honest: Outcome, again: Outcome) -> None:
+    def steady(run: Run) -> dict[str, Any]:
+        return {key: value for key, value in run.header.items() if key not in ("workers", "started")}
+
+    assert steady(again.run) == steady(honest.run)
+
+
+def test_another_seed_gives_other_cases() -> None:
+    one, other = (next(drawn_cases("float64", Options(seed=seed))) for seed in (5, 6))
+    assert one.as_data()["program"] != other.as_data()["program"]
+
+
+# Broken subjects.
+
+BROKEN: list[tuple[Callable[..., Any], int]] = [(trial.TanhOff, 4), (trial.NoUnbroadcast, 20), (trial.LostFork, 4)]
+
+
+@pytest.fixture(scope="module", params=BROKEN, ids=lambda param: param[0].__name__)
+def broken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    subject, examples = request.param
+    folder = tmp_path_factory.mktemp(subject.__name__)
+    options = ("--examples", examples, "--dtypes", "float64", "--workers", 2)
+    return verify(folder, "--subject", spec(subject), *options)
+
+
+def accusations(outcome: Outcome) -> list[dict[str, Any]]:
+    """The shrunk failures of the subject."""
+    return [r for r in outcome.run.footer["shrunk"] if r["accused"] == outcome.run.header["subject"]]
+
+
+def test_a_broken_subject_fails(broken: Outcome) -> None:
+    assert broken.code == 1
+    assert broken.run.footer["verdict"] == "FAIL"
+    assert broken.run.footer["failures"] > 0
+
+
+def test_a_broken_subject_is_wrong_and_the_oracles_are_not(broken: Outcome) -> None:
+    assert broken.labels(broken.run.header["subject"])["wrong"] > 0
+    for oracle in ("torch", "jax"):
+        assert not {"wrong", "errored", "structure"} & set(broken.labels(oracle))
+
+
+def test_every_failure_shrinks_to_three_steps_at_most(broken: Outcome) -> None:
+    assert accusations(broken)
+    for record in accusations(broken):
+        assert len(record["functions"]) <= 3, record["functions"]
+
+
+def test_a_shrunk_failure_remembers_what_it_came_from(broken: Outcome) -> None:
+    ids = {record["id"] for record in broken.run.cases}
+    assert {record["found_as"] for record in accusations(broken)} <= ids
+
+
+def test_every_failure_is_printed_with_its_script(broken: Outcome) -> None:
+    for record in accusations(broken):
+        script = broken.folder / "repro" / f"{record['id']}.py"
+        assert f"shrunk to {', '.join(record['functions'])}; reproduce: python {script}" in broken.printed
+        assert script.exists()
+
+
+def test_the_script_fails_on_its_own_and_prints_both_values(broken: Outcome) -> None:
+    record = accusations(broken)[0]
+    script = broken.folder / "repro" / f"{record['id']}.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "DISAGREE" in done.stdout
+    for party in (broken.run.header["subject"], "torch"):
+        assert re.search(rf"^ +{party} +\S+ +-?(0x|nan|inf)", done.stdout, re.MULTILINE)
+
+
+def test_the_case_file_fails_again_but_not_for_minigrad(broken: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    record = accusations(broken)[0]
+    file = str(broken.folder / "repro" / f"{record['id']}.json")
+    assert cli.main(["repro", file, "--subject", broken.run.header["subject"]]) == 1
+    assert "wrong" in capsys.readouterr().out
+    assert cli.main(["repro", file]) == 0
+
+
+def test_a_shrunk_case_is_found_by_its_id(broken: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    record = accusations(broken)[0]
+    words = ["repro", record["id"], "--run", str(broken.folder), "--subject", broken.run.header["subject"]]
+    assert cli.main(words) == 1
+    assert capsys.readouterr().out.startswith("def program(")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_show_the_failure(broken: Outcome, page: str) -> None:
+    shown = (broken.folder / page).read_text()
+    assert "FAIL" in shown
+    for record in accusations(broken):
+        assert f"repro/{record['id']}.py" in shown
+
+
+# A subject that brings its worker down.
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    options = ("--examples", 4, "--dtypes", "float64", "--orders", 1, "--workers", 2)
+    return verify(tmp_path_factory.mktemp("crashed"), "--subject", spec(trial.Crashes), *options)
+
+
+def test_a_campaign_outlives_its_workers(crashed: Outcome) -> None:
+    assert crashed.code == 1
+    assert len(crashed.run.cases) == crashed.run.footer["cases"] == 4 + len(NAMED)
+
+
+def test_a_crash_costs_the_cases_that_it_concerns_and_no_others(crashed: Outcome) -> None:
+    for record in crashed.run.cases:
+        labels = {v["party"]: v["label"] for v in record["verdicts"]}
+        assert (labels[spec(trial.Crashes)] == "errored") == ("tanh" in record["functions"]), record["id"]
+        assert "errored" not in (labels["torch"], labels["jax"])
+
+
+def test_a_crash_is_told_as_one(crashed: Outcome) -> None:
+    reasons = {row["why"] for row in crashed.table("cases.csv") if row["label"] == "errored"}
+    assert all(reason.startswith("the worker died") for reason in reasons)
+
+
+def test_a_crash_can_be_reproduced(crashed: Outcome) -> None:
+    record = accusations(crashed)[0]
+    script = crashed.folder / "repro" / f"{record['id']}.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 7
+
+
+# Where it may write.
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", ".hidden", "index.html"])
+def test_a_folder_with_files_of_others_is_left_alone(foreign: str, tmp_path: Path) -> None:
+    (tmp_path / foreign).write_text("mine")
+    outcome = verify(tmp_path, "--examples", 1)
+    assert outcome.code == 2
+    assert len(outcome.complaints.splitlines()) == 1
+    assert text_of(tmp_path) == {foreign: "mine"}
+
+
+def test_out_must_not_be_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    outcome = verify(file, "--examples", 1)
+    assert (outcome.code, file.read_text()) == (2, "mine")
+    assert outcome.complaints == f"oracles: --out {file} is a file; name a folder\n"
+
+
+def test_a_folder_of_a_run_before_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_text("a journal of old")
+    (tmp_path / "repro").mkdir()
+    (tmp_path / "repro" / "f64-old.py").write_text("")
+    options = ("--examples", 1, "--dtypes", "float64", "--orders", 1)
+    assert verify(tmp_path, *options).code == 0
+    assert len(read_run(tmp_path).cases) == 1 + len(NAMED)
+    assert not (tmp_path / "repro" / "f64-old.py").exists()
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    outcome = verify(folder, "--examples", 1, "--dtypes", "float32", "--orders", 1, "--subject", "torch")
+    assert outcome.code == 0
+    assert json.loads((folder / "run.jsonl").read_text().splitlines()[0])["oracles"] == ["jax"]
