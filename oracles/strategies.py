@@ -114,7 +114,7 @@ def programs(dtype: str = "float64", palette: Palette | None = None, max_steps: 
 DRAWN = [
     name
     for kind in ("binary", "product", "reduce", "choice", "join", "index", "unary", "shape")
-    for name in (names([kind]) if kind == "binary" else names([kind])[::-1])
+    for name in (names([kind]) if kind == "binary" else names([kind])[::-1]) * (4 if kind == "product" else 1)
     if name != "astype"
 ]
 
