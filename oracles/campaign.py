@@ -56,6 +56,8 @@ SHRINKING = 40.0
 TIMED_EVERY = 5
 """One drawn case in this many is timed; the named ones all are."""
 
+JUDGED = frozenset(Label) - {Label.UNSUPPORTED}
+
 SHRUNK_AT_MOST = 6
 """How many failures of different kinds are shrunk and written out."""
 
@@ -164,8 +166,8 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
         ask(spec, Case.from_data(data), order)
 
 
-def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as `who` gets `label`; the journal record and the repro script."""
+def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
+    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script."""
     case = Case.from_data(data)
     deadline = time.monotonic() + SHRINKING
 
@@ -174,17 +176,18 @@ def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> 
             return False
         return any(v.party == who and v.label == label for v in examine(candidate, setup).verdicts)
 
-    small = replace(shrink(case, still_fails), id=f"{case.id}-small")
+    small = replace(shrink(case, still_fails), id=name)
     found = examine(small, setup)
     verdict = next((v for v in found.verdicts if v.party == who and v.label == label), None)
     if verdict is None:  # it fails once in a while
-        return as_found(data, setup, who, label)
+        return as_found(data, setup, who, label, name)
     record = found.as_data()
     return record, script_for(record, setup, verdict.as_data())
 
 
-def as_found(data: Mapping[str, Any], setup: Setup, who: str, label: str) -> tuple[dict[str, Any], str]:
+def as_found(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
     """The same for a case that does not survive being examined again: unshrunk."""
+    data = {**data, "id": name}
     verdict = next(v for v in data["verdicts"] if v["party"] == who and v["label"] == label)
     return dict(data), script_for(data, setup, verdict)
 
@@ -241,7 +244,10 @@ class Campaign:
                 except BaseException:
                     self.pool.stop()
                     raise
-            # A pass means that every oracle was asked every time.
+            # A pass means that every oracle was asked every time, and that the subject could answer.
+            judged = sum(n for (who, label), n in self.tally.labels.items() if who == setup.subject and label in JUDGED)
+            if not judged:
+                self.silent.setdefault(setup.subject, "unable to answer a single case")
             verdict = "FAIL" if self.tally.failures else "INCOMPLETE" if self.silent else "PASS"
             footer = {
                 "verdict": verdict,
@@ -328,8 +334,8 @@ class Campaign:
         chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
         shrunk: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
         tasks = [
-            ((record, self.options.setup, who, label), who, record["id"])
-            for record, who, label in chosen[:SHRUNK_AT_MOST]
+            ((record, self.options.setup, who, label, f"{record['id']}-small{number}"), who, record["id"])
+            for number, (record, who, label) in enumerate(chosen[:SHRUNK_AT_MOST], 1)
         ]
         futures = [self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT) for arguments, _, _ in tasks]
         for (arguments, who, found_as), future in zip(tasks, futures, strict=True):

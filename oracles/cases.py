@@ -65,12 +65,20 @@ class Case:
             raise UsageError(f"the case's program: {error}") from None
         except KeyError as error:
             raise UsageError(f"the case lacks the entry {error}") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageError(f"the case's arrays are malformed: {error}") from None
-        return cls(str(data.get("id", "unnamed")), program, inputs, cotangent, vectors, dict(data.get("origin", {})))
+        origin = data.get("origin", {})
+        name = str(data.get("id", "unnamed"))
+        return cls(name, program, inputs, cotangent, vectors, origin if isinstance(origin, dict) else {})
 
     def check(self) -> None:
         """Run the program once on NumPy; raises `UsageError` where anything does not fit."""
+        dtypes = {x.dtype.name for x in (*self.inputs, self.cotangent, *self.vectors)}
+        if not self.inputs or len(dtypes) > 1 or not dtypes <= {"float64", "float32"}:
+            raise UsageError(
+                f"case {self.id}: give at least one input, and inputs, cotangent and vectors all of float64 or all of "
+                f"float32; they are {', '.join(sorted(dtypes))}"
+            )
         try:
             with np.errstate(all="ignore"):
                 value = self.program(*self.inputs)
@@ -86,17 +94,19 @@ class Case:
 
 
 def read_case(path: Path) -> Case:
-    """Read a case file; raises `UsageError` that names the file, the place and the mend."""
+    """Read a case file and check that it can run; raises `UsageError` that names the file, the place and the mend."""
     try:
         data = json.loads(path.read_text())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON ({error}); write it again or give another file") from None
     try:
-        return Case.from_data(data)
+        case = Case.from_data(data)
+        case.check()
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+    return case
 
 
 def write_text(path: Path, text: str) -> None:

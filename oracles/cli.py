@@ -140,14 +140,18 @@ def check_libraries(*names: str) -> None:
         )
 
 
-def run_verify(options: argparse.Namespace) -> int:
+def check_parties(options: argparse.Namespace) -> None:
+    """The subject does not judge itself, and everybody must be installed."""
     from oracles.adapters import check_installed
 
-    if options.subject in options.oracles:
-        options.oracles = tuple(name for name in options.oracles if name != options.subject)
-        if not options.oracles:
-            raise UsageError(f"--subject {options.subject} cannot be its own only oracle; add another to --oracles")
+    options.oracles = tuple(name for name in options.oracles if name != options.subject)
+    if not options.oracles:
+        raise UsageError(f"--subject {options.subject} cannot be its own only oracle; add another to --oracles")
     check_installed([options.subject, *options.oracles])
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    check_parties(options)
     check_libraries("hypothesis", "jinja2", "pandas", "pebble", "rich")
     from oracles.campaign import Campaign, Options
     from oracles.examine import Setup
@@ -236,9 +240,7 @@ def display() -> Iterator[Callable[[Tally], None]]:
 
 
 def run_repro(options: argparse.Namespace) -> int:
-    from oracles.adapters import check_installed
-
-    check_installed([options.subject, *options.oracles])
+    check_parties(options)
     from oracles.cases import Case, read_case
     from oracles.examine import Setup, examine
 
@@ -254,7 +256,7 @@ def run_repro(options: argparse.Namespace) -> int:
                 f"case {options.case!r} is not in {options.folder}; give an id from cases.csv, or a case file"
             )
         case = Case.from_data(found[0])
-    case.check()
+        case.check()
     found_now = examine(case, Setup(options.subject, options.oracles))
     print(case.program)
     for declared, x in zip(case.program.inputs, case.inputs, strict=True):
@@ -272,9 +274,13 @@ def run_report(options: argparse.Namespace) -> int:
     from oracles.journal import read_run
     from oracles.report import write_reports
 
+    folder = options.folder.parent if options.folder.is_file() else options.folder
     run = read_run(options.folder)
-    write_reports(run, options.folder)
-    print(f"{run.footer['verdict']}: rebuilt {options.folder / 'index.html'} from its journal")
+    try:
+        write_reports(run, folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{folder}: the journal lacks or garbles {error}; run verify again") from None
+    print(f"{run.footer['verdict']}: rebuilt {folder / 'index.html'} from its journal")
     return PASS
 
 
@@ -285,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[[Any], int] = options.run
         return run(options)
     except OraclesError as error:
-        print(f"oracles: {error}", file=sys.stderr)
+        print("oracles:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("oracles: interrupted; the journal so far is kept as run.jsonl.partial", file=sys.stderr)

@@ -89,6 +89,8 @@ def read_run(path: Path) -> Run:
     if not isinstance(last, dict) or last.get("kind") != "footer":
         raise UsageError(f"{path}: truncated: there is no footer after line {len(lines)}; run verify again")
     cases = records[1:-1]
+    if not cases:
+        raise UsageError(f"{path}: the journal holds no case; run verify again")
     for number, record in enumerate(cases, 2):
         if not isinstance(record, dict) or record.get("kind") != "case" or "verdicts" not in record:
             raise UsageError(f"{path}: line {number} is no case; run verify again")

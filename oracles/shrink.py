@@ -1,15 +1,15 @@
 """From a failing case to a small one that fails in the same way.
 
-Three passes, each keeping whatever still fails with the same label: fewer steps (a window of the
-program, whose incoming values become inputs), smaller shapes, simpler numbers.  This works on any
+Three passes, each keeping whatever still fails with the same label: fewer steps (whatever
+the kept ones take from elsewhere becomes an input), smaller shapes, simpler numbers.  This works on any
 case, drawn or traced from somebody's function, and needs no replay of how it was drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,19 +49,51 @@ def ask_of(case: Case, program: Program, inputs: tuple[Any, ...]) -> Case | None
     return replace(case, program=program, inputs=inputs, cotangent=cotangent, vectors=vectors)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which steps of a program to keep; what they take from elsewhere becomes an input."""
+
+    kept: tuple[int, ...]
+    instead: Mapping[int, int] = field(default_factory=dict)
+    """Values that stand in for the results of steps left out, by index as in `Ref`."""
+
+
 def fewer_steps(case: Case, still_fails: StillFails) -> Case:
-    """The shortest window of steps that fails: first the earliest end, then the latest start."""
+    """The shortest window of steps that fails, the earliest end first; then steps left out of it, one by one."""
+    values = all_values(case)
     count = len(case.program.steps)
-    for end in range(1, count + 1):
-        for start in range(end - 1, -1, -1):
-            candidate = window(case, start, end)
-            if candidate is not None and still_fails(candidate):
-                return candidate
-    return case
+    windows = (Plan(tuple(range(start, end))) for end in range(1, count + 1) for start in reversed(range(end)))
+    found = first_failing(case, values, windows, still_fails)
+    smallest = case
+    while found is not None:
+        plan, smallest = found
+        found = first_failing(case, values, without_one(case, values, plan), still_fails)
+    return smallest
 
 
-def window(case: Case, start: int, end: int) -> Case | None:
-    """Steps `start` to `end` (exclusive), with the float values that they take from before as inputs."""
+def first_failing(
+    case: Case, values: Sequence[Any], plans: Iterable[Plan], still_fails: StillFails
+) -> tuple[Plan, Case] | None:
+    for plan in plans:
+        candidate = rebuild(case, values, plan)
+        if candidate is not None and still_fails(candidate):
+            return plan, candidate
+    return None
+
+
+def without_one(case: Case, values: Sequence[Any], plan: Plan) -> Iterator[Plan]:
+    """The plan less one step: its result is an input instead, or one of its operands of the same shape."""
+    n = len(case.inputs)
+    for step in plan.kept[:-1]:
+        kept = tuple(k for k in plan.kept if k != step)
+        yield Plan(kept, plan.instead)
+        for leaf in leaves(case.program.steps[step].operands):
+            if isinstance(leaf, Ref) and np.shape(values[leaf.index]) == np.shape(values[n + step]):
+                yield Plan(kept, {**plan.instead, n + step: leaf.index})
+
+
+def all_values(case: Case) -> list[Any]:
+    """The inputs and the result of every step."""
     values: list[Any] = list(case.inputs)
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
@@ -70,26 +102,39 @@ def window(case: Case, start: int, end: int) -> Case | None:
 
     with np.errstate(all="ignore"):
         case.program.run(case.inputs, NAMES.__getitem__, watch)
-    first = len(case.inputs) + start
-    steps = case.program.steps[start:end]
-    used = {leaf.index for step in steps for leaf in leaves(list(step.operands)) if isinstance(leaf, Ref)}
-    outside = sorted(i for i in used if i < first and np.asarray(values[i]).dtype.kind == "f")
+    return values
+
+
+def rebuild(case: Case, values: Sequence[Any], plan: Plan) -> Case | None:
+    """The case of the steps that a plan keeps, or None if they make no program."""
+    n = len(case.inputs)
+    made = {n + step for step in plan.kept}
+
+    def source(index: int) -> int:
+        while index not in made and index in plan.instead:
+            index = plan.instead[index]
+        return index
+
+    steps = [case.program.steps[step] for step in plan.kept]
+    used = {source(leaf.index) for step in steps for leaf in leaves(step.operands) if isinstance(leaf, Ref)}
+    outside = sorted(i for i in used - made if np.asarray(values[i]).dtype.kind == "f")
     inputs = tuple(np.array(values[i]) for i in outside)
-    renumbered = {old: Ref(new) for new, old in enumerate([*outside, *range(first, first + len(steps))])}
+    if not inputs:
+        return None
+    renumbered = {old: Ref(new) for new, old in enumerate([*outside, *sorted(made)])}
 
     def rewire(leaf: Any) -> Any:
         if not isinstance(leaf, Ref):
             return leaf
-        return renumbered[leaf.index] if leaf.index in renumbered else np.array(values[leaf.index])
+        index = source(leaf.index)
+        return renumbered[index] if index in renumbered else np.array(values[index])
 
     rewired = tuple(
         Step(s.function, tuple(map_operand(rewire, operand) for operand in s.operands), s.parameters) for s in steps
     )
-    if not inputs:
-        return None
     declared = tuple(Input("xyzuvw"[i] if i < 6 else f"x{i}", x.shape, x.dtype.name) for i, x in enumerate(inputs))
-    program, kept = Program(declared, rewired, Ref(len(inputs) + len(steps) - 1)).without_dead_steps()
-    return ask_of(case, program, tuple(inputs[i] for i in kept))
+    program, used_inputs = Program(declared, rewired, Ref(len(inputs) + len(steps) - 1)).without_dead_steps()
+    return ask_of(case, program, tuple(inputs[i] for i in used_inputs))
 
 
 def smaller_shapes(case: Case, still_fails: StillFails) -> Case:

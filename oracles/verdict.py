@@ -118,7 +118,7 @@ def ulp_distance(a: Any, b: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:
     integer = np.dtype(f"i{a.dtype.itemsize}")
 
     def rank(x: Any) -> tuple[Any, Any]:
-        bits = np.ascontiguousarray(x).view(integer).astype(np.int64)
+        bits = np.ascontiguousarray(x).view(integer).astype(np.int64).reshape(x.shape)
         return bits >= 0, (bits & np.iinfo(integer).max).astype(np.uint64)
 
     (sign_a, rank_a), (sign_b, rank_b) = rank(a), rank(b)
