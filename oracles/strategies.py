@@ -63,6 +63,11 @@ class Palette:
 KINDS = ("ordinary", "positive", "grid", "spread")
 
 
+def nonzero(most: int) -> st.SearchStrategy[int]:
+    """1, -1, 2, -2 ... in this order: nothing is filtered out, which would keep draws from shrinking."""
+    return st.integers(0, 2 * most - 1).map(lambda k: (1 + k // 2) * (-1) ** k)
+
+
 def elements(kind: str, dtype: str) -> st.SearchStrategy[float]:
     """Numbers of one kind, each readable in decimal."""
     if kind == "ordinary":
@@ -72,7 +77,7 @@ def elements(kind: str, dtype: str) -> st.SearchStrategy[float]:
     if kind == "grid":
         return st.integers(-2, 2).map(float)
     most = SPREAD[dtype]
-    return st.builds(lambda k, e: k * 10.0**e, st.integers(-99, 99).filter(bool), st.integers(-most, most))
+    return st.builds(lambda k, e: k * 10.0**e, nonzero(99), st.integers(-most, most))
 
 
 def arrays(dtype: str, shape: Shape, kind: str) -> st.SearchStrategy[Any]:
@@ -81,7 +86,7 @@ def arrays(dtype: str, shape: Shape, kind: str) -> st.SearchStrategy[Any]:
 
 def weights(dtype: str, shape: Shape) -> st.SearchStrategy[Any]:
     """Cotangents and Hessian vectors: never zero, and different from each other."""
-    one = st.integers(-1999, 1999).filter(bool).map(lambda k: np.dtype(dtype).type(k / 1000))
+    one = nonzero(1999).map(lambda k: np.dtype(dtype).type(k / 1000))
     return hnp.arrays(dtype, shape, elements=one, fill=st.nothing())
 
 
@@ -90,9 +95,10 @@ def cases(draw: Draw, dtype: str = "float64", palette: Palette | None = None, ma
     """A whole case: program, inputs, cotangent, and vectors for the second derivative."""
     builder = Builder(draw, dtype, palette or Palette.of(0))
     builder.new_input()
-    wanted = draw(st.integers(1, max_steps))
     for _ in range(3 * max_steps):
-        if len(builder.steps) >= wanted and builder.is_float(-1):
+        # To go on or not is drawn anew before each step, so that shrinking can delete any one of them.
+        complete = builder.steps and builder.is_float(-1)
+        if complete and (len(builder.steps) >= max_steps or draw(st.integers(0, 6)) == 0):
             break
         builder.add_step(draw(st.sampled_from(DRAWN)))
     else:
