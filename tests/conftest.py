@@ -1,0 +1,10 @@
+"""Hypothesis profiles: fresh draws at every run while developing, the same ones in continuous integration."""
+
+import os
+
+from hypothesis import settings
+
+# Deadlines would turn a slow machine into a failing test.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
