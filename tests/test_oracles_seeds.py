@@ -18,7 +18,7 @@ from minigrad.protocol import NAMES
 from oracles.examine import Setup, examine
 from oracles.named import NAMED, Named, circuit, gates, larger, neuron, product, relu, slope, staged, vector_function
 from oracles.verdict import Label
-from tests.trial import own_primitives
+from tests.support import scratch_registry
 
 FIGURES = [named for named in NAMED if named.gradients is not None]
 
@@ -138,7 +138,7 @@ def test_the_neuron_has_the_gradients_of_the_notes() -> None:
 
 
 def test_the_sigmoid_as_one_gate_gives_the_same() -> None:
-    with own_primitives():
+    with scratch_registry():
 
         @mg.primitive
         def sigma(x: Any) -> Any:

@@ -15,7 +15,6 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.protocol import FUNCTIONS, NAMES
 from minigrad.rules import RULES
 from oracles import Unsupported
 from oracles.adapters.minigrad import MinigradAdapter
@@ -216,19 +215,6 @@ def fails_to_start() -> None:
 
 
 # Helpers.
-
-
-@contextmanager
-def own_primitives() -> Iterator[None]:
-    """Primitives that are made inside are forgotten afterwards."""
-    tables: tuple[dict[Any, Any], ...] = (FUNCTIONS, NAMES, RULES)
-    saved = [dict(table) for table in tables]
-    try:
-        yield
-    finally:
-        for table, before in zip(tables, saved, strict=True):
-            table.clear()
-            table.update(before)
 
 
 def case_of(
