@@ -8,7 +8,8 @@ Truth is what a referee certifies; until one sits here, the oracles stand in for
 compared, element by element, with the nearest of its peers: the subject's peers are the oracles,
 an oracle's are the other oracles and the subject.  Where two oracles agree with each other and the
 subject with neither, the subject is wrong; any other party that stands alone is undecided, since
-nothing here can tell who is right.
+nothing here can tell who is right.  The subject is not accused of being off by less than the
+oracles are among themselves: where both lose digits, it may well have kept them.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ RULES: dict[Label, str] = {
     Label.STRUCTURE: "a gradient is missing, has the wrong shape or dtype, or shares memory with an input; "
     "or an input was written to",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of a peer",
-    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element",
+    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest "
+    "element; or it agrees with none, but the oracles lie farther from each other than it does from the nearest",
     Label.CONVENTION: "it differs only in elements that depend on a kink, and not once the inputs are moved off it",
     Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once moved off it",
     Label.WRONG: "two oracles agree with each other, and it agrees with none",
@@ -185,19 +187,27 @@ class Comparison:
     ulp: np.ndarray[Any, np.dtype[np.uint64]]
     contested: Mask
     """Where no two oracles agree with each other."""
+    slack: FloatArray
+    """For the subject, how far apart the nearest two oracles are, in units of noise, if both are finite."""
+
+    @property
+    def off(self) -> Mask:
+        """Where the party disagrees, and by more than the oracles do among themselves."""
+        return np.asarray(self.units > np.maximum(UNITS, self.slack))
 
 
 def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, index: int, noise: Any) -> Comparison:
     mine = formed[party][index]
     peers = [arrays[index] for other, arrays in formed.items() if other != party]
     oracles = [arrays[index] for other, arrays in formed.items() if other != subject]
-    contested = np.ones(mine.shape, bool)
+    apart = np.full(mine.shape, np.inf)
     for one, other in itertools.combinations(oracles, 2):
-        contested &= units_apart(one, other, noise) > UNITS
+        apart = np.minimum(apart, units_apart(one, other, noise))
     return Comparison(
         np.min([units_apart(mine, peer, noise) for peer in peers], axis=0),
         np.min([ulp_distance(mine, peer) for peer in peers], axis=0),
-        contested,
+        apart > UNITS,
+        np.where(np.isfinite(apart) & (party == subject), apart, 0.0),
     )
 
 
@@ -227,6 +237,9 @@ def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: st
         verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
         verdict.why = in_words(party, formed, index, element, compared[index], facts)
         return verdict
+    if any(np.any(c.units > UNITS) for c in compared):
+        verdict.label = Label.ILL_CONDITIONED
+        verdict.why = "the oracles lie farther from each other than it does from the nearest of them"
     if any(is_shaky(array, noise) for array, noise in zip(formed[party], facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
@@ -234,10 +247,10 @@ def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: st
 
 def worst_element(compared: Sequence[Comparison], facts: Facts, excused: bool) -> tuple[int, tuple[int, ...]] | None:
     """The array and element that lie furthest out, among those that an event excuses or the others."""
-    worst, found = UNITS, None
+    worst, found = 0.0, None
     for index, comparison in enumerate(compared):
         depends = facts.kinks[index] | facts.edges[index]
-        units = np.where(depends == excused, comparison.units, 0.0)
+        units = np.where((depends == excused) & comparison.off, comparison.units, 0.0)
         if units.size and units.max() > worst:
             worst = float(units.max())
             found = index, tuple(int(i) for i in np.unravel_index(int(units.argmax()), units.shape))

@@ -210,8 +210,16 @@ def test_nan_agrees_with_nan() -> None:
     assert labels(nan, nan, nan) == ["agrees"] * 3
 
 
-def test_a_subject_apart_from_oracles_that_contradict_each_other_is_undecided() -> None:
-    assert labels(ONE, off(0, 1), off(0, 2)) == ["undecided"] * 3
+def test_a_subject_farther_from_the_oracles_than_they_are_apart_is_undecided() -> None:
+    assert labels(off(0, 3), ONE, off(0, 1)) == ["undecided"] * 3
+
+
+def test_a_subject_nearer_to_an_oracle_than_they_are_apart_is_not_accused() -> None:
+    assert labels(ONE, off(0, 1), off(0, 3)) == ["ill-conditioned", "undecided", "undecided"]
+
+
+def test_an_oracle_that_is_not_finite_widens_nothing() -> None:
+    assert labels(off(0, 1), ONE, off(0, np.inf))[0] == "undecided"
 
 
 def test_an_oracle_that_stands_alone_is_undecided_and_nobody_else() -> None:
