@@ -7,8 +7,8 @@ and ``__array_function__`` for the rest (NEP 18).  With this file one can
   package ``oracles`` one for rounding noise) by subclassing `Array` and writing `Array.apply`;
 - stack kinds on top of each other: every Array has a level, the highest level among the
   operands handles a call first, and what it computes on the values beneath dispatches again;
-- register a function (`register`), which gives it a name and says which of its arguments are
-  array operands, so that every kind gets each call in one canonical form;
+- register a function, which gives it a name and says which of its arguments are array operands,
+  so that every kind gets each call in one canonical form (`register`), or `define` it by others;
 - make a function of one's own take part (`primitive`).
 """
 
@@ -27,7 +27,7 @@ from minigrad.errors import ConversionError, MutationError, UnsupportedError
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
-
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 BY_KEYWORD = frozenset({"dtype", "keepdims"})
 """Parameters that NumPy itself has in other places than a `Signature`, hence taken by keyword only."""
 
@@ -38,23 +38,25 @@ class Signature(NamedTuple):
     name: str
     operands: tuple[str, ...]
     parameters: tuple[str, ...]
+    variadic: bool = False
+    """Whether all arguments by place are operands, as of ``np.einsum``."""
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Sort a call's arguments into positional operands and named parameters.
 
-        Raises `UnsupportedError` for a keyword outside the signature, such as ``where=``, unless
-        its value is None; raises `MutationError` for ``out=``.
+        Raises `UnsupportedError` for a keyword outside the signature unless its value is None;
+        raises `MutationError` for ``out=``.
         """
-        if not kwargs and len(args) == len(self.operands):
+        if not kwargs and (self.variadic or len(args) == len(self.operands)):
             return list(args), {}
         names = self.operands + self.parameters
-        by_place = names[len(self.operands) : len(args)]
-        if len(args) > len(names) or not BY_KEYWORD.isdisjoint(by_place):
+        by_place = () if self.variadic else names[: len(args)]
+        if not self.variadic and (len(args) > len(names) or BY_KEYWORD & {*by_place[len(self.operands) :]}):
             raise UnsupportedError(
                 f"{self.name}: got {len(args)} arguments by place; supported: {', '.join(names)}, of these "
                 f"{' and '.join(sorted(BY_KEYWORD))} by keyword only"
             )
-        bound = dict(zip(names, args, strict=False))
+        bound = dict(zip(by_place, args, strict=True)) if by_place else {}
         for key, value in kwargs.items():
             if key in bound:
                 raise TypeError(f"{self.name}: argument {key!r} given twice")
@@ -64,6 +66,8 @@ class Signature(NamedTuple):
                 if key == "out":
                     raise MutationError(f"{self.name}: out= would overwrite an array; use the returned result instead")
                 raise UnsupportedError(f"{self.name}: {key}= is not supported; supported: {', '.join(names)}")
+        if self.variadic:
+            return list(args), bound
         missing = [name for name in self.operands if name not in bound]
         if missing:
             raise TypeError(f"{self.name}: missing argument {missing[0]!r}")
@@ -76,28 +80,94 @@ FUNCTIONS: dict[Function, Signature] = {}
 NAMES: dict[str, Function] = {}
 """The same, by name: how a Program's steps find their functions."""
 
-QUERIES = frozenset({np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast})
-"""Questions about an array that are answered plainly, from the innermost value."""
+class Rule(NamedTuple):
+    """The derivative of one function: a vjp for each operand, or None where there is none."""
 
-REDUCTIONS: dict[Function, Function] = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
-"""``ufunc.reduce`` under the name of the function that means the same."""
+    vjps: tuple[Function | None, ...]
+    broadcasts: bool
+
+
+RULES: dict[Function, Rule] = {}
+"""Functions with a derivative of their own."""
+
+DEFINITIONS: dict[Function, Function] = {}
+"""Functions that are worked out by calling others."""
+
+MASKED: dict[Function, Function] = {}
+"""For reductions called with ``where=`` or ``initial=``, what works them out by others."""
+
+METHODS: dict[tuple[Function, str], Function] = {}
+"""Methods of ufuncs, such as ``np.add.reduce``, as the function that means the same with ``axis=0``."""
+
+UNSUPPORTED: dict[str, str] = {}
+"""Names of NumPy's functions that have no derivative here, or of whole modules, with what to use instead."""
+
+OWN = "a function of your own, by minigrad.primitive and defvjp"
+
+LATE: list[Callable[[], None]] = []
+"""What registers the functions of other libraries, once such a function is met."""
+
+QUERIES = frozenset(
+    {np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type}
+    | {np.iscomplexobj, np.isrealobj, np.shares_memory, np.may_share_memory}
+)
+"""Questions about an array that are answered plainly, from the innermost value."""
 
 
 def name_of(function: Function) -> str:
     """The dotted name of a function: ``"exp"``, ``"linalg.inv"``, ``"getitem"``, ``"package.f"``."""
     if isinstance(function, np.ufunc):
-        return function.__name__
+        public = getattr(np, function.__name__, None) is function
+        return function.__name__ if public else f"_core.umath.{function.__name__}"
     module = getattr(function, "__module__", "") or ""
+    if module.startswith("minigrad."):
+        module = "minigrad"
     return f"{module}.{function.__name__}".removeprefix("numpy.").removeprefix("_operator.")
 
 
-def register(function: Function, operands: tuple[str, ...], parameters: tuple[str, ...] = ()) -> None:
+def register(
+    function: Function,
+    operands: tuple[str, ...],
+    parameters: tuple[str, ...] = (),
+    variadic: bool = False,
+    name: str | None = None,
+) -> None:
     """Give a function its name and canonical signature; registering it again replaces the old."""
-    name = name_of(function)
+    name = name or name_of(function)
     if NAMES.get(name, function) is not function:
         raise ValueError(f"two functions are called {name!r}; rename one of them")
     NAMES[name] = function
-    FUNCTIONS[function] = Signature(name, operands, parameters)
+    FUNCTIONS[function] = Signature(name, operands, parameters, variadic)
+
+
+def register_like(function: Function, model: Function) -> None:
+    """`register` with the arguments of `model`: those without a default are the operands."""
+    arguments = inspect.signature(model).parameters.values()
+    variadic = [p for p in arguments if p.kind is p.VAR_POSITIONAL]
+    operands = tuple(p.name for p in arguments if p.default is p.empty and p.kind in POSITIONAL)
+    parameters = tuple(p.name for p in arguments if p.name not in operands and p not in variadic)
+    register(function, operands, parameters, bool(variadic))
+
+
+def defvjp(
+    function: Function, *vjps: Function | None, broadcasts: bool = False, name: str | None = None
+) -> None:
+    """Give a function its rules, ``vjp(g, ans, *operands, **parameters)``, one per operand.
+
+    None stands for an operand that is not differentiated (an index, a condition).  With
+    `broadcasts`, operands broadcast against each other as in ``np.add``, and a rule may leave its
+    result in the broadcast shape.  Functions of one's own first become a `primitive`.
+    """
+    template = next(vjp for vjp in vjps if vjp is not None)
+    names = tuple(inspect.signature(template).parameters)[2:]
+    register(function, names[: len(vjps)], names[len(vjps) :], name=name)
+    RULES[function] = Rule(vjps, broadcasts)
+
+
+def define(function: Function, definition: Function) -> None:
+    """Work `function` out by `definition`, which calls other functions, wherever it meets an Array."""
+    register_like(function, definition)
+    DEFINITIONS[function] = definition
 
 
 def leaves(operand: Any) -> Iterator[Any]:
@@ -112,7 +182,8 @@ def leaves(operand: Any) -> Iterator[Any]:
 def map_operand(change: Function, operand: Any) -> Any:
     """Rebuild an operand with `change` applied to each of its leaves."""
     if isinstance(operand, (list, tuple)):
-        return type(operand)(map_operand(change, item) for item in operand)
+        items = [map_operand(change, item) for item in operand]
+        return type(operand)(*items) if hasattr(operand, "_fields") else type(operand)(items)
     return change(operand)
 
 
@@ -121,24 +192,45 @@ def joined(operand: Any) -> Any:
     return np.stack([joined(item) for item in operand]) if isinstance(operand, (list, tuple)) else operand
 
 
+def highest(operands: Any) -> Array | None:
+    """The Array of the highest level among the operands and what their lists hold."""
+    top: Array | None = None
+    for operand in operands:
+        found = highest(operand) if isinstance(operand, (list, tuple)) else operand
+        if isinstance(found, Array) and (top is None or found.level > top.level):
+            top = found
+    return top
+
+
 def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand a call to the Array of the highest level among its operands."""
-    signature = FUNCTIONS.get(function)
-    if signature is None:
-        raise UnsupportedError(f"{name_of(function)} has no derivative rule; see minigrad.primitive to add your own")
+    signature = FUNCTIONS.get(function) or find(function)
+    if function in MASKED and ("where" in kwargs or "initial" in kwargs):
+        return MASKED[function](*args, **kwargs)
     operands, parameters = signature.bind(args, kwargs)
     if isinstance(function, np.ufunc) or function is np.where:
         operands = [joined(operand) for operand in operands]
-    top: Array | None = None
-    for operand in operands:
-        for leaf in leaves(operand) if isinstance(operand, (list, tuple)) else (operand,):
-            if isinstance(leaf, Array) and (top is None or leaf.level > top.level):
-                top = leaf
-    if top is None:
+    top = highest(operands)
+    hidden = highest(parameters.values()) if parameters else None
+    definition = DEFINITIONS.get(function)
+    if definition is not None and (hidden is not None or top is None or top.expands):
+        return definition(*operands, **parameters)
+    if top is None or hidden is not None:
         raise ConversionError(
-            f"{signature.name}: {', '.join(parameters)} must be plain numbers, not differentiated ones"
+            f"{signature.name}: {', '.join(signature.parameters)} must be plain numbers, not differentiated ones"
         )
     return top.apply(function, operands, parameters)
+
+
+def find(function: Function) -> Signature:
+    """The signature of a function met for the first time, or `UnsupportedError` with what to do instead."""
+    for load in LATE:
+        load()
+    if function in FUNCTIONS:
+        return FUNCTIONS[function]
+    name = name_of(function)
+    instead = UNSUPPORTED.get(name) or UNSUPPORTED.get(name.rpartition(".")[0]) or OWN
+    raise UnsupportedError(f"{name} has no derivative rule; instead: {instead}")
 
 
 def primitive(function: F) -> F:
@@ -158,14 +250,61 @@ def primitive(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(leaf, Array) for leaf in leaves((args, tuple(kwargs.values())))):
+        if highest((args, tuple(kwargs.values()))) is not None:
             return dispatch(call, args, kwargs)
         return function(*args, **kwargs)
 
-    arguments = inspect.signature(function).parameters.values()
-    operands = tuple(p.name for p in arguments if p.default is p.empty and p.kind is not p.KEYWORD_ONLY)
-    register(call, operands, tuple(p.name for p in arguments if p.name not in operands))
+    register_like(call, function)
     return call  # type: ignore[return-value]
+
+
+@primitive
+def index_set(x: Any, index: Any, values: Any) -> Any:
+    """A copy of `x` with `values` at `index`."""
+    result = np.array(x)
+    result[index] = values
+    return result
+
+
+@primitive
+def index_add(x: Any, index: Any, values: Any) -> Any:
+    """A copy of `x` with `values` added at `index`, repeated indices summed."""
+    result = np.array(x)
+    np.add.at(result, index, values)
+    return result
+
+
+class At:
+    """``x.at``: functional updates, ``x.at[index].set(v)`` and ``x.at[index].add(v)``, which return new arrays."""
+
+    def __init__(self, array: Any, index: Any = ...):
+        self.array, self.index = array, index
+
+    def __getitem__(self, index: Any) -> At:
+        return At(self.array, index)
+
+    def set(self, values: Any) -> Any:
+        return index_set(self.array, self.index, values)
+
+    def add(self, values: Any) -> Any:
+        return index_add(self.array, self.index, values)
+
+
+def operators(ufunc: np.ufunc) -> tuple[Function, Function]:
+    """An operator and its reflection; a direct dispatch is twice as fast as calling the ufunc."""
+
+    def forward(self: Any, other: Any) -> Any:
+        return dispatch(ufunc, (self, other), {})
+
+    def reflected(self: Any, other: Any) -> Any:
+        return dispatch(ufunc, (other, self), {})
+
+    return forward, reflected
+
+
+def method(function: Function) -> Function:
+    """A function of NumPy as a method."""
+    return lambda self, *args, **kwargs: dispatch(function, (self, *args), kwargs)
 
 
 class Array:
@@ -179,6 +318,8 @@ class Array:
 
     value: Any
     level: int
+    expands = True
+    """Whether a function with a definition is worked out before it gets to `apply`."""
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         """Compute ``function(*operands, **parameters)``, of whose operands this is the highest."""
@@ -187,8 +328,13 @@ class Array:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
             return dispatch(ufunc, inputs, kwargs)
-        if method == "reduce" and ufunc in REDUCTIONS:
-            return dispatch(REDUCTIONS[ufunc], inputs, {"axis": 0, **kwargs} if len(inputs) == 1 else kwargs)
+        if method == "outer" and ufunc.nin == 2:
+            x, y = inputs
+            return ufunc(np.reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y, **kwargs)
+        if (ufunc, method) in METHODS:
+            return dispatch(METHODS[ufunc, method], inputs, {"axis": 0, **kwargs} if len(inputs) == 1 else kwargs)
+        if method == "at":
+            raise MutationError(f"{ufunc.__name__}.at would overwrite an array; use x.at[index].set or .add instead")
         raise UnsupportedError(f"{ufunc.__name__}.{method} has no derivative rule; call np.{ufunc.__name__} itself")
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -214,12 +360,12 @@ class Array:
             "Use np.exp and the like instead of math.exp, or take the plain value with .value"
         )
 
-    __float__ = __int__ = __complex__ = __index__ = _no_number
+    __float__ = __int__ = __complex__ = __index__ = item = tolist = _no_number
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise MutationError(
             "writing into a differentiated array is not supported; "
-            "build the result with np.where, np.stack or np.concatenate"
+            "use y = x.at[index].set(value), or build the result with np.where, np.stack or np.concatenate"
         )
 
     def __bool__(self) -> bool:
@@ -249,6 +395,14 @@ class Array:
     def T(self) -> Any:  # noqa: N802 (ndarray's own name)
         return dispatch(np.transpose, (self,), {})
 
+    @property
+    def mT(self) -> Any:  # noqa: N802 (likewise)
+        return dispatch(np.matrix_transpose, (self,), {})
+
+    @property
+    def at(self) -> At:
+        return At(self)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a 0-d array")
@@ -271,101 +425,35 @@ class Array:
     def flatten(self) -> Any:
         return self.reshape(-1)
 
-    ravel = flatten
-
     def astype(self, dtype: Any) -> Any:
         return dispatch(np.astype, (self, np.dtype(dtype)), {})
 
-    def sum(self, *args: Any, **kwargs: Any) -> Any:
-        return dispatch(np.sum, (self, *args), kwargs)
+    ravel = flatten
+    all, any, argmax, argmin = method(np.all), method(np.any), method(np.argmax), method(np.argmin)
+    sum, mean, var, std = method(np.sum), method(np.mean), method(np.var), method(np.std)
+    max, min, prod, clip = method(np.max), method(np.min), method(np.prod), method(np.clip)
+    cumsum, cumprod, argsort, nonzero = method(np.cumsum), method(np.cumprod), method(np.argsort), method(np.nonzero)
+    dot, trace, diagonal, take = method(np.dot), method(np.trace), method(np.diagonal), method(np.take)
+    squeeze, swapaxes, repeat, round = method(np.squeeze), method(np.swapaxes), method(np.repeat), method(np.round)
+    conj, copy = method(np.conjugate), method(np.copy)
 
-    def mean(self, *args: Any, **kwargs: Any) -> Any:
-        return dispatch(np.mean, (self, *args), kwargs)
-
-    def max(self, *args: Any, **kwargs: Any) -> Any:
-        return dispatch(np.max, (self, *args), kwargs)
-
-    def min(self, *args: Any, **kwargs: Any) -> Any:
-        return dispatch(np.min, (self, *args), kwargs)
-
-    def prod(self, *args: Any, **kwargs: Any) -> Any:
-        return dispatch(np.prod, (self, *args), kwargs)
-
-    # Operators, spelt out rather than mixed in: a direct dispatch is twice as fast as by a ufunc.
-
-    def __add__(self, other: Any) -> Any:
-        return dispatch(np.add, (self, other), {})
-
-    def __radd__(self, other: Any) -> Any:
-        return dispatch(np.add, (other, self), {})
-
-    def __sub__(self, other: Any) -> Any:
-        return dispatch(np.subtract, (self, other), {})
-
-    def __rsub__(self, other: Any) -> Any:
-        return dispatch(np.subtract, (other, self), {})
-
-    def __mul__(self, other: Any) -> Any:
-        return dispatch(np.multiply, (self, other), {})
-
-    def __rmul__(self, other: Any) -> Any:
-        return dispatch(np.multiply, (other, self), {})
-
-    def __truediv__(self, other: Any) -> Any:
-        return dispatch(np.divide, (self, other), {})
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return dispatch(np.divide, (other, self), {})
-
-    def __pow__(self, other: Any) -> Any:
-        return dispatch(np.power, (self, other), {})
-
-    def __rpow__(self, other: Any) -> Any:
-        return dispatch(np.power, (other, self), {})
-
-    def __matmul__(self, other: Any) -> Any:
-        return dispatch(np.matmul, (self, other), {})
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return dispatch(np.matmul, (other, self), {})
-
-    def __neg__(self) -> Any:
-        return dispatch(np.negative, (self,), {})
-
-    def __pos__(self) -> Any:
-        return dispatch(np.positive, (self,), {})
-
-    def __abs__(self) -> Any:
-        return dispatch(np.abs, (self,), {})
-
-    def __eq__(self, other: object) -> Any:
-        return dispatch(np.equal, (self, other), {})
-
-    def __ne__(self, other: object) -> Any:
-        return dispatch(np.not_equal, (self, other), {})
-
-    def __lt__(self, other: Any) -> Any:
-        return dispatch(np.less, (self, other), {})
-
-    def __le__(self, other: Any) -> Any:
-        return dispatch(np.less_equal, (self, other), {})
-
-    def __gt__(self, other: Any) -> Any:
-        return dispatch(np.greater, (self, other), {})
-
-    def __ge__(self, other: Any) -> Any:
-        return dispatch(np.greater_equal, (self, other), {})
-
-    def __and__(self, other: Any) -> Any:
-        return dispatch(np.bitwise_and, (self, other), {})
-
-    def __or__(self, other: Any) -> Any:
-        return dispatch(np.bitwise_or, (self, other), {})
-
-    def __invert__(self) -> Any:
-        return dispatch(np.invert, (self,), {})
-
-    __rand__, __ror__ = __and__, __or__
+    __add__, __radd__ = operators(np.add)
+    __sub__, __rsub__ = operators(np.subtract)
+    __mul__, __rmul__ = operators(np.multiply)
+    __truediv__, __rtruediv__ = operators(np.divide)
+    __floordiv__, __rfloordiv__ = operators(np.floor_divide)
+    __mod__, __rmod__ = operators(np.remainder)
+    __divmod__, __rdivmod__ = operators(np.divmod)
+    __pow__, __rpow__ = operators(np.power)
+    __matmul__, __rmatmul__ = operators(np.matmul)
+    __and__, __rand__ = operators(np.bitwise_and)
+    __or__, __ror__ = operators(np.bitwise_or)
+    __xor__, __rxor__ = operators(np.bitwise_xor)
+    __eq__, __ne__ = operators(np.equal)[0], operators(np.not_equal)[0]
+    __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
+    __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
+    __neg__, __pos__ = method(np.negative), method(np.positive)
+    __abs__, __invert__ = method(np.abs), method(np.invert)
 
 
 def innermost(value: Any) -> Any:

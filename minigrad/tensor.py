@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backward import Node, walk
+from minigrad.backward import walk
 from minigrad.errors import DtypeError, ShapeError
-from minigrad.protocol import Array, Function, innermost, map_operand, name_of
-from minigrad.rules import RULES
+from minigrad.protocol import RULES, Array, Function, innermost, map_operand, name_of
 
 # A transform inside another must not take the outer's variables for its own (perturbation
 # confusion), so each call of a transform draws a level higher than any before.  Tensors nested by
 # hand climb in steps of one, which a stride this wide keeps apart.
 _STRIDE = 1 << 16
 _levels = itertools.count(_STRIDE, _STRIDE)
+_births = itertools.count()
 
 
 def fresh_level() -> int:
@@ -39,26 +39,39 @@ class Tensor(Array):
     [-4.0, -4.0, 3.0, -4.0]
     """
 
-    __slots__ = ("level", "node")
+    __slots__ = ("born", "function", "grad", "level", "operands", "parameters", "parents")
+
+    function: Function | None
+    """What computed it, None for an input; `operands` and `parameters` are what it was called with."""
+    parents: list[Any]
+    """Per operand: the Tensor it was, None for a constant, or a list of these for a list of arrays."""
+    born: int
+    """A number that grows with each Tensor."""
+    grad: Any
+    """The gradient that the last `backward` left here, or None."""
 
     def __init__(self, value: Any):
-        if isinstance(value, Array):
-            self._set(value, value.level + 1, Node(value))
-        else:
-            value = as_floats(value, "value")
-            self._set(value, 1, Node(value))
+        value = as_floats(value, "value")
+        self._set(value, value.level + 1 if isinstance(value, Array) else 1)
 
-    def _set(self, value: Any, level: int, node: Node) -> None:
-        self.value = value
-        self.level = level
-        self.node = node
+    def _set(
+        self,
+        value: Any,
+        level: int,
+        function: Function | None = None,
+        operands: Any = (),
+        parameters: Any = None,
+        parents: Any = (),
+    ) -> Tensor:
+        self.value, self.level, self.function = value, level, function
+        self.operands, self.parameters, self.parents = operands, parameters, parents
+        self.born, self.grad = next(_births), None
+        return self
 
     @classmethod
-    def at(cls, level: int, value: Any, node: Node | None = None) -> Tensor:
-        """A Tensor of a given level, for transforms."""
-        tensor = cls.__new__(cls)
-        tensor._set(value, level, node or Node(value))
-        return tensor
+    def lift(cls, value: Any, level: int) -> Tensor:
+        """An input at a given level, for transforms."""
+        return cls.__new__(cls)._set(value, level)
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         level = self.level
@@ -66,8 +79,8 @@ class Tensor(Array):
         def strip(operand: Any) -> Any:
             return operand.value if isinstance(operand, Tensor) and operand.level == level else operand
 
-        def trace(operand: Any) -> Any:
-            return operand.node if isinstance(operand, Tensor) and operand.level == level else None
+        def parent(operand: Any) -> Any:
+            return operand if isinstance(operand, Tensor) and operand.level == level else None
 
         values = [map_operand(strip, operand) for operand in operands]
         ans = function(*values, **parameters)
@@ -78,13 +91,8 @@ class Tensor(Array):
             raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
         if kind not in "fO":
             return ans
-        parents = [map_operand(trace, operand) for operand in operands]
-        return Tensor.at(level, ans, Node(ans, function, values, parameters, parents))
-
-    @property
-    def grad(self) -> Any:
-        """The gradient that the last `backward` left here, or None."""
-        return self.node.grad
+        parents = [map_operand(parent, operand) for operand in operands]
+        return Tensor.__new__(Tensor)._set(ans, level, function, values, parameters, parents)
 
     def backward(self, cotangent: Any = None) -> None:
         """Set ``.grad`` of every Tensor that this one was computed from, and of itself.
@@ -92,8 +100,8 @@ class Tensor(Array):
         `cotangent` has this Tensor's shape and defaults to 1 for a scalar.  A second call
         replaces the gradients of the first; nothing accumulates between calls.
         """
-        for node, gradient in walk(self.node, as_cotangent(cotangent, self.value)):
-            node.grad = owned(gradient)
+        for tensor, gradient in walk([(self, as_cotangent(cotangent, self.value))]):
+            tensor.grad = owned(gradient)
 
     def __repr__(self) -> str:
         return f"Tensor({self.value!r})"
@@ -112,7 +120,7 @@ def stop_gradient(x: Any) -> Any:
 
 
 def as_floats(value: Any, name: str) -> Any:
-    """The value as a floating-point array; raises `DtypeError` naming the argument otherwise."""
+    """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
     if isinstance(value, Array):
         return value
     if isinstance(value, (list, tuple, dict)):
@@ -120,10 +128,10 @@ def as_floats(value: Any, name: str) -> Any:
     array = np.asarray(value)
     if array.dtype.kind != "f":
         raise DtypeError(f"{name} has dtype {array.dtype}; derivatives need floats: pass 3.0 for 3, or x.astype(float)")
-    return array
+    return array if array.ndim else array[()]
 
 
-def as_cotangent(cotangent: Any, value: Any) -> Any:
+def as_cotangent(cotangent: Any, value: Any, name: str = "the cotangent") -> Any:
     """The cotangent for a result, checked against its shape and cast to its dtype; None means 1."""
     shape = np.shape(value)
     if cotangent is None:
@@ -132,9 +140,9 @@ def as_cotangent(cotangent: Any, value: Any) -> Any:
                 f"the result has shape {shape}, not (); sum it to a scalar, or use vjp or backward with a cotangent"
             )
         return np.ones((), innermost(value).dtype)[()]
-    cotangent = as_floats(cotangent, "cotangent")
+    cotangent = as_floats(cotangent, name)
     if np.shape(cotangent) != shape:
-        raise ShapeError(f"the cotangent has shape {np.shape(cotangent)}; give it the result's, {shape}")
+        raise ShapeError(f"{name} has shape {np.shape(cotangent)}; give it the result's, {shape}")
     return cotangent if cotangent.dtype == value.dtype else np.astype(cotangent, value.dtype)
 
 

@@ -1,33 +1,80 @@
-"""Functions in, derivative functions out: `grad`, `value_and_grad`, `vjp`."""
+"""Functions in, derivative functions out: gradients, products with derivatives, and whole Jacobians.
+
+Arguments and results may be nested dicts, lists and tuples of arrays, as `optree` flattens them;
+each gradient has the structure of its argument.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import optree
 
 from minigrad.backward import walk
-from minigrad.protocol import Function, innermost
+from minigrad.errors import ShapeError
+from minigrad.protocol import Function, defvjp, dispatch, innermost, leaves, register
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
+
+
+def flatten(tree: Any, name: str) -> tuple[list[Any], Any]:
+    """The arrays in a nested argument, and its structure."""
+    arrays, structure = optree.tree_flatten(tree)
+    if not arrays:
+        raise ShapeError(f"{name} holds no array to differentiate with respect to")
+    return [as_floats(array, name) for array in arrays], structure
+
+
+def zeros_like(x: Any) -> Any:
+    return np.zeros(np.shape(x), innermost(x).dtype)[()]
+
+
+class Trace:
+    """One evaluation of a function of flat arrays, ready to be walked back."""
+
+    def __init__(self, f: Function, inputs: Sequence[Any]):
+        level = fresh_level()
+        self.inputs = [Tensor.lift(x, level) for x in inputs]
+        results, self.structure = optree.tree_flatten(f(*self.inputs))
+        self.results = [r if hasattr(r, "dtype") else as_floats(r, "the function's result") for r in results]
+        for result in self.results:
+            as_floats(result, "the function's result")
+        self.connected = [isinstance(r, Tensor) and r.level == level for r in self.results]
+        self.values = [r.value if c else r for r, c in zip(self.results, self.connected, strict=True)]
+
+    @property
+    def value(self) -> Any:
+        return optree.tree_unflatten(self.structure, self.values)
+
+    def pull(self, cotangents: Sequence[Any], free: bool = False) -> list[Any]:
+        """The gradients with respect to the inputs; with `free`, the graph is let go on the way."""
+        roots = [(r, g) for r, g, c in zip(self.results, cotangents, self.connected, strict=True) if c]
+        if free:
+            self.results.clear()
+        wanted = {tensor: zeros_like(tensor) for tensor in self.inputs}
+        for tensor, gradient in walk(roots):
+            if tensor in wanted:
+                wanted[tensor] = owned(gradient)
+        return [wanted[tensor] for tensor in self.inputs]
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that computes the gradient of `f`, which must return a float scalar.
 
     `argnums` says with respect to which positional arguments; a tuple gives a tuple of gradients.
-    Each has the shape and dtype of its argument.  Raises `DtypeError` for an integer argument and
-    `ShapeError` for a result that is not a scalar.
+    Each has the structure, shapes and dtypes of its argument.  Raises `DtypeError` for an integer
+    argument and `ShapeError` for a result that is not a scalar.
 
     >>> import numpy as np
     >>> from minigrad import grad
     >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
     array([ 3., 12.])
-    >>> float(grad(grad(np.sin))(0.0))
-    -0.0
+    >>> float(grad(grad(np.sin))(1.5) + np.sin(1.5))
+    0.0
     """
     pair = value_and_grad(f, argnums)
 
@@ -40,35 +87,46 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """Like `grad`, but the function returns ``(value, gradient)``."""
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @functools.wraps(f, assigned=("__doc__",))
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        for number in chosen:
-            if not -len(args) <= number < len(args):
-                raise IndexError(
-                    f"argnums asks for argument {number}, but there are only {len(args)} positional arguments"
-                )
-        places = [number % len(args) for number in chosen]
-
-        def of_chosen(*primals: Any) -> Any:
-            full = list(args)
-            for place, primal in zip(places, primals, strict=True):
-                full[place] = primal
-            return f(*full, **kwargs)
-
-        value, pullback = _vjp(of_chosen, [args[i] for i in places], [f"argument {i}" for i in places])
-        gradients = pullback(None)
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        of_chosen, flat, structure = chosen(f, argnums, args, kwargs)
+        trace = Trace(of_chosen, flat)
+        if len(trace.values) != 1:
+            raise ShapeError(f"the function returned {len(trace.values)} arrays, not one scalar; use vjp")
+        value = trace.value
+        gradients = trace.pull([as_cotangent(None, trace.values[0])], free=True)
+        return value, optree.tree_unflatten(structure, gradients)
 
     return value_and_gradient
+
+
+def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Any]:
+    """`f` as a function of the arrays in the chosen arguments, these arrays, and their structure."""
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for number in numbers:
+        if not -len(args) <= number < len(args):
+            raise IndexError(f"argnums asks for argument {number}, but there are only {len(args)} positional arguments")
+    places = [number % len(args) for number in numbers]
+    flat = [array for place in places for array in flatten(args[place], f"argument {place}")[0]]
+    picked = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
+    structure = optree.tree_structure(picked)
+
+    def of_chosen(*arrays: Any) -> Any:
+        full = list(args)
+        trees = optree.tree_unflatten(structure, arrays)
+        for place, tree in zip(places, (trees,) if isinstance(argnums, int) else trees, strict=True):
+            full[place] = tree
+        return f(*full, **kwargs)
+
+    return of_chosen, flat, structure
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
     """The value of ``f(*primals)`` and its pullback: from a cotangent to a gradient per primal.
 
-    The cotangent has the value's shape; the gradients have the primals' shapes and dtypes.  The
-    pullback may be called again, and differentiated.
+    The cotangent has the value's structure and shapes; the gradients have the primals' structures,
+    shapes and dtypes.  The pullback may be called again, and differentiated.
 
     >>> import numpy as np
     >>> from minigrad import vjp
@@ -77,25 +135,140 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
     >>> dx
     array([[30., 40.]])
     """
-    return _vjp(f, primals, [f"argument {i}" for i in range(len(primals))])
-
-
-def _vjp(f: Function, primals: Sequence[Any], names: Sequence[str]) -> tuple[Any, Pullback]:
-    level = fresh_level()
-    inputs = [Tensor.at(level, as_floats(p, name)) for p, name in zip(primals, names, strict=True)]
-    result = f(*inputs)
-    floats = as_floats(result, "the function's result")
-    if not hasattr(result, "dtype"):
-        result = floats
-    connected = isinstance(result, Tensor) and result.level == level
-    value = result.value if connected else result
+    of_arrays, flat, structure = chosen(f, range(len(primals)), primals, {})
+    trace = Trace(of_arrays, flat)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        cotangent = as_cotangent(cotangent, value)
-        wanted = {tensor.node for tensor in inputs}
-        found = {node: g for node, g in walk(result.node, cotangent) if node in wanted} if connected else {}
-        return tuple(
-            owned(found[t.node]) if t.node in found else np.zeros(t.shape, innermost(t).dtype)[()] for t in inputs
-        )
+        given, like = ([cotangent], trace.structure) if cotangent is None else optree.tree_flatten(cotangent)
+        if like != trace.structure:
+            raise ShapeError(f"the cotangent has the structure {like}; give it the result's, {trace.structure}")
+        cotangents = [as_cotangent(g, value) for g, value in zip(given, trace.values, strict=True)]
+        return optree.tree_unflatten(structure, trace.pull(cotangents))  # type: ignore[no-any-return]
 
-    return value, pullback
+    return trace.value, pullback
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of ``f(*primals)`` and its derivative along `tangents`, which are like the primals.
+
+    The pullback is linear in its cotangent, and the pullback of that is the derivative along a
+    direction: two passes back make one forward.
+
+    >>> from minigrad import jvp
+    >>> value, tangent = jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 10.0))
+    >>> float(value), float(tangent)
+    (12.0, 34.0)
+    """
+    if len(primals) != len(tangents):
+        raise ShapeError(f"tangents: there are {len(tangents)} for {len(primals)} primals; give one for each")
+    value, pullback = vjp(f, *primals)
+    _, transposed = vjp(pullback, optree.tree_map(zeros_like, value))
+    return value, transposed(optree.tree_map(as_tangent, tuple(tangents), tuple(primals)))[0]
+
+
+def as_tangent(tangent: Any, primal: Any) -> Any:
+    return as_cotangent(tangent, as_floats(primal, "the primal"), "the tangent")
+
+
+def jacobian(
+    f: Function, argnums: int = 0, layout: Literal["numerator", "denominator"] = "numerator"
+) -> Function:
+    """The function that computes all partial derivatives of an array with respect to an array.
+
+    In numerator layout the result has the shape of the value followed by that of the argument,
+    m-by-n for a function from n numbers to m; in denominator layout the argument's comes first,
+    n-by-m.  Raises `ShapeError` for nested arguments or results.
+
+    >>> import numpy as np
+    >>> from minigrad import jacobian
+    >>> jacobian(lambda x: np.array([[1.0, 2.0]]) @ x)(np.zeros(2))
+    array([[1., 2.]])
+    >>> jacobian(lambda x: np.array([[1.0, 2.0]]) @ x, layout="denominator")(np.zeros(2))
+    array([[1.],
+           [2.]])
+    """
+    if layout not in ("numerator", "denominator"):
+        raise ValueError(f"layout {layout!r} is not known; use 'numerator' (m-by-n) or 'denominator' (n-by-m)")
+
+    @functools.wraps(f, assigned=("__doc__",))
+    def whole(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, flat, structure = chosen(f, argnums, args, kwargs)
+        trace = Trace(of_chosen, flat)
+        if len(flat) != 1 or len(trace.values) != 1 or not structure.is_leaf():
+            raise ShapeError("jacobian takes one array to one array; pick a leaf of the argument and of the result")
+        [value] = trace.values
+        basis = np.eye(np.size(value), dtype=innermost(value).dtype)
+        rows = [trace.pull([np.reshape(e, np.shape(value))[()]])[0] for e in basis]
+        flat_rows = np.stack(rows) if rows else np.zeros((0, *np.shape(flat[0])), innermost(flat[0]).dtype)
+        matrix = np.reshape(flat_rows, (*np.shape(value), *np.shape(flat[0])))
+        if layout == "numerator":
+            return matrix
+        m = np.ndim(value)
+        return np.transpose(matrix, (*range(m, np.ndim(matrix)), *range(m)))
+
+    return whole
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """The function that computes all second derivatives of a scalar, with the argument's shape twice.
+
+    >>> import numpy as np
+    >>> from minigrad import hessian
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> Any:
+    """The Hessian of the scalar ``f(*primals)`` times `vectors`, which are like the primals; a tuple like them.
+
+    >>> from minigrad import hvp
+    >>> [float(h) for h in hvp(lambda x, y: x**2 * y, (3.0, 5.0), (1.0, 0.0))]
+    [10.0, 6.0]
+    """
+    return jvp(grad(f, range(len(primals))), primals, vectors)[1]
+
+
+def checkpoint(f: Function) -> Function:
+    """`f`, but its intermediate values are not kept: the backward pass computes them again.
+
+    `f` takes arrays, nested or not, and returns one array.
+
+    >>> import numpy as np
+    >>> from minigrad import checkpoint, grad
+    >>> float(grad(checkpoint(lambda x: np.exp(np.sin(x))))(0.0))
+    1.0
+    """
+
+    @functools.wraps(f, assigned=("__doc__", "__name__"))
+    def forgetful(*args: Any) -> Any:
+        arrays, structure = optree.tree_flatten(args)
+        return recomputed(arrays, f=lambda *each: f(*optree.tree_unflatten(structure, each)))
+
+    return forgetful
+
+
+def recomputed(arrays: Any, *, f: Function) -> Any:
+    """``f(*arrays)``, as a single step where it is differentiated and as its own steps everywhere else."""
+    if any(isinstance(leaf, Tensor) for leaf in leaves(arrays)):
+        return dispatch(recomputed, (arrays,), {"f": f})
+    return f(*arrays)
+
+
+def recomputed_vjp(g: Any, ans: Any, arrays: Any, f: Function) -> list[Any]:
+    floats = [i for i, x in enumerate(arrays) if innermost(np.asarray(x) if np.isscalar(x) else x).dtype.kind == "f"]
+
+    def of_floats(*each: Any) -> Any:
+        full = list(arrays)
+        for i, x in zip(floats, each, strict=True):
+            full[i] = x
+        return f(*full)
+
+    found = dict(zip(floats, vjp(of_floats, *(arrays[i] for i in floats))[1](g), strict=True))
+    return [found.get(i) for i in range(len(arrays))]
+
+
+register(recomputed, ("arrays",), ("f",))
+defvjp(recomputed, recomputed_vjp)

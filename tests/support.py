@@ -10,8 +10,7 @@ import jax
 import numpy as np
 import numpy.testing as npt
 
-from minigrad.protocol import FUNCTIONS, NAMES, Function, name_of
-from minigrad.rules import RULES
+from minigrad.protocol import FUNCTIONS, NAMES, RULES, Function, name_of
 
 jax.config.update("jax_enable_x64", True)
 

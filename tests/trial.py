@@ -15,7 +15,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.rules import RULES
+from minigrad.protocol import RULES
 from oracles import Unsupported
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case

@@ -1,0 +1,94 @@
+"""Gates of neural networks as single steps, each with its own local gradient.
+
+They are written as anyone would write their own: a `primitive` in NumPy, and its rule by `defvjp`.
+Their gradients stay accurate where the gate saturates: ``1 - sigmoid(x)`` is computed as
+``sigmoid(-x)``, which loses no digits when ``sigmoid(x)`` is close to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.protocol import defvjp, primitive
+
+
+@primitive
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``, elementwise, without overflow; its local gradient is ``(1 - sigmoid) * sigmoid``."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+@primitive
+def relu(x: Any) -> Any:
+    """``max(x, 0)``, elementwise; its derivative at 0 is 0."""
+    return np.maximum(x, 0)
+
+
+@primitive
+def softplus(x: Any) -> Any:
+    """``log(1 + exp(x))``, elementwise, without overflow."""
+    return np.logaddexp(x, 0)
+
+
+@primitive
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """``log(sum(exp(x)))`` over some axes, without overflow."""
+    largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
+    with np.errstate(divide="ignore"):
+        ans = shift + np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True))
+    return ans if keepdims else np.squeeze(ans, axis=axis)[()]
+
+
+@primitive
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """``exp(x) / sum(exp(x))`` over some axes, without overflow."""
+    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return powers / np.sum(powers, axis=axis, keepdims=True)
+
+
+@primitive
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """``log(softmax(x))`` over some axes, without overflow."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+# fmt: off
+defvjp(sigmoid,     lambda g, ans, x: g * ans * sigmoid(-x))
+defvjp(relu,        lambda g, ans, x: np.where(x > 0, g, 0))
+defvjp(softplus,    lambda g, ans, x: g * sigmoid(x))
+defvjp(logsumexp,   lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * softmax(x, axis))
+defvjp(softmax,     lambda g, ans, x, axis=-1: softmax_dx(g, ans, axis))
+defvjp(log_softmax, lambda g, ans, x, axis=-1: log_softmax_dx(g, x, axis))
+# fmt: on
+
+
+def regained(g: Any, axis: Any, keepdims: bool) -> Any:
+    """A reduction's cotangent with the reduced axes, so that it broadcasts."""
+    return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def largest(x: Any, axis: Any) -> Any:
+    """1 where `x` is the largest along some axes, 0 elsewhere."""
+    return np.astype(x == np.max(x, axis=axis, keepdims=True), x.dtype)
+
+
+def softmax_dx(g: Any, ans: Any, axis: Any) -> Any:
+    """``ans * (g - sum(g * ans))``, where `g` may be moved by a constant: so that nothing cancels, to 0 at the top."""
+    top = largest(ans, axis)
+    g = g - np.sum(g * top, axis=axis, keepdims=True) / np.sum(top, axis=axis, keepdims=True)
+    return ans * (g - np.sum(g * ans, axis=axis, keepdims=True))
+
+
+def log_softmax_dx(g: Any, x: Any, axis: Any) -> Any:
+    """``g - softmax * sum(g)``; at the top, where this cancels, ``1 - softmax`` is the sum of all others."""
+    ans, top = softmax(x, axis), largest(x, axis)
+    rest = 1 - top
+    first = np.sum(top, axis=axis, keepdims=True) == 1
+    away = np.sum(ans * rest, axis=axis, keepdims=True)
+    others = np.sum(g * rest, axis=axis, keepdims=True)
+    plain = g - ans * np.sum(g, axis=axis, keepdims=True)
+    return np.where((top == 1) & first, g * away - ans * others, plain)

@@ -1,0 +1,295 @@
+"""Linear algebra: the rules of ``np.linalg``, for single and for stacked matrices.
+
+Sources: Giles, *Collected Matrix Derivative Results for Forward and Reverse Mode AD* (2008);
+Murray, *Differentiation of the Cholesky decomposition* (2016); Walter and Lehmann on QR (2010);
+Golub and Pereyra on the pseudo-inverse (1973).  Decompositions are differentiated where they are unique: for
+distinct eigenvalues or singular values, and full rank.
+
+A function with several results is computed as one array that holds them all, row by row, so that
+everything else in minigrad needs to know of single arrays alone.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import UnsupportedError
+from minigrad.gates import regained
+from minigrad.protocol import define, defvjp, primitive
+from minigrad.rules import others, scatter, unit
+
+EighResult, SVDResult, QRResult, SlogdetResult = (
+    type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.slogdet)
+)
+
+
+def mt(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+def column(x: Any) -> Any:
+    return x[..., :, None]
+
+
+def row(x: Any) -> Any:
+    return x[..., None, :]
+
+
+@primitive
+def logabsdet(a: Any) -> Any:
+    return np.linalg.slogdet(a)[1]
+
+
+@primitive
+def sign_of_det(a: Any) -> Any:
+    return np.linalg.slogdet(a)[0]
+
+
+@primitive
+def cofactor(a: Any) -> Any:
+    """The derivative of ``det``: ``det(a) * inv(a).T``, but without dividing, so that singular matrices have it too."""
+    u, s, vh = np.linalg.svd(a)
+    return (np.linalg.det(u) * np.linalg.det(vh))[..., None, None] * (u * row(others(s))) @ vh
+
+
+def cofactor_da(g: Any, a: Any) -> Any:
+    """An entry of the cofactor matrix is a determinant itself, up to its sign: of the matrix without its row and column."""
+    n = np.shape(a)[-1]
+    left = np.array([[j for j in range(n) if j != i] for i in range(n)], int).reshape(n, n - 1)
+    index = (..., left[:, None, :, None], left[None, :, None, :])
+    signs = (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
+    return scatter((g * np.astype(signs, a.dtype))[..., None, None] * cofactor(a[index]), index, shape=np.shape(a))
+
+
+@primitive
+def packed_eigh(a: Any, UPLO: str = "L") -> Any:
+    """Rows of eigenvalues and eigenvectors."""
+    w, v = np.linalg.eigh(a, UPLO)
+    return np.concatenate([row(w), v], axis=-2)
+
+
+def gaps(w: Any) -> Any:
+    """``1 / (w[j] - w[i])`` off the diagonal, 0 on it."""
+    n = np.shape(w)[-1]
+    return (1 - np.eye(n, dtype=w.dtype)) / (row(w) - column(w) + np.eye(n, dtype=w.dtype))
+
+
+def packed_eigh_da(g: Any, ans: Any, UPLO: str) -> Any:
+    w, v = ans[..., 0, :], ans[..., 1:, :]
+    gw, gv = g[..., 0, :], g[..., 1:, :]
+    inner = gaps(w) * (mt(v) @ gv) + column(gw) * np.eye(np.shape(w)[-1], dtype=w.dtype)
+    return one_triangle(v @ ((inner + mt(inner)) / 2) @ mt(v), UPLO)
+
+
+@primitive
+def packed_svd(a: Any) -> Any:
+    """Rows of U, of the singular values, and of V, all with as many columns as there are singular values."""
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return np.concatenate([u, row(s), mt(vh)], axis=-2)
+
+
+def packed_svd_da(g: Any, ans: Any, a: Any) -> Any:
+    m = np.shape(a)[-2]
+    u, s, v = ans[..., :m, :], ans[..., m, :], ans[..., m + 1 :, :]
+    gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
+    f = gaps(s) / (row(s) + column(s))
+    uu, vv = f * (mt(u) @ gu), f * (mt(v) @ gv)
+    core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * np.eye(np.shape(s)[-1], dtype=s.dtype)
+    left = (gu - u @ (mt(u) @ gu)) / row(s) @ mt(v)
+    right = u @ mt((gv - v @ (mt(v) @ gv)) / row(s))
+    return u @ core @ mt(v) + left + right
+
+
+@primitive
+def packed_qr(a: Any) -> Any:
+    """Rows of Q and of R transposed."""
+    q, r = np.linalg.qr(a)
+    return np.concatenate([q, mt(r)], axis=-2)
+
+
+def packed_qr_da(g: Any, ans: Any, a: Any) -> Any:
+    m, n = np.shape(a)[-2:]
+    q, r = ans[..., :m, :], mt(ans[..., m:, :])
+    gq, gr = g[..., :m, :], mt(g[..., m:, :])
+    if m < n:
+        # The columns beyond the square are R = Q.T @ a: their share goes to Q and to them.
+        first = slice(None), slice(m)
+        gq, beyond = gq + a[..., m:] @ mt(gr[..., m:]), q @ gr[..., m:]
+        return np.concatenate([qr_square_da(gq, gr[(..., *first)], q, r[(..., *first)]), beyond], axis=-1)
+    return qr_square_da(gq, gr, q, r)
+
+
+def qr_square_da(gq: Any, gr: Any, q: Any, r: Any) -> Any:
+    skew = r @ mt(gr) - mt(gq) @ q
+    both = np.tril(skew, -1)
+    inner = gq + q @ (both + mt(both) + diagonal_of(skew))
+    return mt(np.linalg.solve(r, mt(inner)))
+
+
+def cholesky_da(g: Any, ans: Any) -> Any:
+    product = mt(ans) @ g
+    half = np.tril(product) - diagonal_of(product) / 2
+    outer = mt(np.linalg.solve(mt(ans), mt(np.linalg.solve(mt(ans), half))))
+    return one_triangle((outer + mt(outer)) / 2, "L")
+
+
+def diagonal_of(a: Any) -> Any:
+    """The matrix with all but its diagonal set to 0."""
+    return a * np.eye(np.shape(a)[-1], dtype=a.dtype)
+
+
+def one_triangle(full: Any, UPLO: str) -> Any:
+    """The gradient of a function that reads one triangle of a symmetric matrix."""
+    return np.tril(full) + np.tril(mt(full), -1) if UPLO == "L" else np.triu(full) + np.triu(mt(full), 1)
+
+
+def pinv_da(g: Any, ans: Any, a: Any) -> Any:
+    left = np.eye(np.shape(a)[-2], dtype=a.dtype) - a @ ans
+    right = np.eye(np.shape(a)[-1], dtype=a.dtype) - ans @ a
+    gt, pt = mt(g), mt(ans)
+    return left @ gt @ ans @ pt + pt @ ans @ gt @ right - pt @ g @ pt
+
+
+def adjoint_solve(g: Any, a: Any, b: Any) -> Any:
+    return np.linalg.solve(mt(a), column(g))[..., 0] if np.ndim(b) == 1 else np.linalg.solve(mt(a), g)
+
+
+def solve_da(g: Any, ans: Any, a: Any, b: Any) -> Any:
+    y = adjoint_solve(g, a, b)
+    return -column(y) * row(ans) if np.ndim(b) == 1 else -y @ mt(ans)
+
+
+@primitive
+def euclidean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The square root of the sum of squares."""
+    return np.linalg.norm(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def singular_values(a: Any) -> Any:
+    return np.linalg.svd(a, compute_uv=False)
+
+
+@primitive
+def eigenvalues(a: Any, UPLO: str = "L") -> Any:
+    return np.linalg.eigvalsh(a, UPLO)
+
+
+def singular_values_da(g: Any, a: Any) -> Any:
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u * row(g) @ vh
+
+
+def eigenvalues_da(g: Any, a: Any, UPLO: str) -> Any:
+    v = np.linalg.eigh(a, UPLO)[1]
+    return one_triangle(v * row(g) @ mt(v), UPLO)
+
+
+def norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:  # noqa: A002 (NumPy's own name)
+    pair = axis is None and ord is not None and np.ndim(x) == 2
+    axes = (0, 1) if pair else axis
+    if ord in (None, "fro") or (ord == 2 and not isinstance(axes, tuple)):
+        return euclidean(x, axis=axes, keepdims=keepdims)
+    if isinstance(axes, tuple):
+        return matrix_norm(x, ord, *axes, keepdims)
+    size = np.abs(x)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(size, axis=axes, keepdims=keepdims)
+    if ord == 1:
+        return np.sum(size, axis=axes, keepdims=keepdims)
+    if ord == 0 or not isinstance(ord, (int, float)):
+        raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
+    return np.sum(size**ord, axis=axes, keepdims=keepdims) ** (1 / ord)
+
+
+def matrix_norm(x: Any, ord: Any, rows: int, columns: int, keepdims: bool) -> Any:  # noqa: A002
+    x = np.moveaxis(x, (rows, columns), (-2, -1))
+    if ord in (2, -2, "nuc"):
+        s = singular_values(x)
+        ans = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord > 0 else -1]
+    elif ord in (1, -1, np.inf, -np.inf):
+        ans = (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
+    else:
+        raise UnsupportedError(f"linalg.norm: ord={ord!r} of matrices has no derivative; use 'fro', 'nuc', 1, 2 or inf")
+    return np.expand_dims(ans, (rows, columns)) if keepdims else ans
+
+
+def matrix_power(a: Any, n: int) -> Any:
+    if n < 0:
+        return matrix_power(np.linalg.inv(a), -n)
+    if n == 0:
+        return np.zeros_like(a) + np.eye(np.shape(a)[-1], dtype=a.dtype)
+    half = matrix_power(a, n // 2) if n > 1 else a
+    return half if n == 1 else half @ half @ a if n % 2 else half @ half
+
+
+def unpacked_eigh(a: Any, UPLO: str) -> Any:
+    packed = packed_eigh(a, UPLO)
+    return EighResult(packed[..., 0, :], packed[..., 1:, :])
+
+
+def unpacked_svd(a: Any, full_matrices: bool, compute_uv: bool, hermitian: bool) -> Any:
+    if not compute_uv:
+        return singular_values(a)
+    m, n = np.shape(a)[-2:]
+    if hermitian or (full_matrices and m != n):
+        raise UnsupportedError("linalg.svd: give full_matrices=False and hermitian=False; the rest is not unique")
+    packed = packed_svd(a)
+    return SVDResult(packed[..., :m, :], packed[..., m, :], mt(packed[..., m + 1 :, :]))
+
+
+def unpacked_qr(a: Any, mode: str) -> Any:
+    m, n = np.shape(a)[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+        raise UnsupportedError(f"linalg.qr: mode {mode!r} has no derivative; use 'reduced'")
+    packed = packed_qr(a)
+    result = QRResult(packed[..., :m, :], mt(packed[..., m:, :]))
+    return result.R if mode == "r" else result
+
+
+# fmt: off
+defvjp(np.linalg.inv,        lambda g, ans, a: -mt(ans) @ g @ mt(ans))
+defvjp(np.linalg.det,        lambda g, ans, a: g[..., None, None] * cofactor(a))
+defvjp(cofactor,             lambda g, ans, a: cofactor_da(g, a))
+defvjp(logabsdet,            lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
+defvjp(np.linalg.cholesky,   lambda g, ans, a: cholesky_da(g, ans))
+defvjp(np.linalg.pinv,       lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
+defvjp(euclidean,            lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * unit(x, axis))
+defvjp(singular_values,      lambda g, ans, a: singular_values_da(g, a))
+defvjp(eigenvalues,          lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
+defvjp(packed_eigh,          lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))
+defvjp(packed_svd,           lambda g, ans, a: packed_svd_da(g, ans, a))
+defvjp(packed_qr,            lambda g, ans, a: packed_qr_da(g, ans, a))
+defvjp(np.linalg.solve,      lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b),
+                             broadcasts=True)
+define(np.linalg.slogdet,    lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))
+define(np.linalg.eigh,       lambda a, UPLO="L": unpacked_eigh(a, UPLO))
+define(np.linalg.eigvalsh,   lambda a, UPLO="L": eigenvalues(a, UPLO))
+define(np.linalg.svd,        lambda a, full_matrices=True, compute_uv=True, hermitian=False:
+                                 unpacked_svd(a, full_matrices, compute_uv, hermitian))
+define(np.linalg.svdvals,    lambda x: singular_values(x))
+define(np.linalg.qr,         lambda a, mode="reduced": unpacked_qr(a, mode))
+define(np.linalg.cond,       lambda x: matrix_norm(x, 2, -2, -1, False) / matrix_norm(x, -2, -2, -1, False))
+define(np.linalg.norm,       lambda x, ord=None, axis=None, keepdims=False: norm(x, ord, axis, keepdims))
+define(np.linalg.vector_norm, lambda x, axis=None, keepdims=False, ord=2:
+                                 norm(np.reshape(x, -1) if axis is None and not keepdims else x, ord, axis, keepdims))
+define(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": norm(x, ord, (-2, -1), keepdims))
+define(np.linalg.matrix_power, lambda a, n: matrix_power(a, n))
+define(np.linalg.multi_dot,  lambda arrays: reduce(np.dot, arrays))
+define(np.linalg.tensorsolve, lambda a, b: np.reshape(
+                                 np.linalg.solve(np.reshape(a, (np.size(b), -1)), np.reshape(b, -1)), np.shape(a)[np.ndim(b):]))
+define(np.linalg.tensorinv,  lambda a, ind=2: np.reshape(
+                                 np.linalg.inv(np.reshape(a, (math.prod(np.shape(a)[:ind]), -1))), np.shape(a)[ind:] + np.shape(a)[:ind]))
+define(np.linalg.matmul,     lambda x1, x2: np.matmul(x1, x2))
+define(np.linalg.outer,      lambda x1, x2: np.outer(x1, x2))
+define(np.linalg.cross,      lambda x1, x2, axis=-1: np.cross(x1, x2, axis=axis))
+define(np.linalg.vecdot,     lambda x1, x2: np.vecdot(x1, x2))
+define(np.linalg.tensordot,  lambda a, b, axes=2: np.tensordot(a, b, axes))
+define(np.linalg.diagonal,   lambda x, offset=0: np.diagonal(x, offset, -2, -1))
+define(np.linalg.trace,      lambda x, offset=0: np.trace(x, offset, -2, -1))
+define(np.linalg.matrix_transpose, lambda x: np.swapaxes(x, -1, -2))
+# fmt: on

@@ -1,0 +1,45 @@
+"""Rules for SciPy's special functions, which arrive through NumPy's protocol; SciPy is never imported from here."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
+
+# fmt: off
+def load() -> None:
+    """Give rules to the functions of ``scipy.special``, if somebody has imported it."""
+    sp: Any = sys.modules.get("scipy.special")
+    if sp is None or sp.expit in FUNCTIONS:
+        return
+
+    def elementwise(function: Function, *vjps: Function | None) -> None:
+        defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
+
+    @primitive
+    def polygamma(x: Any, *, n: int) -> Any:
+        """DLMF 5.15.1: the n-th derivative of digamma."""
+        return np.astype((-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x), x.dtype)
+
+    gaussian = lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)  # noqa: E731
+    elementwise(polygamma,    lambda g, ans, x, n: g * polygamma(x, n=n + 1))
+    elementwise(sp.expit,     lambda g, ans, x: g * ans * sp.expit(-x))
+    elementwise(sp.logit,     lambda g, ans, x: g / x / (1 - x))
+    elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
+    elementwise(sp.erf,       lambda g, ans, x: g * gaussian(x))
+    elementwise(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
+    elementwise(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
+    elementwise(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
+    elementwise(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
+    elementwise(sp.digamma,   lambda g, ans, x: g * polygamma(x, n=1))
+    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y), lambda g, ans, x, y: g * x / y)
+    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
+    elementwise(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
+# fmt: on
+
+
+LATE.append(load)
