@@ -9,6 +9,7 @@ that meet at a fork are added; each rule runs once per operand that needs it.
 from __future__ import annotations
 
 import heapq
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from minigrad.errors import ShapeError
 from minigrad.protocol import FUNCTIONS, RULES, Function
 
 
-def walk(roots: list[tuple[Any, Any]], add: Function = np.add) -> Iterator[tuple[Any, Any]]:
+def walk(roots: list[tuple[Any, Any]], add: Function = operator.add) -> Iterator[tuple[Any, Any]]:
     """Yield each Tensor that the roots depend on with its gradient; `roots` are pairs (tensor, cotangent).
 
     The list of roots is emptied, and what has been visited is let go: where nobody else holds the
@@ -27,53 +28,51 @@ def walk(roots: list[tuple[Any, Any]], add: Function = np.add) -> Iterator[tuple
     """
     pending: dict[Any, Any] = {}
     queue: list[tuple[int, Any]] = []
-
-    def receive(tensor: Any, gradient: Any) -> None:
-        if tensor in pending:
-            pending[tensor] = add(pending[tensor], gradient)
-        else:
-            pending[tensor] = gradient
-            heapq.heappush(queue, (-tensor.born, tensor))
-
-    while roots:
-        receive(*roots.pop())
-    while queue:
+    sent: Any = (roots.pop() for _ in range(len(roots)))
+    while True:
+        for tensor, gradient in sent:
+            if tensor in pending:
+                pending[tensor] = add(pending[tensor], gradient)
+            else:
+                pending[tensor] = gradient
+                heapq.heappush(queue, (-tensor.born, tensor))
+        if not queue:
+            return
         tensor = heapq.heappop(queue)[1]
-        g = pending.pop(tensor)
-        yield tensor, g
-        if tensor.function is not None:
-            for parent, contribution in contributions(tensor, g):
-                receive(parent, contribution)
+        gradient = pending.pop(tensor)
+        yield tensor, gradient
+        sent = contributions(tensor, gradient) if tensor.parents else ()
 
 
-def contributions(tensor: Any, g: Any) -> Iterator[tuple[Any, Any]]:
+def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
     """What a Tensor sends to each of its parents."""
-    vjps, broadcasts = RULES[tensor.function]
-    for vjp, parent in zip(vjps, tensor.parents, strict=True):
+    sent: list[tuple[Any, Any]] = []
+    rule = RULES[tensor.function]
+    for vjp, parent in zip(rule.vjps, tensor.parents):  # noqa: B905 (equally many, and run for each step)
         if vjp is None or parent is None:
             continue
         gradient = vjp(g, tensor.value, *tensor.operands, **tensor.parameters)
         if isinstance(parent, (list, tuple)):
-            for member, part in zip(parent, gradient, strict=True):
-                if member is not None:
-                    yield member, fit(part, member, tensor, broadcasts)
+            pairs = zip(parent, gradient, strict=True)
+            sent += [(member, fit(part, member, tensor)) for member, part in pairs if member is not None]
         else:
-            yield parent, fit(gradient, parent, tensor, broadcasts)
+            sent.append((parent, fit(gradient, parent, tensor)))
+    return sent
 
 
-def fit(gradient: Any, parent: Any, tensor: Any, broadcasts: bool) -> Any:
+def fit(gradient: Any, parent: Any, tensor: Any) -> Any:
     """Give a gradient its operand's shape, by undoing broadcasting where there was any, and dtype."""
+    value = parent.value
     if not hasattr(gradient, "dtype"):
         gradient = np.asarray(gradient)[()]
-    shape, dtype = parent.value.shape, parent.value.dtype
-    if gradient.shape != shape:
-        if not (broadcasts and broadcasts_to(shape, gradient.shape)):
+    if gradient.shape != value.shape:
+        if not (RULES[tensor.function].broadcasts and broadcasts_to(value.shape, gradient.shape)):
             raise ShapeError(
                 f"the rule of {FUNCTIONS[tensor.function].name} returned shape {gradient.shape} for an operand of "
-                f"shape {shape}; return the operand's shape, or with broadcasts=True one that it broadcasts to"
+                f"shape {value.shape}; return the operand's shape, or with broadcasts=True one that it broadcasts to"
             )
-        gradient = unbroadcast(gradient, shape)
-    return gradient if gradient.dtype == dtype else np.astype(gradient, dtype)
+        gradient = unbroadcast(gradient, value.shape)
+    return gradient if gradient.dtype == value.dtype else np.astype(gradient, value.dtype)
 
 
 def broadcasts_to(shape: tuple[int, ...], wide: tuple[int, ...]) -> bool:

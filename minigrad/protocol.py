@@ -205,7 +205,7 @@ def highest(operands: Any) -> Array | None:
 def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand a call to the Array of the highest level among its operands."""
     signature = FUNCTIONS.get(function) or find(function)
-    if function in MASKED and ("where" in kwargs or "initial" in kwargs):
+    if kwargs and function in MASKED and not kwargs.keys().isdisjoint(("where", "initial")):
         return MASKED[function](*args, **kwargs)
     operands, parameters = signature.bind(args, kwargs)
     if isinstance(function, np.ufunc) or function is np.where:
@@ -291,13 +291,16 @@ class At:
 
 
 def operators(ufunc: np.ufunc) -> tuple[Function, Function]:
-    """An operator and its reflection; a direct dispatch is twice as fast as calling the ufunc."""
+    """An operator and its reflection, which are called often enough to skip `dispatch` where they can."""
 
     def forward(self: Any, other: Any) -> Any:
-        return dispatch(ufunc, (self, other), {})
+        if isinstance(other, (list, tuple)):
+            return dispatch(ufunc, (self, other), {})
+        top = other if isinstance(other, Array) and other.level > self.level else self
+        return top.apply(ufunc, [self, other], {})
 
     def reflected(self: Any, other: Any) -> Any:
-        return dispatch(ufunc, (other, self), {})
+        return dispatch(ufunc, (other, self), {}) if isinstance(other, list) else self.apply(ufunc, [other, self], {})
 
     return forward, reflected
 
@@ -327,6 +330,8 @@ class Array:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
+            if len(inputs) == 1 and not kwargs and ufunc in RULES:
+                return self.apply(ufunc, list(inputs), kwargs)
             return dispatch(ufunc, inputs, kwargs)
         if method == "outer" and ufunc.nin == 2:
             x, y = inputs
@@ -443,7 +448,7 @@ class Array:
     __truediv__, __rtruediv__ = operators(np.divide)
     __floordiv__, __rfloordiv__ = operators(np.floor_divide)
     __mod__, __rmod__ = operators(np.remainder)
-    __divmod__, __rdivmod__ = operators(np.divmod)
+    __divmod__, __rdivmod__ = method(np.divmod), lambda self, other: np.divmod(other, self)
     __pow__, __rpow__ = operators(np.power)
     __matmul__, __rmatmul__ = operators(np.matmul)
     __and__, __rand__ = operators(np.bitwise_and)

@@ -52,47 +52,42 @@ class Tensor(Array):
 
     def __init__(self, value: Any):
         value = as_floats(value, "value")
-        self._set(value, value.level + 1 if isinstance(value, Array) else 1)
-
-    def _set(
-        self,
-        value: Any,
-        level: int,
-        function: Function | None = None,
-        operands: Any = (),
-        parameters: Any = None,
-        parents: Any = (),
-    ) -> Tensor:
-        self.value, self.level, self.function = value, level, function
-        self.operands, self.parameters, self.parents = operands, parameters, parents
+        self.value = value
+        self.level = value.level + 1 if isinstance(value, Array) else 1
+        self.function, self.operands, self.parameters, self.parents = None, [], {}, []
         self.born, self.grad = next(_births), None
-        return self
 
     @classmethod
     def lift(cls, value: Any, level: int) -> Tensor:
         """An input at a given level, for transforms."""
-        return cls.__new__(cls)._set(value, level)
+        tensor = cls(value)
+        tensor.level = level
+        return tensor
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         level = self.level
-
-        def strip(operand: Any) -> Any:
-            return operand.value if isinstance(operand, Tensor) and operand.level == level else operand
-
-        def parent(operand: Any) -> Any:
-            return operand if isinstance(operand, Tensor) and operand.level == level else None
-
-        values = [map_operand(strip, operand) for operand in operands]
+        values: list[Any] = []
+        parents: list[Any] = []
+        for x in operands:
+            mine = type(x) is Tensor and x.level == level
+            values.append(x.value if mine else x)
+            parents.append(x if mine else None)
+            if isinstance(x, (list, tuple)):
+                values[-1] = map_operand(lambda leaf: leaf.value if of_level(leaf, level) else leaf, x)
+                parents[-1] = map_operand(lambda leaf: leaf if of_level(leaf, level) else None, x)
         ans = function(*values, **parameters)
         if function not in RULES:
             return ans
-        kind = innermost(ans).dtype.kind
-        if kind == "c":
-            raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
+        kind = ans.dtype.kind
         if kind not in "fO":
+            if kind == "c":
+                raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
             return ans
-        parents = [map_operand(parent, operand) for operand in operands]
-        return Tensor.__new__(Tensor)._set(ans, level, function, values, parameters, parents)
+        result = Tensor.__new__(Tensor)
+        result.value, result.level, result.function = ans, level, function
+        result.operands, result.parameters, result.parents = values, parameters, parents
+        result.born, result.grad = next(_births), None
+        return result
 
     def backward(self, cotangent: Any = None) -> None:
         """Set ``.grad`` of every Tensor that this one was computed from, and of itself.
@@ -105,6 +100,10 @@ class Tensor(Array):
 
     def __repr__(self) -> str:
         return f"Tensor({self.value!r})"
+
+
+def of_level(x: Any, level: int) -> bool:
+    return isinstance(x, Tensor) and x.level == level
 
 
 def stop_gradient(x: Any) -> Any:

@@ -14,23 +14,11 @@ import numpy as np
 import optree
 
 from minigrad.backward import walk
-from minigrad.errors import ShapeError
-from minigrad.protocol import Function, defvjp, dispatch, innermost, leaves, register
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, owned
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.protocol import Array, Function, defvjp, dispatch, innermost, leaves, register
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
-
-
-def flatten(tree: Any, name: str) -> tuple[list[Any], Any]:
-    """The arrays in a nested argument, and its structure."""
-    arrays, structure = optree.tree_flatten(tree)
-    if not arrays:
-        raise ShapeError(f"{name} holds no array to differentiate with respect to")
-    return [as_floats(array, name) for array in arrays], structure
-
-
-def zeros_like(x: Any) -> Any:
-    return np.zeros(np.shape(x), innermost(x).dtype)[()]
 
 
 class Trace:
@@ -40,26 +28,30 @@ class Trace:
         level = fresh_level()
         self.inputs = [Tensor.lift(x, level) for x in inputs]
         results, self.structure = optree.tree_flatten(f(*self.inputs))
-        self.results = [r if hasattr(r, "dtype") else as_floats(r, "the function's result") for r in results]
-        for result in self.results:
-            as_floats(result, "the function's result")
-        self.connected = [isinstance(r, Tensor) and r.level == level for r in self.results]
-        self.values = [r.value if c else r for r, c in zip(self.results, self.connected, strict=True)]
+        self.results = [r if isinstance(r, Array) else as_floats(r, "the function's result") for r in results]
+        self.values = [r.value if of_level(r, level) else r for r in self.results]
+        if not all(innermost(value).dtype.kind in "fO" for value in self.values):
+            raise DtypeError("the function's result is not a float; derivatives need floats")
 
     @property
     def value(self) -> Any:
-        return optree.tree_unflatten(self.structure, self.values)
+        return self.structure.unflatten(self.values)
 
     def pull(self, cotangents: Sequence[Any], free: bool = False) -> list[Any]:
         """The gradients with respect to the inputs; with `free`, the graph is let go on the way."""
-        roots = [(r, g) for r, g, c in zip(self.results, cotangents, self.connected, strict=True) if c]
+        triples = zip(self.results, self.values, cotangents, strict=True)
+        roots = [(result, g) for result, value, g in triples if result is not value]
         if free:
             self.results.clear()
-        wanted = {tensor: zeros_like(tensor) for tensor in self.inputs}
+        found = dict.fromkeys(self.inputs)
         for tensor, gradient in walk(roots):
-            if tensor in wanted:
-                wanted[tensor] = owned(gradient)
-        return [wanted[tensor] for tensor in self.inputs]
+            if tensor in found:
+                found[tensor] = owned(gradient)
+        return [zeros_like(tensor) if gradient is None else gradient for tensor, gradient in found.items()]
+
+
+def zeros_like(x: Any) -> Any:
+    return np.zeros(np.shape(x), innermost(x).dtype)[()]
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -90,36 +82,38 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
     @functools.wraps(f, assigned=("__doc__",))
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        of_chosen, flat, structure = chosen(f, argnums, args, kwargs)
+        of_chosen, flat, unflatten = chosen(f, argnums, args, kwargs)
         trace = Trace(of_chosen, flat)
         if len(trace.values) != 1:
             raise ShapeError(f"the function returned {len(trace.values)} arrays, not one scalar; use vjp")
         value = trace.value
-        gradients = trace.pull([as_cotangent(None, trace.values[0])], free=True)
-        return value, optree.tree_unflatten(structure, gradients)
+        gradients = unflatten(trace.pull([as_cotangent(None, trace.values[0])], free=True))
+        return value, gradients[0] if isinstance(argnums, int) else gradients
 
     return value_and_gradient
 
 
-def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Any]:
-    """`f` as a function of the arrays in the chosen arguments, these arrays, and their structure."""
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Function]:
+    """`f` as a function of the arrays in the chosen arguments, these arrays, and what puts arrays in their place."""
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
     for number in numbers:
         if not -len(args) <= number < len(args):
             raise IndexError(f"argnums asks for argument {number}, but there are only {len(args)} positional arguments")
     places = [number % len(args) for number in numbers]
-    flat = [array for place in places for array in flatten(args[place], f"argument {place}")[0]]
-    picked = args[places[0]] if isinstance(argnums, int) else tuple(args[place] for place in places)
-    structure = optree.tree_structure(picked)
+    trees = [optree.tree_flatten(args[place]) for place in places]
+    flat = [as_floats(x, f"argument {i}") for i, (arrays, _) in zip(places, trees, strict=True) for x in arrays]
+
+    def unflatten(arrays: Sequence[Any]) -> tuple[Any, ...]:
+        rest = iter(arrays)
+        return tuple(structure.unflatten([next(rest) for _ in flat]) for flat, structure in trees)
 
     def of_chosen(*arrays: Any) -> Any:
         full = list(args)
-        trees = optree.tree_unflatten(structure, arrays)
-        for place, tree in zip(places, (trees,) if isinstance(argnums, int) else trees, strict=True):
+        for place, tree in zip(places, unflatten(arrays), strict=True):
             full[place] = tree
         return f(*full, **kwargs)
 
-    return of_chosen, flat, structure
+    return of_chosen, flat, unflatten
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
@@ -135,7 +129,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
     >>> dx
     array([[30., 40.]])
     """
-    of_arrays, flat, structure = chosen(f, range(len(primals)), primals, {})
+    of_arrays, flat, unflatten = chosen(f, range(len(primals)), primals, {})
     trace = Trace(of_arrays, flat)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -143,7 +137,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
         if like != trace.structure:
             raise ShapeError(f"the cotangent has the structure {like}; give it the result's, {trace.structure}")
         cotangents = [as_cotangent(g, value) for g, value in zip(given, trace.values, strict=True)]
-        return optree.tree_unflatten(structure, trace.pull(cotangents))  # type: ignore[no-any-return]
+        return unflatten(trace.pull(cotangents))  # type: ignore[no-any-return]
 
     return trace.value, pullback
 
@@ -192,9 +186,9 @@ def jacobian(
 
     @functools.wraps(f, assigned=("__doc__",))
     def whole(*args: Any, **kwargs: Any) -> Any:
-        of_chosen, flat, structure = chosen(f, argnums, args, kwargs)
+        of_chosen, flat, _ = chosen(f, argnums, args, kwargs)
         trace = Trace(of_chosen, flat)
-        if len(flat) != 1 or len(trace.values) != 1 or not structure.is_leaf():
+        if len(flat) != 1 or len(trace.values) != 1:
             raise ShapeError("jacobian takes one array to one array; pick a leaf of the argument and of the result")
         [value] = trace.values
         basis = np.eye(np.size(value), dtype=innermost(value).dtype)
