@@ -22,7 +22,7 @@ A map for readers, each file leaning only on those above it:
 ===============  ====================================================================
 """
 
-from minigrad import definitions, linalg, special, unsupported  # noqa: F401 (they fill the tables)
+from minigrad import rules  # noqa: F401 (it fills the tables)
 from minigrad.errors import (
     ConversionError,
     DtypeError,

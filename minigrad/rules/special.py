@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
 
+
 # fmt: off
 def load() -> None:
     """Give rules to the functions of ``scipy.special``, if somebody has imported it."""

@@ -20,7 +20,9 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules import others, scatter, unit
+from minigrad.rules.common import unit
+from minigrad.rules.places import scatter
+from minigrad.rules.reductions import others
 
 EighResult, SVDResult, QRResult, SlogdetResult = (
     type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.slogdet)

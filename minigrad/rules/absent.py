@@ -1,7 +1,39 @@
-"""NumPy's functions that have no derivative here, with what to use instead where there is something."""
+"""What has no derivative: functions where it is zero wherever it exists, and functions that are refused.
 
-from minigrad.protocol import UNSUPPORTED
+The third absence, operands that are not differentiated, is a None in place of a rule.
+"""
 
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.protocol import UNSUPPORTED, Function, register
+
+
+def zero(operands: str, functions: tuple[Function, ...], parameters: str = "") -> None:
+    """Functions whose derivative is zero wherever it exists: Tensors pass through them as plain values."""
+    for function in functions:
+        register(function, tuple(operands.split()), tuple(parameters.split()))
+
+zero("x", (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.spacing, np.signbit, np.logical_not, np.invert))
+zero("x", (np.isfinite, np.isnan, np.isinf, np.isneginf, np.isposinf, np.isreal, np.iscomplex, np.bitwise_count))
+zero("x y", (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.floor_divide))
+zero("x y", (np.logical_and, np.logical_or, np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor))
+zero("x y", (np.left_shift, np.right_shift, np.gcd, np.lcm, np.heaviside))
+zero("a", (np.zeros_like, np.ones_like, np.empty_like), "dtype shape")
+zero("a", (np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.any, np.all, np.count_nonzero), "axis keepdims")
+zero("a", (np.argsort,), "axis kind stable")
+zero("a kth", (np.argpartition,), "axis kind")
+zero("a", (np.round, np.around), "decimals")
+zero("a", (np.nonzero, np.flatnonzero, np.argwhere, np.imag, np.angle))
+zero("a b", (np.isclose, np.allclose), "rtol atol equal_nan")
+zero("a b", (np.array_equal, np.array_equiv))
+zero("a v", (np.searchsorted,), "side sorter")
+zero("x bins", (np.digitize,), "right")
+zero("element test_elements", (np.isin,), "invert")
+zero("A", (np.linalg.matrix_rank,), "tol")
+
+# Refused when called, with what to use instead.
 _BY_ALTERNATIVE = {
     "np.where(np.isnan(x), ..., x), then the function without nan": (
         "nanmedian nanpercentile nanquantile nanstd nanvar"

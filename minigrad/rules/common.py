@@ -1,0 +1,75 @@
+"""Words that the tables are written in."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.gates import regained
+from minigrad.protocol import DEFINITIONS, Function, defvjp, leaves, map_operand, primitive, register_like
+
+broadcasting = partial(defvjp, broadcasts=True)
+
+
+@primitive
+def power_of_two(x: Any, axis: Any = None) -> Any:
+    """The power of two just below the largest magnitude: dividing by it is exact."""
+    return np.ldexp(np.ones((), x.dtype), np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=0))[1] - 1)
+
+
+def nonzero(x: Any) -> Any:
+    """`x` with 1 in place of 0, to divide by."""
+    return np.where(x == 0, 1, x)
+
+
+def spread(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    """A reduction's cotangent, repeated for each entry that was reduced."""
+    return np.broadcast_to(regained(g, axis, keepdims), np.shape(a))
+
+
+def count(a: Any, axis: Any) -> int:
+    """How many entries of `a` are reduced into one."""
+    shape = np.shape(a)
+    return math.prod(shape if axis is None else (shape[i] for i in leaves([axis])))
+
+
+def unit(x: Any, axis: Any) -> Any:
+    """``x / norm(x)``, and 0 for the zero vector; scaled by a power of two, so that no square overflows."""
+    x = x / power_of_two(x, axis)
+    return x / np.sqrt(nonzero(np.sum(x * x, axis=axis, keepdims=True)))
+
+
+def merged(a: Any, axis: Any) -> tuple[Any, Function]:
+    """The array with the reduced axes merged into one at the end, and the way back."""
+    shape, ndim = np.shape(a), np.ndim(a)
+    axes = [i % ndim for i in (range(ndim) if axis is None else leaves([axis]))]
+    order = [*(i for i in range(ndim) if i not in axes), *axes]
+    moved = np.transpose(a, order)
+    flat = np.reshape(moved, (*np.shape(moved)[: ndim - len(axes)], math.prod(shape[i] for i in axes)))
+    return flat, lambda b: np.transpose(np.reshape(b, np.shape(moved)), inverse(order))
+
+
+def inverse(axes: Any) -> Any:
+    """The permutation that undoes ``np.transpose(a, axes)``."""
+    return None if axes is None else tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
+
+
+def moving(*functions: Function, data: slice = slice(1)) -> None:
+    """Functions that only move the entries of some operands: where to, they tell by moving numbered places."""
+    for function in functions:
+        register_like(function, function)
+        DEFINITIONS[function] = partial(move, function, data)
+
+
+def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> Any:
+    """Apply a function that moves numbers to their places, numbered from 1, and fetch the numbers; 0 stands for a 0."""
+    chosen = range(len(operands))[data]
+    arrays = [leaf for i in chosen for leaf in leaves(operands[i])]
+    ends = np.cumsum([0, *(np.size(array) for array in arrays)]).tolist()
+    places = iter(np.arange(1, ends[-1] + 1)[s:e].reshape(np.shape(x)) for s, e, x in zip(ends, ends[1:], arrays, strict=False))
+    numbered = [map_operand(lambda _: next(places), x) if i in chosen else x for i, x in enumerate(operands)]
+    flat = np.concatenate([np.zeros(1, np.result_type(*arrays)), *(np.reshape(array, -1) for array in arrays)])
+    return map_operand(lambda place: flat[place], function(*numbered, **parameters))

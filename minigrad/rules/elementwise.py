@@ -1,0 +1,167 @@
+"""Functions of one number at a time, and of two that broadcast against each other."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from minigrad.gates import sigmoid
+from minigrad.protocol import define, primitive
+from minigrad.rules.common import broadcasting, nonzero
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+@primitive
+def sech2(x: Any) -> Any:
+    """``1 - tanh(x)**2`` without cancellation or overflow."""
+    e = np.exp(-2 * np.abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+@primitive
+def one_minus_square(x: Any) -> Any:
+    """``1 - x**2``, without cancellation near 1; its derivative has none near 0."""
+    return (1 - x) * (1 + x)
+
+
+@primitive
+def cosine(x: Any, y: Any) -> Any:
+    """``x / hypot(x, y)``, and 0 at the origin; its derivatives do not cancel."""
+    return x / nonzero(np.hypot(x, y))
+
+
+@primitive
+def spherical_bessel(x: Any, *, n: int) -> Any:
+    """``j_n(x)``, the n-th derivative of sinc in disguise: DLMF 10.53.1 near 0, the recurrence 10.51.1 elsewhere."""
+    near = np.abs(x) < n + 2
+    far, small = np.where(near, n + 2, x), np.where(near, x, 0)
+    before, ans = np.cos(far) / far, np.sin(far) / far
+    term = small**n / math.prod(range(1, 2 * n + 2, 2))
+    series = term
+    for k in range(1, 25):
+        before, ans = (ans, (2 * k - 1) / far * ans - before) if k <= n else (before, ans)
+        term = -term * small * small / (2 * k * (2 * n + 2 * k + 1))
+        series = series + term
+    return np.where(near, series, ans)
+
+
+def spherical_bessel_dx(x: Any, n: int) -> Any:
+    """DLMF 10.51.2 in the form that does not divide by `x`."""
+    above = (n + 1) * spherical_bessel(x, n=n + 1)
+    return (n * spherical_bessel(x, n=n - 1) - above) / (2 * n + 1) if n else -above
+
+
+def power_dx(x: Any, y: Any) -> Any:
+    """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite."""
+    if isinstance(y, (int, float)):
+        return 0 * x if y == 0 else y * (x if y == 2 else x ** (y - 1))
+    return y * np.where((x == 0) & (y == 0), 1, x) ** (y - 1)
+
+
+def power_dy(ans: Any, x: Any) -> Any:
+    """``x**y * log(x)``, its limit 0 at ``x == 0`` (for positive ``y``), and NaN for negative ``x``."""
+    return ans * np.log(np.where(x > 0, x, np.where(x == 0, 1, np.nan)))
+
+
+def winner(g: Any, x: Any, y: Any) -> Any:
+    """`g` where `x` is the larger, half of it at a tie."""
+    return np.where(x > y, g, np.where(x == y, g / 2, 0))
+
+
+def number(g: Any, x: Any, y: Any) -> Any:
+    """As `winner`, but against NaN the number wins."""
+    return np.where(np.isnan(y), g, winner(g, x, y))
+
+
+def clip(a: Any, low: Any, high: Any, least: Any, most: Any) -> Any:
+    low, high = least if low is None else low, most if high is None else high
+    a = a if low is None else np.where(a <= low, low, a)
+    return a if high is None else np.where(a >= high, high, a)
+
+
+def nan_to_num(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+    info = np.finfo(x.dtype)
+    x = np.where(np.isposinf(x), info.max if posinf is None else posinf, x)
+    x = np.where(np.isneginf(x), info.min if neginf is None else neginf, x)
+    return np.where(np.isnan(x), nan, x)
+
+
+def without_nan(a: Any, instead: Any) -> Any:
+    return np.where(np.isnan(a), instead, a)
+
+
+# fmt: off
+broadcasting(np.positive,    lambda g, ans, x: g)
+broadcasting(np.negative,    lambda g, ans, x: -g)
+broadcasting(np.conjugate,   lambda g, ans, x: g)
+broadcasting(np.copy,        lambda g, ans, a: g)
+broadcasting(np.astype,      lambda g, ans, x, dtype: g, None)
+broadcasting(np.abs,         lambda g, ans, x: g * np.sign(x))
+broadcasting(np.fabs,        lambda g, ans, x: g * np.sign(x))
+broadcasting(np.sqrt,        lambda g, ans, x: 0.5 * g / ans)
+broadcasting(np.cbrt,        lambda g, ans, x: g / (3 * ans * ans))
+broadcasting(np.square,      lambda g, ans, x: 2 * g * x)
+broadcasting(np.reciprocal,  lambda g, ans, x: -g * ans * ans)
+broadcasting(np.exp,         lambda g, ans, x: g * ans)
+broadcasting(np.exp2,        lambda g, ans, x: g * ans * LN2)
+broadcasting(np.expm1,       lambda g, ans, x: g * np.exp(x))
+broadcasting(np.log,         lambda g, ans, x: g / x)
+broadcasting(np.log2,        lambda g, ans, x: g / x / LN2)
+broadcasting(np.log10,       lambda g, ans, x: g / x / LN10)
+broadcasting(np.log1p,       lambda g, ans, x: g / (1 + x))
+broadcasting(np.sin,         lambda g, ans, x: g * np.cos(x))
+broadcasting(np.cos,         lambda g, ans, x: -g * np.sin(x))
+broadcasting(np.tan,         lambda g, ans, x: g * (1 + ans * ans))
+broadcasting(np.arcsin,      lambda g, ans, x: g / np.sqrt(one_minus_square(x)))
+broadcasting(np.arccos,      lambda g, ans, x: -g / np.sqrt(one_minus_square(x)))
+broadcasting(np.arctan,      lambda g, ans, x: g / np.hypot(1, x) / np.hypot(1, x))
+broadcasting(np.sinh,        lambda g, ans, x: g * np.cosh(x))
+broadcasting(np.cosh,        lambda g, ans, x: g * np.sinh(x))
+broadcasting(np.tanh,        lambda g, ans, x: g * sech2(x))
+broadcasting(np.arcsinh,     lambda g, ans, x: g / np.hypot(1, x))
+broadcasting(np.arccosh,     lambda g, ans, x: g / np.sqrt(x - 1) / np.sqrt(x + 1))
+broadcasting(np.arctanh,     lambda g, ans, x: g / one_minus_square(x))
+broadcasting(np.sinc,        lambda g, ans, x: -math.pi * g * spherical_bessel(math.pi * x, n=1))
+broadcasting(np.degrees,     lambda g, ans, x: np.degrees(g))
+broadcasting(np.rad2deg,     lambda g, ans, x: np.rad2deg(g))
+broadcasting(np.radians,     lambda g, ans, x: np.radians(g))
+broadcasting(np.deg2rad,     lambda g, ans, x: np.deg2rad(g))
+broadcasting(sech2,          lambda g, ans, x: -2 * g * ans * np.tanh(x))
+broadcasting(one_minus_square, lambda g, ans, x: -2 * g * x)
+broadcasting(spherical_bessel, lambda g, ans, x, n: g * spherical_bessel_dx(x, n))
+broadcasting(np.add,         lambda g, ans, x, y: g,                       lambda g, ans, x, y: g)
+broadcasting(np.subtract,    lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g)
+broadcasting(np.multiply,    lambda g, ans, x, y: g * y,                   lambda g, ans, x, y: g * x)
+broadcasting(np.divide,      lambda g, ans, x, y: g / y,                   lambda g, ans, x, y: -g * ans / y)
+broadcasting(np.power,       lambda g, ans, x, y: g * power_dx(x, y),      lambda g, ans, x, y: g * power_dy(ans, x))
+broadcasting(np.float_power, lambda g, ans, x, y: g * power_dx(x, y),      lambda g, ans, x, y: g * power_dy(ans, x))
+broadcasting(np.maximum,     lambda g, ans, x, y: winner(g, x, y),         lambda g, ans, x, y: winner(g, y, x))
+broadcasting(np.minimum,     lambda g, ans, x, y: winner(g, y, x),         lambda g, ans, x, y: winner(g, x, y))
+broadcasting(np.fmax,        lambda g, ans, x, y: number(g, x, y),         lambda g, ans, x, y: number(g, y, x))
+broadcasting(np.fmin,        lambda g, ans, x, y: number(g, -x, -y),       lambda g, ans, x, y: number(g, -y, -x))
+broadcasting(np.hypot,       lambda g, ans, x, y: g * cosine(x, y),        lambda g, ans, x, y: g * cosine(y, x))
+broadcasting(cosine,         lambda g, ans, x, y: g * cosine(y, x) * cosine(y, x) / nonzero(np.hypot(x, y)),
+                             lambda g, ans, x, y: -g * ans * cosine(y, x) / nonzero(np.hypot(x, y)))
+broadcasting(np.arctan2,     lambda g, ans, x, y: g * cosine(y, x) / nonzero(np.hypot(x, y)),
+                             lambda g, ans, x, y: -g * cosine(x, y) / nonzero(np.hypot(x, y)))
+broadcasting(np.logaddexp,   lambda g, ans, x, y: g * sigmoid(x - y),      lambda g, ans, x, y: g * sigmoid(y - x))
+broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid(LN2 * (x - y)), lambda g, ans, x, y: g * sigmoid(LN2 * (y - x)))
+broadcasting(np.fmod,        lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.trunc(x / y))
+broadcasting(np.remainder,   lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.floor(x / y))
+broadcasting(np.ldexp,       lambda g, ans, x, y: np.ldexp(g, y),          None)
+broadcasting(np.copysign,    lambda g, ans, x, y: g * np.sign(x) * np.copysign(1, y), None)
+broadcasting(np.where, None, lambda g, ans, condition, x, y: np.where(condition, g, 0),
+                             lambda g, ans, condition, x, y: np.where(condition, 0, g))
+define(np.divmod,            lambda x, y: (x // y, x % y))
+define(np.modf,              lambda x: (np.fmod(x, 1), np.trunc(x)))
+define(np.real,              lambda val: np.positive(val))
+define(np.real_if_close,     lambda a: np.positive(a))
+define(np.clip,              lambda a, a_min=None, a_max=None, min=None, max=None: clip(a, a_min, a_max, min, max))
+define(np.nan_to_num,        lambda x, nan=0.0, posinf=None, neginf=None: nan_to_num(x, nan, posinf, neginf))
+define(np.select,            lambda condlist, choicelist, default=0: reduce(
+                                 lambda rest, pair: np.where(*pair, rest), [*zip(condlist, choicelist)][::-1], default))
+# fmt: on

@@ -1,0 +1,98 @@
+"""Functions that move numbers: shape, place, joining, cutting, indexing."""
+
+from __future__ import annotations
+
+import math
+import operator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import UnsupportedError
+from minigrad.protocol import Function, define, defvjp, index_add, index_set, primitive
+from minigrad.rules.common import broadcasting, inverse, move, moving
+
+
+@primitive
+def scatter(g: Any, index: Any, *, shape: tuple[int, ...]) -> Any:
+    """An array of zeros with `g` added at `index`, repeated indices summed: indexing, transposed."""
+    result = np.zeros(shape, np.result_type(g))
+    np.add.at(result, index, g)
+    return result
+
+
+@primitive
+def last_set(index: Any, *, shape: tuple[int, ...], count: tuple[int, ...]) -> Any:
+    """Which of the values written to `index` remain: of several for the same place, the last."""
+    order = np.arange(math.prod(count)).reshape(count)
+    places = np.zeros(shape, int)
+    places[index] = order
+    return places[index] == order
+
+
+def split(g: Any, arrays: Any, axis: int | None) -> list[Any]:
+    """Cut a concatenation's cotangent where its operands met."""
+    if axis is None:
+        parts = split(g, [np.empty(np.size(a)) for a in arrays], 0)
+        return [np.reshape(part, np.shape(a)) for part, a in zip(parts, arrays, strict=True)]
+    ends = np.cumsum([np.shape(a)[axis] for a in arrays]).tolist()
+    before = (slice(None),) * (axis % np.ndim(arrays[0]))
+    return [g[(*before, slice(start, end))] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def unstack(g: Any, arrays: Any, axis: int) -> list[Any]:
+    before = (slice(None),) * (axis % (np.ndim(arrays[0]) + 1))
+    return [g[(*before, i)] for i in range(len(arrays))]
+
+
+def ordered(argorder: Function, a: Any, axis: int | None) -> Any:
+    a, axis = (np.reshape(a, -1), 0) if axis is None else (a, axis)
+    return np.take_along_axis(a, argorder(a, axis=axis), axis)
+
+
+def pad(array: Any, width: Any, mode: str, constant: Any, reflect_type: str) -> Any:
+    moves = {"constant": {}, "edge": {}, "wrap": {}, "reflect": {"reflect_type": "even"}, "symmetric": {"reflect_type": "even"}}
+    if mode not in moves or reflect_type != "even":
+        raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; supported: {', '.join(moves)}")
+    ans = move(partial(np.pad, mode=mode, **moves[mode]), slice(1), array, width)
+    if mode != "constant" or isinstance(constant, (int, float)) and constant == 0:
+        return ans
+    return ans + np.pad(np.zeros(np.shape(array), array.dtype), width, constant_values=constant)
+
+
+# fmt: off
+broadcasting(np.broadcast_to, lambda g, ans, array, shape: g)
+defvjp(np.reshape,           lambda g, ans, a, shape, order="C": np.reshape(g, np.shape(a), order=order))
+defvjp(np.transpose,         lambda g, ans, a, axes=None: np.transpose(g, inverse(axes)))
+defvjp(np.swapaxes,          lambda g, ans, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
+defvjp(np.moveaxis,          lambda g, ans, a, source, destination: np.moveaxis(g, destination, source))
+defvjp(np.expand_dims,       lambda g, ans, a, axis: np.reshape(g, np.shape(a)))
+defvjp(np.squeeze,           lambda g, ans, a, axis=None: np.reshape(g, np.shape(a)))
+defvjp(np.flip,              lambda g, ans, m, axis=None: np.flip(g, axis))
+defvjp(np.roll,              lambda g, ans, a, shift, axis=None: np.roll(g, np.negative(shift), axis), None)
+defvjp(np.tril,              lambda g, ans, m, k=0: np.tril(g, k))
+defvjp(np.triu,              lambda g, ans, m, k=0: np.triu(g, k))
+defvjp(np.concatenate,       lambda g, ans, arrays, axis=0: split(g, arrays, axis))
+defvjp(np.stack,             lambda g, ans, arrays, axis=0: unstack(g, arrays, axis))
+defvjp(operator.getitem,     lambda g, ans, a, index: scatter(g, index, shape=np.shape(a)), None)
+defvjp(scatter,              lambda g, ans, values, index, shape: g[index], None)
+broadcasting(index_set,      lambda g, ans, x, index, values: index_set(g, index, 0), None,
+                             lambda g, ans, x, index, values:
+                                 g[index] * last_set(index, shape=np.shape(g), count=np.shape(g[index])))
+broadcasting(index_add,      lambda g, ans, x, index, values: g, None, lambda g, ans, x, index, values: g[index])
+define(np.ravel,             lambda a, order="C": np.reshape(a, -1, order=order))
+define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
+define(np.sort,              lambda a, axis=-1: ordered(np.argsort, a, axis))
+define(np.partition,         lambda a, kth, axis=-1: ordered(partial(np.argpartition, kth=kth), a, axis))
+define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + fill_value)
+define(np.pad,               lambda array, pad_width, mode="constant", constant_values=0, reflect_type="even":
+                                 pad(array, pad_width, mode, constant_values, reflect_type))
+define(np.append,            lambda arr, values, axis=None: np.concatenate([arr, values], axis))
+moving(np.fliplr, np.flipud, np.rot90, np.rollaxis, np.repeat, np.tile, np.resize, np.diag, np.diagflat, np.diagonal)
+moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)
+moving(np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
+moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays, np.meshgrid, data=slice(None))
+moving(np.compress, np.extract, data=slice(1, 2))
+moving(np.insert, data=slice(0, 3, 2))
+# fmt: on
