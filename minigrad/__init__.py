@@ -36,6 +36,7 @@ from minigrad.errors import (
 from minigrad.gates import log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from minigrad.program import Program
 from minigrad.protocol import defvjp, primitive
+from minigrad.staging import Staged, stage
 from minigrad.tensor import Tensor, stop_gradient
 from minigrad.tracing import trace
 from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp

@@ -75,7 +75,9 @@ class Spelling:
             return f"{operands[0]} {OPERATORS[function]} {operands[1]}"
         if function == "negative":
             return f"-{operands[0]}"
-        path = function if "." in function and not hasattr(np, function.split(".")[0]) else f"{self.module}.{function}"
+        path = f"{self.module}.{function}"
+        if "." in function and not hasattr(np, function.split(".")[0]):
+            path = f"{NAMES[function].__module__}.{NAMES[function].__name__}" if function in NAMES else function
         named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
         return f"{path}({', '.join([*operands, *named])})"
 
@@ -91,6 +93,36 @@ class Spelling:
         if not value.size:
             return f"{self.module}.zeros({value.shape}, dtype={self.module}.{value.dtype.name})"
         return f"{self.module}.array({literal(value.tolist())}, dtype={self.module}.{value.dtype.name})"
+
+    def operand(self, operand: Any, name: Callable[[Ref], str]) -> str:
+        """The expression for an operand, whose values go by `name`."""
+        if isinstance(operand, (list, tuple)):
+            items = ", ".join(self.operand(item, name) for item in operand)
+            return f"[{items}]" if isinstance(operand, list) else f"({items}{',' * (len(operand) == 1)})"
+        if isinstance(operand, Ref):
+            return name(operand)
+        if isinstance(operand, (np.ndarray, np.generic)):
+            return self.array(np.asarray(operand))
+        if isinstance(operand, (np.dtype, type)):
+            return self.parameter(operand)
+        if isinstance(operand, (int, float)) and not isinstance(operand, bool) and str(operand).startswith("-"):
+            return f"({literal(operand)})"
+        return literal(operand)
+
+    def index(self, operand: Any, name: Callable[[Ref], str]) -> str:
+        """The expression for what stands between the brackets of an index."""
+        parts = operand if isinstance(operand, tuple) else (operand,)
+        shown = ", ".join(
+            slice_text(part) if isinstance(part, slice) else "..." if part is ... else self.operand(part, name)
+            for part in parts
+        )
+        return (shown or "()") + "," * (isinstance(operand, tuple) and len(operand) == 1)
+
+    def step(self, step: Step, name: Callable[[Ref], str]) -> str:
+        """The expression for a whole step."""
+        place = [self.operand, self.index] if step.function == "getitem" else [self.operand] * len(step.operands)
+        operands = [spell(operand, name) for spell, operand in zip(place, step.operands, strict=True)]
+        return self.call(step.function, operands, step.parameters)
 
 
 def literal(value: Any) -> str:
@@ -209,41 +241,11 @@ class Program:
         """The program as a Python function, one numbered line a step."""
         spelling = spelling or Spelling()
 
-        def text(leaf: Any) -> str:
-            if isinstance(leaf, Ref):
-                return self._name(leaf)
-            if isinstance(leaf, np.ndarray):
-                return spelling.array(leaf)
-            if isinstance(leaf, (np.dtype, type)):
-                return spelling.parameter(leaf)
-            if isinstance(leaf, (int, float)) and not isinstance(leaf, bool) and str(leaf).startswith("-"):
-                return f"({literal(leaf)})"
-            return literal(leaf)
-
-        def nested(operand: Any) -> str:
-            if isinstance(operand, (list, tuple)):
-                items = ", ".join(map(nested, operand))
-                return f"[{items}]" if isinstance(operand, list) else f"({items}{',' * (len(operand) == 1)})"
-            return text(operand)
-
-        def index(operand: Any) -> str:
-            parts = operand if isinstance(operand, tuple) else (operand,)
-            shown = ", ".join(
-                slice_text(part) if isinstance(part, slice) else "..." if part is ... else nested(part)
-                for part in parts
-            )
-            return (shown or "()") + "," * (isinstance(operand, tuple) and len(operand) == 1)
-
-        lines = []
-        for number, step in enumerate(self.steps, 1):
-            operands = [
-                index(o) if step.function == "getitem" and i else nested(o) for i, o in enumerate(step.operands)
-            ]
-            lines.append(f"v{number} = {spelling.call(step.function, operands, step.parameters)}")
+        lines = [f"v{n} = {spelling.step(step, self._name)}" for n, step in enumerate(self.steps, 1)]
         width = min(max((len(line) for line in lines), default=0), 72)
         arguments = ", ".join(f"{i.name}: {spec_text(i)}" if annotate else i.name for i in self.inputs)
         body = [f"    {line:<{width}}   #({number})" for number, line in enumerate(lines, 1)]
-        return "\n".join([f"def {name}({arguments}):", *body, f"    return {nested(self.output)}"])
+        return "\n".join([f"def {name}({arguments}):", *body, f"    return {spelling.operand(self.output, self._name)}"])
 
     def __str__(self) -> str:
         return self.source(annotate=True)

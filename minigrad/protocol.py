@@ -449,7 +449,7 @@ class Array:
     __floordiv__, __rfloordiv__ = operators(np.floor_divide)
     __mod__, __rmod__ = operators(np.remainder)
     __divmod__, __rdivmod__ = method(np.divmod), lambda self, other: np.divmod(other, self)
-    __pow__, __rpow__ = operators(np.power)
+    __rpow__ = operators(np.power)[1]
     __matmul__, __rmatmul__ = operators(np.matmul)
     __and__, __rand__ = operators(np.bitwise_and)
     __or__, __ror__ = operators(np.bitwise_or)
@@ -457,6 +457,12 @@ class Array:
     __eq__, __ne__ = operators(np.equal)[0], operators(np.not_equal)[0]
     __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
     __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
+    def __pow__(self, other: Any) -> Any:
+        # As ndarray does it: faster, and in the same bits.
+        plain = isinstance(other, (int, float)) and self.dtype.kind == "f"
+        ufunc = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if plain else None
+        return dispatch(np.power, (self, other), {}) if ufunc is None else dispatch(ufunc, (self,), {})
+
     __neg__, __pos__ = method(np.negative), method(np.positive)
     __abs__, __invert__ = method(np.abs), method(np.invert)
 

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.errors import TracedControlFlowError
 from minigrad.program import Input, Program, Ref, Step
-from minigrad.protocol import FUNCTIONS, Array, Function, map_operand
+from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, map_operand
 from minigrad.tensor import fresh_level
+
+
+class Tape:
+    """The steps recorded so far, and the value of each input and step for the example arguments."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any]):
+        self.level = fresh_level()
+        self.inputs = tuple(Input(n, v.shape, v.dtype.name) for n, v in zip(names, values, strict=True))
+        self.values = list(values)
+        self.steps: list[Step] = []
+
+    def recorders(self) -> list[Recorder]:
+        return [Recorder(value, Ref(i), self) for i, value in enumerate(self.values)]
+
+    def add(self, function: Function, operands: Sequence[Any], parameters: dict[str, Any], value: Any) -> Recorder:
+        recorded = tuple(map_operand(self.reference, operand) for operand in operands)
+        self.steps.append(Step(FUNCTIONS[function].name, recorded, parameters))
+        self.values.append(value)
+        return Recorder(value, Ref(len(self.values) - 1), self)
+
+    def reference(self, operand: Any) -> Any:
+        """An operand as a step holds it: by number if it was recorded here, else the constant itself."""
+        if isinstance(operand, Recorder) and operand.level == self.level:
+            return operand.ref
+        if isinstance(operand, Array):
+            raise TypeError(
+                "a program cannot hold another transform's array as a constant; "
+                "pass it to the traced function as an argument"
+            )
+        return np.array(operand) if isinstance(operand, (np.ndarray, np.generic)) else operand
 
 
 class Recorder(Array):
@@ -21,32 +52,26 @@ class Recorder(Array):
     itself, in an ``if``, raises `TracedControlFlowError`.
     """
 
-    __slots__ = ("level", "ref", "steps")
+    __slots__ = ("level", "ref", "tape")
+    expands = False
 
-    def __init__(self, value: Any, level: int, ref: Ref, steps: list[Step | Input]):
+    def __init__(self, value: Any, ref: Ref, tape: Tape):
         self.value = value
-        self.level = level
+        self.level = tape.level
         self.ref = ref
-        self.steps = steps
+        self.tape = tape
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         def strip(operand: Any) -> Any:
             return operand.value if isinstance(operand, Recorder) and operand.level == self.level else operand
 
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
-        recorded = tuple(map_operand(self.reference, operand) for operand in operands)
-        self.steps.append(Step(FUNCTIONS[function].name, recorded, parameters))
-        return Recorder(result, self.level, Ref(len(self.steps) - 1), self.steps)
-
-    def reference(self, operand: Any) -> Any:
-        if isinstance(operand, Recorder) and operand.level == self.level:
-            return operand.ref
-        if isinstance(operand, Array):
-            raise TypeError(
-                "a program cannot hold another transform's array as a constant; "
-                "pass it to the traced function as an argument"
-            )
-        return np.array(operand) if isinstance(operand, (np.ndarray, np.generic)) else operand
+        whole = self.tape.add(function, operands, parameters, result)
+        if not isinstance(result, (list, tuple)):
+            return whole
+        # A function with several results is one step, and picking each is another.
+        parts = iter([self.tape.add(NAMES["getitem"], (whole, i), {}, part) for i, part in enumerate(result)])
+        return map_operand(lambda _: next(parts), result)
 
     def __bool__(self) -> bool:
         raise TracedControlFlowError(
@@ -75,14 +100,11 @@ def trace(f: Function, *example_args: Any) -> Program:
         return v4
     """
     values = [np.asarray(arg) for arg in example_args]
-    names = _names(f, len(values))
-    steps: list[Step | Input] = [Input(n, v.shape, v.dtype.name) for n, v in zip(names, values, strict=True)]
-    level = fresh_level()
-    inputs = [Recorder(value, level, Ref(i), steps) for i, value in enumerate(values)]
-    result = f(*inputs)
+    tape = Tape(argument_names(f, len(values)), values)
+    result = f(*tape.recorders())
 
     def reference(leaf: Any) -> Any:
-        if isinstance(leaf, Recorder) and leaf.level == level:
+        if isinstance(leaf, Recorder) and leaf.level == tape.level:
             return leaf.ref
         constant = np.asarray(leaf)
         if constant.dtype == object:
@@ -92,18 +114,16 @@ def trace(f: Function, *example_args: Any) -> Program:
             )
         return constant
 
-    output = map_operand(reference, result)
-    n = len(values)
-    return Program(tuple(steps[:n]), tuple(steps[n:]), output)  # type: ignore[arg-type]
+    return Program(tape.inputs, tuple(tape.steps), map_operand(reference, result))
 
 
-def _names(f: Function, count: int) -> list[str]:
+def argument_names(f: Function, count: int) -> list[str]:
     """The function's own names for its arguments where it has enough of them, else x1, x2, ..."""
     try:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds][:count]
     except (TypeError, ValueError):
         names = []
-    if len(names) < count or any(re.fullmatch(r"v\d+", name) for name in names):
+    if len(names) < count or any(re.fullmatch(r"[cdv]\d+", name) for name in names):
         return [f"x{i}" for i in range(1, count + 1)]
     return names

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import regained
-from minigrad.protocol import DEFINITIONS, Function, defvjp, leaves, map_operand, primitive, register_like
+from minigrad.protocol import DEFINITIONS, Array, Function, defvjp, leaves, map_operand, primitive, register_like
 
 broadcasting = partial(defvjp, broadcasts=True)
 
@@ -71,5 +71,10 @@ def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> 
     ends = np.cumsum([0, *(np.size(array) for array in arrays)]).tolist()
     places = iter(np.arange(1, ends[-1] + 1)[s:e].reshape(np.shape(x)) for s, e, x in zip(ends, ends[1:], arrays, strict=False))
     numbered = [map_operand(lambda _: next(places), x) if i in chosen else x for i, x in enumerate(operands)]
-    flat = np.concatenate([np.zeros(1, np.result_type(*arrays)), *(np.reshape(array, -1) for array in arrays)])
-    return map_operand(lambda place: flat[place], function(*numbered, **parameters))
+    moved = function(*numbered, **parameters)
+    flat = [np.reshape(array, -1) for array in arrays]
+    filled = any(isinstance(place, Array) or np.any(place == 0) for place in leaves(moved))
+    if filled:
+        flat.insert(0, np.zeros(1, np.result_type(*arrays)))
+    source = flat[0] if len(flat) == 1 else np.concatenate(flat)
+    return map_operand(lambda place: source[place if filled else place - 1], moved)

@@ -17,7 +17,11 @@ from oracles.errors import MissingError, UsageError
 ORACLES = {"torch": "oracles.adapters.torch:TorchAdapter", "jax": "oracles.adapters.jax:JaxAdapter"}
 """The oracles by name, as ``module:factory``."""
 
-SUBJECTS = {"minigrad": "oracles.adapters.minigrad:MinigradAdapter", **ORACLES}
+SUBJECTS = {
+    "minigrad": "oracles.adapters.minigrad:MinigradAdapter",
+    "minigrad.stage": "oracles.adapters.minigrad:StagedAdapter",
+    **ORACLES,
+}
 
 INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
 

@@ -1,0 +1,401 @@
+"""`stage`: forward and backward pass of a function as one program, in the notes' own notation.
+
+The function is run once on Tensors of Recorders, so that every number of both passes leaves a
+step.  What is left after simplifying is written out as source that a reader of the course notes
+recognises: forward lines numbered (1) to (n), backward lines in reverse order under the same
+numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.backward import contributions
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.program import Program, Ref, Spelling, Step, literal
+from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
+from minigrad.tracing import Recorder, Tape, argument_names
+
+
+@dataclass(frozen=True)
+class Send:
+    """What one value on the way back sends to the gradient of another: the first (=), or one more at a fork (+=)."""
+
+    source: Ref
+    upstream: Any
+    """The gradient of `source`."""
+    target: Ref
+    gradient: Any
+    """The contribution."""
+    total: Any
+    """The gradient of `target` with it."""
+    joins: bool
+
+
+class Staged:
+    """The staged passes of a function: ``staged(*args)`` returns its value and a gradient per argument.
+
+    For a result that is not a scalar, the cotangent is the last argument.  `source` is the Python
+    that runs, `program` the same steps as data.  Raises `ShapeError` and `DtypeError` for
+    arguments unlike those it was staged for.
+    """
+
+    def __init__(self, program: Program, source: str, constants: dict[str, Any]):
+        self.program = program
+        self.source = source
+        self._namespace = {"constants": constants}
+        exec(compile(source, "<staged>", "exec"), self._namespace)
+        self._run: Function = self._namespace["staged"]  # type: ignore[assignment]
+        self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
+
+    def __call__(self, *args: Any) -> Any:
+        for arg, (shape, dtype) in zip(args, self._expected, strict=False):
+            if getattr(arg, "shape", None) != shape or arg.dtype != dtype:
+                return self._run(*self._checked(args))
+        return self._run(*args) if len(args) == len(self._expected) else self._run(*self._checked(args))
+
+    def _checked(self, args: Sequence[Any]) -> list[Any]:
+        """The arguments as arrays, if they are what the function was staged for."""
+        if len(args) != len(self._expected):
+            names = ", ".join(declared.name for declared in self.program.inputs)
+            raise TypeError(f"the staged function takes {len(self._expected)} arguments ({names}), got {len(args)}")
+        arrays = []
+        for arg, declared in zip(args, self.program.inputs, strict=True):
+            array = np.asarray(innermost(arg))
+            if array.shape != declared.shape:
+                raise ShapeError(
+                    f"{declared.name} has shape {array.shape}, but the function was staged for {declared.shape}; "
+                    "stage it again with an example of the new shape"
+                )
+            if array.dtype != declared.dtype:
+                raise DtypeError(
+                    f"{declared.name} has dtype {array.dtype}, but the function was staged for {declared.dtype}; "
+                    "stage it again with an example of the new dtype"
+                )
+            arrays.append(array[()])
+        return arrays
+
+    def __repr__(self) -> str:
+        return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
+
+
+def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
+    """Write out forward and backward pass of `f` for arguments of these shapes and dtypes.
+
+    Float arguments get a gradient, others None.  Without an example `cotangent`, that of a scalar
+    result is 1.  Raises `TracedControlFlowError` where Python control flow depends on a value.
+
+    >>> import numpy as np
+    >>> from minigrad import stage
+    >>> staged = stage(lambda x, y: np.exp(x * y) + x, 2.0, 3.0)
+    >>> print(staged.source)
+    import numpy as np
+    <BLANKLINE>
+    def staged(x, y):
+        # forward pass
+        v1 = x * y          #(1)
+        v2 = np.exp(v1)     #(2)
+        v3 = v2 + x         #(3)
+        # backward pass
+        dv2 = 1.0           #(3)
+        dx = 1.0            #(3)
+        dv1 = v2            #(2)
+        dx += dv1 * y       #(1)
+        dy = dv1 * x        #(1)
+        return v3, (dx, dy)
+    >>> value, (dx, dy) = staged(2.0, 3.0)
+    """
+    values = [np.asarray(arg)[()] for arg in example_args]
+    names = argument_names(f, len(values))
+    result = innermost(f(*values))
+    if cotangent is not None or np.ndim(result):
+        values.append(np.ones_like(result) if cotangent is None else as_cotangent(cotangent, result))
+        names.append("cotangent")
+    tape = Tape(names, values)
+    given, level = tape.recorders(), fresh_level()
+    inputs = [Tensor.lift(x, level) if x.dtype.kind == "f" else x for x in given]
+    result = f(*inputs[: len(example_args)])
+    if not isinstance(result, Array):
+        result = as_floats(result, "the function's result")
+    forward = len(tape.values)
+    if len(given) > len(example_args):
+        seed = given[-1]
+    else:
+        one = as_cotangent(None, innermost(result))
+        seed = tape.add(np.positive, [one], {}, one)
+    sends: list[Send] = []
+    pending: dict[Any, Any] = {}
+    if isinstance(result, Tensor) and result.level == level:
+        pending, result = {result: seed}, result.value
+    found: dict[Any, Any] = {}
+    while pending:
+        tensor = max(pending, key=lambda tensor: tensor.born)
+        gradient = found[tensor] = pending.pop(tensor)
+        for parent, part in contributions(tensor, gradient) if tensor.parents else ():
+            joins = parent in pending
+            pending[parent] = np.add(pending[parent], part) if joins else part
+            sent = tensor.value, gradient, parent.value, part, pending[parent]
+            sends.append(Send(*map(referred, sent), joins))
+    gradients = [
+        None if not isinstance(x, Tensor) else referred(found.get(x, np.zeros(x.shape, x.dtype)[()]))
+        for x in inputs[: len(example_args)]
+    ]
+    return Writer(tape, forward, sends, referred(result), gradients).staged()
+
+
+def fingerprint(*parts: Any) -> Any:
+    """Equal for equal calls: arrays are compared by their bits."""
+    return repr(map_operand(lambda x: (x.dtype, x.shape, x.tobytes()) if hasattr(x, "tobytes") else x, parts))
+
+
+def is_number(x: Any) -> bool:
+    return isinstance(x, (int, float, np.generic)) or (isinstance(x, np.ndarray) and not x.ndim)
+
+
+def is_one(x: Any) -> bool:
+    return is_number(x) and bool(x == 1)
+
+
+def referred(x: Any) -> Any:
+    """A recorded value by its number, anything else as it is."""
+    return x.ref if isinstance(x, Recorder) else x
+
+
+class Writer:
+    """From what was recorded to simplified steps and source."""
+
+    def __init__(self, tape: Tape, forward: int, sends: list[Send], result: Any, gradients: list[Any]):
+        self.tape, self.forward = tape, forward
+        self.inputs = len(tape.inputs)
+        joins = {send.total.index for send in sends if send.joins and isinstance(send.total, Ref)}
+        self.same: dict[int, Any] = {i: Ref(i) for i in range(self.inputs)}
+        """What each recorded value is replaced by: itself, an earlier one, or a constant."""
+        self.steps: dict[int, Step] = {}
+        seen: dict[Any, Ref] = {}
+        self.uniform: dict[int, Any] = {}
+        """Values that repeat one constant, which does as well where a ufunc would broadcast it."""
+        for i, step in enumerate(tape.steps, self.inputs):
+            if i not in joins:
+                step = self.narrowed(Step(step.function, self.now(step.operands), step.parameters), i)
+            else:
+                step = Step(step.function, self.now(step.operands), step.parameters)
+            self.steps[i] = step
+            replaced = None if i in joins else self.simplified(step, i)
+            key = i if i in joins else fingerprint(step.function, step.operands, step.parameters)
+            self.same[i] = seen.setdefault(key, Ref(i)) if replaced is None else replaced
+        self.sends = [
+            replace(s, upstream=self.now(s.upstream), gradient=self.now(s.gradient), total=self.now(s.total))
+            for s in sends
+        ]
+        self.result, self.gradients = self.now(result), self.now(gradients)
+        self.joins = joins
+        self.uses: Counter[int] = Counter()
+        """How often the source refers to each value; to a sum at a fork it refers by its variable."""
+        self.count([self.result, *self.gradients, *(send.gradient for send in self.sends)])
+        self.live: set[int] = set()
+        self.reach([self.result, *self.gradients])
+
+    def now(self, operand: Any) -> Any:
+        return map_operand(lambda leaf: self.same[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
+
+    def count(self, operands: Any) -> None:
+        for leaf in leaves(operands):
+            if isinstance(leaf, Ref) and leaf.index not in self.joins:
+                self.uses[leaf.index] += 1
+                if self.uses[leaf.index] == 1 and leaf.index >= self.inputs:
+                    self.count(self.steps[leaf.index].operands)
+
+    def reach(self, operands: Any) -> None:
+        """Find the steps that the results depend on."""
+        open_ends = [leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref)]
+        while open_ends:
+            i = open_ends.pop()
+            if i >= self.inputs and i not in self.live:
+                self.live.add(i)
+                open_ends += [leaf.index for leaf in leaves(self.steps[i].operands) if isinstance(leaf, Ref)]
+
+    def narrowed(self, step: Step, i: int) -> Step:
+        """The step with constants in place of arrays that repeat them, where that gives the same bits."""
+        value = self.tape.values[i]
+        if step.function == "broadcast_to" and is_number(step.operands[0]):
+            self.uniform[i] = np.asarray(step.operands[0], value.dtype)[()]
+        if not isinstance(NAMES[step.function], np.ufunc) or step.function == "matmul":
+            return step
+        scalars = [self.uniform.get(x.index) if isinstance(x, Ref) else x for x in step.operands]
+        if all(is_number(x) for x in scalars) and np.ndim(value):
+            self.uniform[i] = np.asarray(NAMES[step.function](*scalars, **step.parameters), value.dtype)[()]
+            return Step("broadcast_to", (self.uniform[i],), {"shape": value.shape})
+        full = any(isinstance(x, Ref) and s is None and self.like(x).shape == value.shape for x, s in zip(step.operands, scalars, strict=True))
+        return replace(step, operands=tuple(s if full and s is not None else x for x, s in zip(step.operands, scalars, strict=True)))
+
+    def like(self, operand: Any) -> Any:
+        return self.tape.values[operand.index] if isinstance(operand, Ref) else operand
+
+    def simplified(self, step: Step, i: int) -> Any:
+        """A constant or an earlier value that this step is equal to, bit for bit; None if there is none."""
+        value = self.tape.values[i]
+        if not any(isinstance(leaf, Ref) for leaf in leaves(step.operands)):
+            return None if i in self.uniform else value
+
+        def unchanged(place: int) -> Any:
+            like = self.like(step.operands[place])
+            same = np.shape(like) == np.shape(value) and getattr(like, "dtype", None) == value.dtype
+            return step.operands[place] if same else None
+
+        x, y = (*step.operands, None)[:2]
+        if step.function == "multiply":
+            return unchanged(1) if is_one(x) else unchanged(0) if is_one(y) else None
+        if step.function in ("positive", "broadcast_to", "reshape", "astype", "copy") or (
+            step.function == "divide" and is_one(y)
+        ):
+            return unchanged(0)
+        return None
+
+    def staged(self) -> Staged:
+        text = Source(self)
+        order = [i for i in self.steps if i in self.live]
+        renumbered = {old: Ref(new) for new, old in enumerate([*range(self.inputs), *order])}
+
+        def renumber(operand: Any) -> Any:
+            return map_operand(lambda leaf: renumbered[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
+
+        steps = tuple(Step(s.function, renumber(s.operands), s.parameters) for s in (self.steps[i] for i in order))
+        output = (renumber(self.result), tuple(renumber(g) for g in self.gradients))
+        return Staged(Program(self.tape.inputs, steps, output), text.source(), text.constants)
+
+
+class Source(Spelling):
+    """Staged steps as Python source: a line per forward step, and one per gradient that it sends back."""
+
+    def __init__(self, writer: Writer):
+        self.writer, self.tape = writer, writer.tape
+        self.constants: dict[str, Any] = {}
+        self.imports: dict[str, None] = {}
+        self.lines: list[tuple[str, int]] = []
+        self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
+        """The variable that holds a recorded value by now."""
+        self.owned: set[str] = set()
+        """Variables whose array nothing else refers to: these may be added to in place."""
+
+    def source(self) -> str:
+        w = self.writer
+        numbers: dict[int, int] = {}
+        for i in w.steps:
+            if i < w.forward and w.uses[i]:
+                numbers[i] = len(numbers) + 1
+                self.lines.append((f"v{numbers[i]} = {self.expression(w.steps[i])}", numbers[i]))
+                self.names[i] = f"v{numbers[i]}"
+        forward = len(self.lines)
+        gradients = self.gradient_names()
+        counts = Counter(send.target.index for send in w.sends)
+        for send in w.sends:
+            number = max((n for i, n in numbers.items() if i <= send.source.index), default=0)
+            before = dict(self.names)
+            if isinstance(send.upstream, Ref) and send.source.index in gradients:
+                self.names[send.upstream.index] = gradients[send.source.index]
+            self.send(send, gradients[send.target.index], counts[send.target.index] == 1, number)
+            if isinstance(send.upstream, Ref) and send.upstream.index < w.forward:
+                self.names[send.upstream.index] = before[send.upstream.index]
+        results = [self.value(w.result), *(self.returned(i, g, gradients) for i, g in enumerate(w.gradients))]
+        width = max((len(text) for text, _ in self.lines), default=0)
+        body = [f"    {text:<{min(width, 60)}}   #({number})" for text, number in self.lines]
+        ending = ", ".join(results[1:]) + "," * (len(results) == 2)
+        return "\n".join(
+            [
+                "import numpy as np",
+                *self.imports,
+                *(f"{name} = {self.constant_source(name)}" for name in self.constants),
+                "",
+                f"def staged({', '.join(declared.name for declared in self.tape.inputs)}):",
+                "    # forward pass",
+                *body[:forward],
+                "    # backward pass",
+                *body[forward:],
+                f"    return {results[0]}, ({ending})",
+            ]
+        )
+
+    def gradient_names(self) -> dict[int, str]:
+        """A name for the gradient of each value, ``dx`` for that of ``x``."""
+        names: dict[int, str] = {}
+        targets = {send.target.index: None for send in self.writer.sends}
+        for i in sorted(targets, key=lambda i: self.writer.same[i] != Ref(i)):
+            if i not in names:
+                value = self.writer.same[i]
+                name = "d" + (self.names.get(value.index, "") if isinstance(value, Ref) else "")
+                while name in names.values() or name in self.names.values():
+                    name += "_"
+                names[i] = name
+        return names
+
+    def send(self, send: Send, name: str, only: bool, number: int) -> None:
+        """One line: ``dx = ...``, or ``dx += ...`` at a fork."""
+        part = send.gradient
+        fresh = isinstance(part, Ref) and part.index not in self.names
+        if fresh and not only and self.writer.uses[part.index] > 1:
+            self.value(part, number)
+            fresh = False
+        text = self.expression(self.writer.steps[part.index], number) if fresh else self.value(part)
+        if not send.joins:
+            self.lines.append((f"{name} = {text}", number))
+            if fresh and isinstance(NAMES[self.writer.steps[part.index].function], np.ufunc):
+                self.owned.add(name)
+        else:
+            # In place only where no other variable would change along; numbers never do.
+            in_place = name in self.owned or not np.shape(self.writer.like(send.total))
+            self.lines.append((f"{name} += {text}" if in_place else f"{name} = {name} + {text}", number))
+            self.owned.add(name)
+        if isinstance(send.total, Ref) and (fresh and only or send.joins):
+            self.names[send.total.index] = name
+
+    def returned(self, i: int, gradient: Any, names: dict[int, str]) -> str:
+        """A gradient as it is returned: as an array of its own."""
+        if gradient is None:
+            return "None"
+        text = names.get(i) or self.value(gradient)
+        return text if text in self.owned or not np.shape(self.writer.like(gradient)) else f"np.copy({text})"
+
+    def value(self, operand: Any, number: int = 0) -> str:
+        """A name or literal for a value; one that is used again gets its own line first."""
+        if not isinstance(operand, Ref):
+            return self.operand(operand, self.value)
+        i = operand.index
+        if i not in self.names:
+            step = self.writer.steps[i]
+            if self.writer.uses[i] == 1:
+                return f"({self.expression(step, number)})"
+            text = self.expression(step, number)
+            self.names[i] = f"t{1 + sum(name.startswith('t') for name in self.names.values())}"
+            self.lines.append((f"{self.names[i]} = {text}", number))
+        return self.names[i]
+
+    def expression(self, step: Step, number: int = 0) -> str:
+        return ast.unparse(ast.parse(self.step(step, lambda ref: self.value(ref, number))))
+
+    def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
+        home = NAMES[function].__module__ if not isinstance(NAMES[function], np.ufunc) else "numpy"
+        if function == "transpose" and not parameters:
+            return f"({operands[0]}).T"
+        text = super().call(function, operands, parameters)
+        if not home.startswith(("numpy", "_operator")):
+            self.imports[f"from {home} import {NAMES[function].__name__}"] = None
+            return text.removeprefix(f"{home}.")
+        return text
+
+    def array(self, value: Any) -> str:
+        if not np.ndim(value):
+            return literal(value.item()) if value.dtype == np.float64 else super().array(value)
+        name = f"c{len(self.constants) + 1}"
+        self.constants[name] = value
+        return name
+
+    def constant_source(self, name: str) -> str:
+        value = self.constants[name]
+        return super().array(value) if value.size <= 64 else f'constants["{name}"]  # {value.dtype}{list(value.shape)}'
