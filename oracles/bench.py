@@ -243,10 +243,10 @@ class Aim(NamedTuple):
 
 
 AIMS = (
-    Aim("minigrad at most 0.5 of torch up to 64x64", "minigrad", "torch", 0.5, ("f-0d", "f-4x4", "f-64x64")),
+    Aim("minigrad below 0.5 of torch up to 64x64", "minigrad", "torch", 0.5, ("f-0d", "f-4x4", "f-64x64")),
     Aim("minigrad never slower than autograd", "minigrad", "autograd", 1.0),
-    Aim("staged at most 1.15 of hand everywhere", "staged", "hand", 1.15),
-    Aim("staged never slower than torch", "staged", "torch", 1.0),
+    Aim("staged within 1.15 of hand everywhere", "staged", "hand", 1.15),
+    Aim("staged ahead of torch everywhere", "staged", "torch", 1.0),
 )
 
 
@@ -266,20 +266,20 @@ class Row(NamedTuple):
 
 def check(name: str, workload: Workload, runners: Mapping[str, Runner]) -> None:
     """Refuse whoever disagrees with the hand-written pass, at the arguments timed or at others."""
+    labels = ["value", *(f"gradient {i}" for i in range(len(workload.args)))]
     for scale in (1.0, 0.9):
         args = [x * scale for x in workload.args]
         value, gradients = runners["hand"].call(*args)
         for party, runner in runners.items():
-            found_value, found_gradients = runner.call(*map(runner.convert, args))
-            found = [found_value.item(), *map(np.asarray, found_gradients)]
-            labels = ["value", *(f"gradient {i}" for i in range(len(args)))]
-            for label, wanted, got in zip(labels, [value, *gradients], found, strict=True):
+            found_value, found = runner.call(*map(runner.convert, args))
+            if len(found) != len(gradients):
+                raise WrongAnswerError(f"{party} on {name}: it gives {len(found)} gradients, not {len(gradients)}")
+            answers = [found_value.item(), *map(np.asarray, found)]
+            for label, answer, wanted in zip(labels, answers, [value, *gradients], strict=True):
                 # Entries that cancel to almost nothing keep fewer digits.
                 slack = 1e-12 * np.max(np.abs(wanted))
-                if np.shape(got) != np.shape(wanted) or not np.allclose(got, wanted, rtol=1e-9, atol=slack):
-                    raise WrongAnswerError(
-                        f"{party} on {name}: its {label} is not the hand-written one; nothing is written"
-                    )
+                if np.shape(answer) != np.shape(wanted) or not np.allclose(answer, wanted, rtol=1e-9, atol=slack):
+                    raise WrongAnswerError(f"{party} on {name}: its {label} is not the hand-written one")
 
 
 def keep_memory() -> None:
@@ -312,7 +312,8 @@ def measure(runner: Runner, args: Sequence[Any], calls: int) -> float:
 def calls_needed(runner: Runner, args: Sequence[Any]) -> int:
     """How many calls make a measurement; trying them is the warm-up."""
     calls = 1
-    while (seconds := measure(runner, args, calls)) * calls < LEAST:
+    # The least of three, lest an interruption pass for a slow call.
+    while (seconds := min(measure(runner, args, calls) for _ in range(3))) * calls < LEAST:
         calls = max(2 * calls, math.ceil(LEAST / seconds))
     return calls
 

@@ -1,7 +1,7 @@
 """The command line: ``python -m oracles verify | repro | report | bench``.
 
-Exit codes: 0 pass, 1 the subject failed, 2 usage, 3 incomplete (something is missing, or the run
-was interrupted).
+Exit codes: 0 pass, 1 the subject failed or a party to the benchmark is wrong, 2 usage, 3 incomplete
+(something is missing, or the run was interrupted).
 """
 
 from __future__ import annotations
@@ -314,5 +314,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("oracles:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("oracles: interrupted; the journal so far is kept as run.jsonl.partial", file=sys.stderr)
+        print("oracles: interrupted; a campaign's journal so far is kept as run.jsonl.partial", file=sys.stderr)
         return INCOMPLETE
