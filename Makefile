@@ -6,7 +6,7 @@ PYTHON ?= python3
 # PyTorch's build, pinned: CPU-only by default, so that nothing pulls gigabytes of CUDA.
 # Where there is no such build (macOS):  export TORCH=torch==2.13.0
 TORCH ?= torch==2.13.0+cpu
-# Options of the campaign:  make verify ARGS="--examples 20000 --seed 7"
+# Options of the command:  make verify ARGS="--examples 20000 --seed 7"
 ARGS ?=
 WORKERS ?= 2
 
@@ -16,7 +16,7 @@ STAMP := $(VENV)/.ready-$(subst =,-,$(TORCH))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint format report clean
+.PHONY: help setup verify bench test lint format report clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt '$(TORCH)' || \
 	  { echo "make: no $(TORCH) here; on macOS, export TORCH=torch==2.13.0; on Linux, set PIP_EXTRA_INDEX_URL to PyTorch's CPU index (plain torch is gigabytes of CUDA there)"; exit 1; }
 	@echo "installing the rest"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,dev]' || \
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,bench,dev]' || \
 	  { echo "make: the packages of constraints.txt could not be installed; check the package index, or make clean and try again"; exit 1; }
 	@touch $@
 
@@ -42,6 +42,9 @@ verify: $(STAMP)  ## run the cross-framework campaign; ARGS="--examples 20000 --
 
 report: $(STAMP)  ## rebuild the pages of the latest run from its journal
 	$(BIN)/python -m oracles report
+
+bench: $(STAMP)  ## time minigrad against hand-written NumPy, torch, jax and autograd; ARGS="--only f-64x64"
+	$(BIN)/python -m oracles bench $(ARGS)
 
 test: lint  ## lint, types, and every test
 	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
@@ -55,6 +58,6 @@ format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove .venv, caches and the latest run
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest
+clean:  ## remove .venv, caches, the latest run and benchmark
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""The command line: ``python -m oracles verify | repro | report``.
+"""The command line: ``python -m oracles verify | repro | report | bench``.
 
-Exit codes: 0 pass, 1 the subject failed, 2 usage, 3 incomplete (something is missing, or the run
-was interrupted).
+Exit codes: 0 pass, 1 the subject failed or a party to the benchmark is wrong, 2 usage, 3 incomplete
+(something is missing, or the run was interrupted).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ examples:
   python -m oracles verify --subject mylib.trial:Adapter   your own engine on trial
   python -m oracles repro f64-00012                        one case of the latest run again
   python -m oracles report reports/latest                  rebuild the pages from the journal
+  python -m oracles bench --only f-64x64,chain             time two of the benchmark's workloads
 """
 
 
@@ -129,6 +130,12 @@ def parser() -> Parser:
         help="folder of the run (default reports/latest)",
     )
     report.set_defaults(run=run_report)
+    bench = commands.add_parser("bench", help="time minigrad, hand-written NumPy, torch, jax and autograd side by side")
+    bench.add_argument("--rounds", type=whole("--rounds", 1), default=150, help="of measurements (default 150)")
+    bench.add_argument("--only", help="workloads, such as f-64x64,chain (default all)")
+    bench.add_argument("--parties", help="who is timed besides hand, such as minigrad,torch (default all)")
+    bench.add_argument("--out", type=Path, default=Path("reports/bench"), help="folder (default reports/bench)")
+    bench.set_defaults(run=run_bench)
     return top
 
 
@@ -284,6 +291,19 @@ def run_report(options: argparse.Namespace) -> int:
     return PASS
 
 
+def run_bench(options: argparse.Namespace) -> int:
+    check_libraries("rich")
+    # Linear algebra (the first four) and XLA (the last) read these when they are loaded.
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC")
+    os.environ.update(dict.fromkeys(threads, "1"))
+    from oracles.bench import PARTIES, WORKLOADS, bench
+
+    names = choices(tuple(WORKLOADS), "--only")(options.only or ",".join(WORKLOADS))
+    parties = choices(tuple(PARTIES), "--parties")(options.parties or ",".join(PARTIES))
+    bench(names, parties, options.rounds, options.out)
+    return PASS
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; expected errors are one line on stderr."""
     try:
@@ -294,5 +314,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("oracles:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("oracles: interrupted; the journal so far is kept as run.jsonl.partial", file=sys.stderr)
+        print("oracles: interrupted; a campaign's journal so far is kept as run.jsonl.partial", file=sys.stderr)
         return INCOMPLETE
