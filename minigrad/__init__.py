@@ -23,9 +23,11 @@ A map for readers, each file leaning only on those above it:
 """
 
 from minigrad import rules  # noqa: F401 (it fills the tables)
+from minigrad.checking import check_grads
 from minigrad.errors import (
     ConversionError,
     DtypeError,
+    GradientError,
     MinigradError,
     MutationError,
     ProgramError,

@@ -96,3 +96,7 @@ class ProgramError(MinigradError, ValueError):
 
     The message names the step as it is numbered in print: (1), (2), ...
     """
+
+
+class GradientError(MinigradError, AssertionError):
+    """A gradient that `check_grads` compared with the limit it should be is something else."""

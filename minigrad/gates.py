@@ -17,7 +17,8 @@ from minigrad.protocol import defvjp, primitive
 @primitive
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``, elementwise, without overflow; its local gradient is ``(1 - sigmoid) * sigmoid``."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
 
 
 @primitive

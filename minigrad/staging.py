@@ -9,6 +9,7 @@ numbers, ``dx += ...`` where a value forks, forward values reused.  That source 
 from __future__ import annotations
 
 import ast
+import operator
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ from minigrad.program import Program, Ref, Spelling, Step, literal
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
 from minigrad.tracing import Recorder, Tape, argument_names
+
+
+SPEC = operator.attrgetter("shape", "dtype")
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,18 @@ class Staged:
         self.source = source
         self._namespace = {"constants": constants}
         exec(compile(source, "<staged>", "exec"), self._namespace)
+        for name, value in list(self._namespace.items()):
+            # A primitive itself, without the look for Arrays among its arguments: there are none.
+            self._namespace[name] = getattr(value, "__wrapped__", value)
         self._run: Function = self._namespace["staged"]  # type: ignore[assignment]
         self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
 
     def __call__(self, *args: Any) -> Any:
-        for arg, (shape, dtype) in zip(args, self._expected, strict=False):
-            if getattr(arg, "shape", None) != shape or arg.dtype != dtype:
-                return self._run(*self._checked(args))
-        return self._run(*args) if len(args) == len(self._expected) else self._run(*self._checked(args))
+        try:
+            as_expected = list(map(SPEC, args)) == self._expected
+        except AttributeError:  # a Python number
+            as_expected = False
+        return self._run(*(args if as_expected else self._checked(args)))
 
     def _checked(self, args: Sequence[Any]) -> list[Any]:
         """The arguments as arrays, if they are what the function was staged for."""
@@ -179,8 +187,8 @@ class Writer:
         """What each recorded value is replaced by: itself, an earlier one, or a constant."""
         self.steps: dict[int, Step] = {}
         seen: dict[Any, Ref] = {}
-        self.uniform: dict[int, Any] = {}
-        """Values that repeat one constant, which does as well where a ufunc would broadcast it."""
+        self.narrow: dict[int, Any] = {}
+        """For values that repeat others, these: they do as well where a ufunc would broadcast them."""
         for i, step in enumerate(tape.steps, self.inputs):
             if i not in joins:
                 step = self.narrowed(Step(step.function, self.now(step.operands), step.parameters), i)
@@ -190,27 +198,32 @@ class Writer:
             replaced = None if i in joins else self.simplified(step, i)
             key = i if i in joins else fingerprint(step.function, step.operands, step.parameters)
             self.same[i] = seen.setdefault(key, Ref(i)) if replaced is None else replaced
-        self.sends = [
-            replace(s, upstream=self.now(s.upstream), gradient=self.now(s.gradient), total=self.now(s.total))
-            for s in sends
-        ]
         self.result, self.gradients = self.now(result), self.now(gradients)
         self.joins = joins
+        self.live: set[int] = set()
+        self.reach([self.result, *self.gradients])
+        self.sends = [
+            replace(s, upstream=self.now(s.upstream), gradient=self.shown(s.gradient), total=self.shown(s.total))
+            for s in sends
+        ]
         self.uses: Counter[int] = Counter()
         """How often the source refers to each value; to a sum at a fork it refers by its variable."""
         self.count([self.result, *self.gradients, *(send.gradient for send in self.sends)])
-        self.live: set[int] = set()
-        self.reach([self.result, *self.gradients])
+        for i in reversed(self.steps):
+            if self.uses[i]:
+                self.count(self.steps[i].operands)
 
     def now(self, operand: Any) -> Any:
         return map_operand(lambda leaf: self.same[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
 
+    def shown(self, gradient: Any) -> Any:
+        """A gradient as the source has it: not repeated where every use of it would broadcast."""
+        gradient = self.now(gradient)
+        repeats = isinstance(gradient, Ref) and gradient.index not in self.live
+        return self.narrow.get(gradient.index, gradient) if repeats else gradient
+
     def count(self, operands: Any) -> None:
-        for leaf in leaves(operands):
-            if isinstance(leaf, Ref) and leaf.index not in self.joins:
-                self.uses[leaf.index] += 1
-                if self.uses[leaf.index] == 1 and leaf.index >= self.inputs:
-                    self.count(self.steps[leaf.index].operands)
+        self.uses.update(leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref) and leaf.index not in self.joins)
 
     def reach(self, operands: Any) -> None:
         """Find the steps that the results depend on."""
@@ -224,16 +237,18 @@ class Writer:
     def narrowed(self, step: Step, i: int) -> Step:
         """The step with constants in place of arrays that repeat them, where that gives the same bits."""
         value = self.tape.values[i]
-        if step.function == "broadcast_to" and is_number(step.operands[0]):
-            self.uniform[i] = np.asarray(step.operands[0], value.dtype)[()]
+        if step.function == "broadcast_to" and self.like(step.operands[0]).dtype == value.dtype:
+            self.narrow[i] = step.operands[0]
         if not isinstance(NAMES[step.function], np.ufunc) or step.function == "matmul":
             return step
-        scalars = [self.uniform.get(x.index) if isinstance(x, Ref) else x for x in step.operands]
-        if all(is_number(x) for x in scalars) and np.ndim(value):
-            self.uniform[i] = np.asarray(NAMES[step.function](*scalars, **step.parameters), value.dtype)[()]
-            return Step("broadcast_to", (self.uniform[i],), {"shape": value.shape})
-        full = any(isinstance(x, Ref) and s is None and self.like(x).shape == value.shape for x, s in zip(step.operands, scalars, strict=True))
-        return replace(step, operands=tuple(s if full and s is not None else x for x, s in zip(step.operands, scalars, strict=True)))
+        narrow = [self.narrow.get(x.index, x) if isinstance(x, Ref) else x for x in step.operands]
+        if all(is_number(x) for x in narrow) and np.ndim(value):
+            self.narrow[i] = np.asarray(NAMES[step.function](*narrow, **step.parameters), value.dtype)[()]
+            return Step("broadcast_to", (self.narrow[i],), {"shape": value.shape})
+        pairs = list(zip(step.operands, narrow, strict=True))
+        if any(x is y and np.shape(self.like(x)) == value.shape for x, y in pairs):
+            return replace(step, operands=tuple(narrow))
+        return step
 
     def like(self, operand: Any) -> Any:
         return self.tape.values[operand.index] if isinstance(operand, Ref) else operand
@@ -242,7 +257,7 @@ class Writer:
         """A constant or an earlier value that this step is equal to, bit for bit; None if there is none."""
         value = self.tape.values[i]
         if not any(isinstance(leaf, Ref) for leaf in leaves(step.operands)):
-            return None if i in self.uniform else value
+            return None if i in self.narrow else value
 
         def unchanged(place: int) -> Any:
             like = self.like(step.operands[place])
@@ -342,15 +357,24 @@ class Source(Spelling):
         if fresh and not only and self.writer.uses[part.index] > 1:
             self.value(part, number)
             fresh = False
-        text = self.expression(self.writer.steps[part.index], number) if fresh else self.value(part)
+        sign = "+"
+        if fresh:
+            step = self.writer.steps[part.index]
+            if send.joins and step.function == "negative":
+                sign, text = "-", ast.unparse(ast.parse(self.value(step.operands[0], number)))
+            else:
+                text = self.expression(step, number)
+        else:
+            text = self.value(part)
         if not send.joins:
             self.lines.append((f"{name} = {text}", number))
-            if fresh and isinstance(NAMES[self.writer.steps[part.index].function], np.ufunc):
+            array = self.writer.like(part)
+            if fresh and isinstance(array, np.ndarray) and array.base is None:
                 self.owned.add(name)
         else:
             # In place only where no other variable would change along; numbers never do.
             in_place = name in self.owned or not np.shape(self.writer.like(send.total))
-            self.lines.append((f"{name} += {text}" if in_place else f"{name} = {name} + {text}", number))
+            self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
             self.owned.add(name)
         if isinstance(send.total, Ref) and (fresh and only or send.joins):
             self.names[send.total.index] = name
@@ -392,6 +416,9 @@ class Source(Spelling):
     def array(self, value: Any) -> str:
         if not np.ndim(value):
             return literal(value.item()) if value.dtype == np.float64 else super().array(value)
+        for name, known in self.constants.items():
+            if fingerprint(known) == fingerprint(value):
+                return name
         name = f"c{len(self.constants) + 1}"
         self.constants[name] = value
         return name
