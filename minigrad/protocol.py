@@ -362,10 +362,14 @@ class Array:
     def _no_number(self) -> Any:
         raise ConversionError(
             f"a {type(self).__name__} cannot become a plain number: its derivative would be lost. "
-            "Use np.exp and the like instead of math.exp, or take the plain value with .value"
+            "Use np.exp and the like instead of math.exp, np.stack or y.at[index].set to put it into an array, "
+            "or take the plain value with .value"
         )
 
     __float__ = __int__ = __complex__ = __index__ = item = tolist = _no_number
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise MutationError(

@@ -141,7 +141,7 @@ def as_cotangent(cotangent: Any, value: Any, name: str = "the cotangent") -> Any
         return np.ones((), innermost(value).dtype)[()]
     cotangent = as_floats(cotangent, name)
     if np.shape(cotangent) != shape:
-        raise ShapeError(f"{name} has shape {np.shape(cotangent)}; give it the result's, {shape}")
+        raise ShapeError(f"{name} has shape {np.shape(cotangent)}; give it the shape {shape}")
     return cotangent if cotangent.dtype == value.dtype else np.astype(cotangent, value.dtype)
 
 
