@@ -13,16 +13,19 @@ A map for readers, each file leaning only on those above it:
 ===============  ====================================================================
 ``errors``       what can go wrong, with the failing program and the mended one
 ``protocol``     where NumPy calls arrive; the base of every kind of number
-``rules``        the calculus, one line per function
+``gates``        sigmoid, softmax and the like, written as anyone would write their own
+``rules``        the calculus, one line per function: a folder of tables
 ``backward``     the walk from result to inputs: chain rule, forks, broadcasting
 ``tensor``       the array that remembers how it was computed
-``transforms``   ``grad``, ``value_and_grad``, ``vjp``
+``transforms``   ``grad``, ``vjp``, ``jvp``, ``jacobian``, ``hessian``, ``hvp``, ``checkpoint``
+``checking``     a gradient against the limit that it is
 ``program``      a straight-line record of NumPy calls, as data
 ``tracing``      from a NumPy function to a program
+``staging``      forward and backward pass as one program, and as source
 ===============  ====================================================================
 """
 
-from minigrad import rules  # noqa: F401 (it fills the tables)
+import minigrad.rules  # noqa: F401 (it fills the tables)
 from minigrad.checking import check_grads
 from minigrad.errors import (
     ConversionError,
@@ -44,3 +47,38 @@ from minigrad.tracing import trace
 from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConversionError",
+    "DtypeError",
+    "GradientError",
+    "MinigradError",
+    "MutationError",
+    "Program",
+    "ProgramError",
+    "ShapeError",
+    "Staged",
+    "Tensor",
+    "TracedControlFlowError",
+    "UnsupportedError",
+    "check_grads",
+    "checkpoint",
+    "defvjp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "log_softmax",
+    "logsumexp",
+    "primitive",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "stage",
+    "stop_gradient",
+    "trace",
+    "value_and_grad",
+    "vjp",
+]

@@ -245,7 +245,9 @@ class Program:
         width = min(max((len(line) for line in lines), default=0), 72)
         arguments = ", ".join(f"{i.name}: {spec_text(i)}" if annotate else i.name for i in self.inputs)
         body = [f"    {line:<{width}}   #({number})" for number, line in enumerate(lines, 1)]
-        return "\n".join([f"def {name}({arguments}):", *body, f"    return {spelling.operand(self.output, self._name)}"])
+        return "\n".join(
+            [f"def {name}({arguments}):", *body, f"    return {spelling.operand(self.output, self._name)}"]
+        )
 
     def __str__(self) -> str:
         return self.source(annotate=True)

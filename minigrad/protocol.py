@@ -80,6 +80,7 @@ FUNCTIONS: dict[Function, Signature] = {}
 NAMES: dict[str, Function] = {}
 """The same, by name: how a Program's steps find their functions."""
 
+
 class Rule(NamedTuple):
     """The derivative of one function: a vjp for each operand, or None where there is none."""
 
@@ -149,9 +150,7 @@ def register_like(function: Function, model: Function) -> None:
     register(function, operands, parameters, bool(variadic))
 
 
-def defvjp(
-    function: Function, *vjps: Function | None, broadcasts: bool = False, name: str | None = None
-) -> None:
+def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False, name: str | None = None) -> None:
     """Give a function its rules, ``vjp(g, ans, *operands, **parameters)``, one per operand.
 
     None stands for an operand that is not differentiated (an index, a condition).  With
@@ -461,6 +460,7 @@ class Array:
     __eq__, __ne__ = operators(np.equal)[0], operators(np.not_equal)[0]
     __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
     __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
+
     def __pow__(self, other: Any) -> Any:
         # As ndarray does it: faster, and in the same bits.
         plain = isinstance(other, (int, float)) and self.dtype.kind == "f"

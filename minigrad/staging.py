@@ -223,7 +223,9 @@ class Writer:
         return self.narrow.get(gradient.index, gradient) if repeats else gradient
 
     def count(self, operands: Any) -> None:
-        self.uses.update(leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref) and leaf.index not in self.joins)
+        self.uses.update(
+            leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref) and leaf.index not in self.joins
+        )
 
     def reach(self, operands: Any) -> None:
         """Find the steps that the results depend on."""

@@ -164,9 +164,7 @@ def as_tangent(tangent: Any, primal: Any) -> Any:
     return as_cotangent(tangent, as_floats(primal, "the primal"), "the tangent")
 
 
-def jacobian(
-    f: Function, argnums: int = 0, layout: Literal["numerator", "denominator"] = "numerator"
-) -> Function:
+def jacobian(f: Function, argnums: int = 0, layout: Literal["numerator", "denominator"] = "numerator") -> Function:
     """The function that computes all partial derivatives of an array with respect to an array.
 
     In numerator layout the result has the shape of the value followed by that of the argument,

@@ -15,6 +15,7 @@ def zero(operands: str, functions: tuple[Function, ...], parameters: str = "") -
     for function in functions:
         register(function, tuple(operands.split()), tuple(parameters.split()))
 
+
 zero("x", (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.spacing, np.signbit, np.logical_not, np.invert))
 zero("x", (np.isfinite, np.isnan, np.isinf, np.isneginf, np.isposinf, np.isreal, np.iscomplex, np.bitwise_count))
 zero("x y", (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.floor_divide))

@@ -69,7 +69,9 @@ def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> 
     chosen = range(len(operands))[data]
     arrays = [leaf for i in chosen for leaf in leaves(operands[i])]
     ends = np.cumsum([0, *(np.size(array) for array in arrays)]).tolist()
-    places = iter(np.arange(1, ends[-1] + 1)[s:e].reshape(np.shape(x)) for s, e, x in zip(ends, ends[1:], arrays, strict=False))
+    places = iter(
+        np.arange(1, ends[-1] + 1)[s:e].reshape(np.shape(x)) for s, e, x in zip(ends, ends[1:], arrays, strict=False)
+    )
     numbered = [map_operand(lambda _: next(places), x) if i in chosen else x for i, x in enumerate(operands)]
     moved = function(*numbered, **parameters)
     flat = [np.reshape(array, -1) for array in arrays]

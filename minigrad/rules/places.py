@@ -52,7 +52,13 @@ def ordered(argorder: Function, a: Any, axis: int | None) -> Any:
 
 
 def pad(array: Any, width: Any, mode: str, constant: Any, reflect_type: str) -> Any:
-    moves = {"constant": {}, "edge": {}, "wrap": {}, "reflect": {"reflect_type": "even"}, "symmetric": {"reflect_type": "even"}}
+    moves = {
+        "constant": {},
+        "edge": {},
+        "wrap": {},
+        "reflect": {"reflect_type": "even"},
+        "symmetric": {"reflect_type": "even"},
+    }
     if mode not in moves or reflect_type != "even":
         raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; supported: {', '.join(moves)}")
     ans = move(partial(np.pad, mode=mode, **moves[mode]), slice(1), array, width)

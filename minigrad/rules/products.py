@@ -71,7 +71,10 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
     """One matrix product, of the operands with the summed axes merged."""
     if isinstance(axes, int):
         axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
-    summed = [[i % np.ndim(x) for i in leaves([each if isinstance(each, int) else list(each)])] for x, each in zip((a, b), axes, strict=True)]
+    summed = [
+        [i % np.ndim(x) for i in leaves([each if isinstance(each, int) else list(each)])]
+        for x, each in zip((a, b), axes, strict=True)
+    ]
     kept = [[i for i in range(np.ndim(x)) if i not in s] for x, s in zip((a, b), summed, strict=True)]
     length = math.prod(np.shape(a)[i] for i in summed[0])
     rows = np.reshape(np.transpose(a, (*kept[0], *summed[0])), (math.prod(np.shape(a)[i] for i in kept[0]), length))
@@ -101,7 +104,9 @@ def einsum(subscripts: str, operands: Any) -> Any:
         raise UnsupportedError("einsum: give the indices as a string, such as 'ij,jk->ik'")
     terms, _, result = subscripts.replace(" ", "").partition("->")
     free = iter(c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts)
-    wide = max((np.ndim(x) - len(t) + 3 for t, x in zip(terms.split(","), operands, strict=True) if "..." in t), default=0)
+    wide = max(
+        (np.ndim(x) - len(t) + 3 for t, x in zip(terms.split(","), operands, strict=True) if "..." in t), default=0
+    )
     dots = "".join(next(free) for _ in range(wide))
     if "->" not in subscripts:
         letters = sorted(terms.replace("...", "").replace(",", ""))

@@ -98,7 +98,9 @@ def masked_mean(function: Function, a: Any, axis: Any = None, where: Any = True,
     return np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims) / numbers
 
 
-def masked_var(function: Function, a: Any, axis: Any = None, where: Any = True, ddof: float = 0, keepdims: bool = False) -> Any:
+def masked_var(
+    function: Function, a: Any, axis: Any = None, where: Any = True, ddof: float = 0, keepdims: bool = False
+) -> Any:
     numbers = np.astype(np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims), a.dtype)
     away = np.where(where, a - masked_mean(np.mean, a, axis, where, True), 0)
     if function is np.var:
@@ -160,7 +162,9 @@ def average(a: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
     if weights is None:
         return np.mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
-        weights = np.moveaxis(np.broadcast_to(weights, (*np.shape(a)[:axis], *np.shape(a)[axis:][1:], np.size(weights))), -1, axis)
+        weights = np.moveaxis(
+            np.broadcast_to(weights, (*np.shape(a)[:axis], *np.shape(a)[axis:][1:], np.size(weights))), -1, axis
+        )
     scale = np.sum(weights, axis=axis, keepdims=keepdims)
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / scale
 
