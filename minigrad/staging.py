@@ -24,7 +24,6 @@ from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_ope
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
 from minigrad.tracing import Recorder, Tape, argument_names
 
-
 SPEC = operator.attrgetter("shape", "dtype")
 
 
@@ -149,8 +148,8 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
         for parent, part in contributions(tensor, gradient) if tensor.parents else ():
             joins = parent in pending
             pending[parent] = np.add(pending[parent], part) if joins else part
-            sent = tensor.value, gradient, parent.value, part, pending[parent]
-            sends.append(Send(*map(referred, sent), joins))
+            source, target = tensor.value.ref, parent.value.ref
+            sends.append(Send(source, referred(gradient), target, referred(part), referred(pending[parent]), joins))
     gradients = [
         None if not isinstance(x, Tensor) else referred(found.get(x, np.zeros(x.shape, x.dtype)[()]))
         for x in inputs[: len(example_args)]
@@ -378,7 +377,7 @@ class Source(Spelling):
             in_place = name in self.owned or not np.shape(self.writer.like(send.total))
             self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
             self.owned.add(name)
-        if isinstance(send.total, Ref) and (fresh and only or send.joins):
+        if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
 
     def returned(self, i: int, gradient: Any, names: dict[int, str]) -> str:

@@ -54,7 +54,9 @@ class Tensor(Array):
         value = as_floats(value, "value")
         self.value = value
         self.level = value.level + 1 if isinstance(value, Array) else 1
-        self.function, self.operands, self.parameters, self.parents = None, [], {}, []
+        self.function, self.parents = None, []
+        self.operands: list[Any] = []
+        self.parameters: dict[str, Any] = {}
         self.born, self.grad = next(_births), None
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -78,21 +77,24 @@ def number(g: Any, x: Any, y: Any) -> Any:
     return np.where(np.isnan(y), g, winner(g, x, y))
 
 
-def clip(a: Any, low: Any, high: Any, least: Any, most: Any) -> Any:
-    low, high = least if low is None else low, most if high is None else high
+def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    low, high = min if a_min is None else a_min, max if a_max is None else a_max
     a = a if low is None else np.where(a <= low, low, a)
     return a if high is None else np.where(a >= high, high, a)
 
 
-def nan_to_num(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     info = np.finfo(x.dtype)
     x = np.where(np.isposinf(x), info.max if posinf is None else posinf, x)
     x = np.where(np.isneginf(x), info.min if neginf is None else neginf, x)
     return np.where(np.isnan(x), nan, x)
 
 
-def without_nan(a: Any, instead: Any) -> Any:
-    return np.where(np.isnan(a), instead, a)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    ans = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        ans = np.where(condition, choice, ans)
+    return ans
 
 
 # fmt: off
@@ -150,7 +152,8 @@ broadcasting(cosine,         lambda g, ans, x, y: g * cosine(y, x) * cosine(y, x
 broadcasting(np.arctan2,     lambda g, ans, x, y: g * cosine(y, x) / nonzero(np.hypot(x, y)),
                              lambda g, ans, x, y: -g * cosine(x, y) / nonzero(np.hypot(x, y)))
 broadcasting(np.logaddexp,   lambda g, ans, x, y: g * sigmoid(x - y),      lambda g, ans, x, y: g * sigmoid(y - x))
-broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid(LN2 * (x - y)), lambda g, ans, x, y: g * sigmoid(LN2 * (y - x)))
+broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid(LN2 * (x - y)),
+                             lambda g, ans, x, y: g * sigmoid(LN2 * (y - x)))
 broadcasting(np.fmod,        lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.trunc(x / y))
 broadcasting(np.remainder,   lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.floor(x / y))
 broadcasting(np.ldexp,       lambda g, ans, x, y: np.ldexp(g, y),          None)
@@ -161,8 +164,7 @@ define(np.divmod,            lambda x, y: (x // y, x % y))
 define(np.modf,              lambda x: (np.fmod(x, 1), np.trunc(x)))
 define(np.real,              lambda val: np.positive(val))
 define(np.real_if_close,     lambda a: np.positive(a))
-define(np.clip,              lambda a, a_min=None, a_max=None, min=None, max=None: clip(a, a_min, a_max, min, max))
-define(np.nan_to_num,        lambda x, nan=0.0, posinf=None, neginf=None: nan_to_num(x, nan, posinf, neginf))
-define(np.select,            lambda condlist, choicelist, default=0: reduce(
-                                 lambda rest, pair: np.where(*pair, rest), [*zip(condlist, choicelist)][::-1], default))
+define(np.clip,              clip)
+define(np.nan_to_num,        nan_to_num)
+define(np.select,            select)
 # fmt: on

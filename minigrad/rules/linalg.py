@@ -2,8 +2,8 @@
 
 Sources: Giles, *Collected Matrix Derivative Results for Forward and Reverse Mode AD* (2008);
 Murray, *Differentiation of the Cholesky decomposition* (2016); Walter and Lehmann on QR (2010);
-Golub and Pereyra on the pseudo-inverse (1973).  Decompositions are differentiated where they are unique: for
-distinct eigenvalues or singular values, and full rank.
+Golub and Pereyra on the pseudo-inverse (1973).  Decompositions are differentiated where they are
+unique: for distinct eigenvalues or singular values, and full rank.
 
 A function with several results is computed as one array that holds them all, row by row, so that
 everything else in minigrad needs to know of single arrays alone.
@@ -20,13 +20,14 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules.common import unit
+from minigrad.rules.common import broadcasting, unit
 from minigrad.rules.places import scatter
 from minigrad.rules.reductions import others
 
-EighResult, SVDResult, QRResult, SlogdetResult = (
-    type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.slogdet)
-)
+EighResult: Any = type(np.linalg.eigh(np.eye(1)))
+SVDResult: Any = type(np.linalg.svd(np.eye(1)))
+QRResult: Any = type(np.linalg.qr(np.eye(1)))
+SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
 
 
 def mt(x: Any) -> Any:
@@ -59,7 +60,7 @@ def cofactor(a: Any) -> Any:
 
 
 def cofactor_da(g: Any, a: Any) -> Any:
-    """An entry of the cofactor matrix is a determinant itself, up to its sign: of the matrix without its row and column."""
+    """A cofactor is a determinant itself, up to its sign: of the matrix without the row and column of its entry."""
     n = np.shape(a)[-1]
     left = np.array([[j for j in range(n) if j != i] for i in range(n)], int).reshape(n, n - 1)
     index = (..., left[:, None, :, None], left[None, :, None, :])
@@ -68,7 +69,7 @@ def cofactor_da(g: Any, a: Any) -> Any:
 
 
 @primitive
-def packed_eigh(a: Any, UPLO: str = "L") -> Any:
+def packed_eigh(a: Any, UPLO: Any = "L") -> Any:
     """Rows of eigenvalues and eigenvectors."""
     w, v = np.linalg.eigh(a, UPLO)
     return np.concatenate([row(w), v], axis=-2)
@@ -177,7 +178,7 @@ def singular_values(a: Any) -> Any:
 
 
 @primitive
-def eigenvalues(a: Any, UPLO: str = "L") -> Any:
+def eigenvalues(a: Any, UPLO: Any = "L") -> Any:
     return np.linalg.eigvalsh(a, UPLO)
 
 
@@ -186,18 +187,18 @@ def singular_values_da(g: Any, a: Any) -> Any:
     return u * row(g) @ vh
 
 
-def eigenvalues_da(g: Any, a: Any, UPLO: str) -> Any:
+def eigenvalues_da(g: Any, a: Any, UPLO: Any) -> Any:
     v = np.linalg.eigh(a, UPLO)[1]
     return one_triangle(v * row(g) @ mt(v), UPLO)
 
 
-def norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:  # noqa: A002 (NumPy's own name)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 (NumPy's name)
     pair = axis is None and ord is not None and np.ndim(x) == 2
     axes = (0, 1) if pair else axis
     if ord in (None, "fro") or (ord == 2 and not isinstance(axes, tuple)):
         return euclidean(x, axis=axes, keepdims=keepdims)
     if isinstance(axes, tuple):
-        return matrix_norm(x, ord, *axes, keepdims)
+        return norm_of_matrices(x, ord, axes, keepdims)
     size = np.abs(x)
     if ord in (np.inf, -np.inf):
         return (np.max if ord > 0 else np.min)(size, axis=axes, keepdims=keepdims)
@@ -208,8 +209,8 @@ def norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:  # noqa: A002 (Num
     return np.sum(size**ord, axis=axes, keepdims=keepdims) ** (1 / ord)
 
 
-def matrix_norm(x: Any, ord: Any, rows: int, columns: int, keepdims: bool) -> Any:  # noqa: A002
-    x = np.moveaxis(x, (rows, columns), (-2, -1))
+def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
+    x = np.moveaxis(x, axes, (-2, -1))
     if ord in (2, -2, "nuc"):
         s = singular_values(x)
         ans = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord > 0 else -1]
@@ -217,7 +218,30 @@ def matrix_norm(x: Any, ord: Any, rows: int, columns: int, keepdims: bool) -> An
         ans = (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
     else:
         raise UnsupportedError(f"linalg.norm: ord={ord!r} of matrices has no derivative; use 'fro', 'nuc', 1, 2 or inf")
-    return np.expand_dims(ans, (rows, columns)) if keepdims else ans
+    return np.expand_dims(ans, axes) if keepdims else ans
+
+
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+    return norm(np.reshape(x, -1) if axis is None and not keepdims else x, ord, axis, keepdims)
+
+
+def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+    return norm(x, ord, (-2, -1), keepdims)
+
+
+def condition_number(x: Any) -> Any:
+    s = singular_values(x)
+    return s[..., 0] / s[..., -1]
+
+
+def tensorsolve(a: Any, b: Any) -> Any:
+    flat = np.linalg.solve(np.reshape(a, (np.size(b), -1)), np.reshape(b, -1))
+    return np.reshape(flat, np.shape(a)[np.ndim(b) :])
+
+
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    left, right = np.shape(a)[:ind], np.shape(a)[ind:]
+    return np.reshape(np.linalg.inv(np.reshape(a, (math.prod(left), -1))), right + left)
 
 
 def matrix_power(a: Any, n: int) -> Any:
@@ -229,12 +253,12 @@ def matrix_power(a: Any, n: int) -> Any:
     return half if n == 1 else half @ half @ a if n % 2 else half @ half
 
 
-def unpacked_eigh(a: Any, UPLO: str) -> Any:
+def unpacked_eigh(a: Any, UPLO: Any = "L") -> Any:
     packed = packed_eigh(a, UPLO)
     return EighResult(packed[..., 0, :], packed[..., 1:, :])
 
 
-def unpacked_svd(a: Any, full_matrices: bool, compute_uv: bool, hermitian: bool) -> Any:
+def unpacked_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     if not compute_uv:
         return singular_values(a)
     m, n = np.shape(a)[-2:]
@@ -244,7 +268,7 @@ def unpacked_svd(a: Any, full_matrices: bool, compute_uv: bool, hermitian: bool)
     return SVDResult(packed[..., :m, :], packed[..., m, :], mt(packed[..., m + 1 :, :]))
 
 
-def unpacked_qr(a: Any, mode: str) -> Any:
+def unpacked_qr(a: Any, mode: str = "reduced") -> Any:
     m, n = np.shape(a)[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise UnsupportedError(f"linalg.qr: mode {mode!r} has no derivative; use 'reduced'")
@@ -254,44 +278,39 @@ def unpacked_qr(a: Any, mode: str) -> Any:
 
 
 # fmt: off
-defvjp(np.linalg.inv,        lambda g, ans, a: -mt(ans) @ g @ mt(ans))
-defvjp(np.linalg.det,        lambda g, ans, a: g[..., None, None] * cofactor(a))
-defvjp(cofactor,             lambda g, ans, a: cofactor_da(g, a))
-defvjp(logabsdet,            lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
-defvjp(np.linalg.cholesky,   lambda g, ans, a: cholesky_da(g, ans))
-defvjp(np.linalg.pinv,       lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
-defvjp(euclidean,            lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * unit(x, axis))
-defvjp(singular_values,      lambda g, ans, a: singular_values_da(g, a))
-defvjp(eigenvalues,          lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
-defvjp(packed_eigh,          lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))
-defvjp(packed_svd,           lambda g, ans, a: packed_svd_da(g, ans, a))
-defvjp(packed_qr,            lambda g, ans, a: packed_qr_da(g, ans, a))
-defvjp(np.linalg.solve,      lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b),
-                             broadcasts=True)
-define(np.linalg.slogdet,    lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))
-define(np.linalg.eigh,       lambda a, UPLO="L": unpacked_eigh(a, UPLO))
-define(np.linalg.eigvalsh,   lambda a, UPLO="L": eigenvalues(a, UPLO))
-define(np.linalg.svd,        lambda a, full_matrices=True, compute_uv=True, hermitian=False:
-                                 unpacked_svd(a, full_matrices, compute_uv, hermitian))
-define(np.linalg.svdvals,    lambda x: singular_values(x))
-define(np.linalg.qr,         lambda a, mode="reduced": unpacked_qr(a, mode))
-define(np.linalg.cond,       lambda x: matrix_norm(x, 2, -2, -1, False) / matrix_norm(x, -2, -2, -1, False))
-define(np.linalg.norm,       lambda x, ord=None, axis=None, keepdims=False: norm(x, ord, axis, keepdims))
-define(np.linalg.vector_norm, lambda x, axis=None, keepdims=False, ord=2:
-                                 norm(np.reshape(x, -1) if axis is None and not keepdims else x, ord, axis, keepdims))
-define(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": norm(x, ord, (-2, -1), keepdims))
-define(np.linalg.matrix_power, lambda a, n: matrix_power(a, n))
-define(np.linalg.multi_dot,  lambda arrays: reduce(np.dot, arrays))
-define(np.linalg.tensorsolve, lambda a, b: np.reshape(
-                                 np.linalg.solve(np.reshape(a, (np.size(b), -1)), np.reshape(b, -1)), np.shape(a)[np.ndim(b):]))
-define(np.linalg.tensorinv,  lambda a, ind=2: np.reshape(
-                                 np.linalg.inv(np.reshape(a, (math.prod(np.shape(a)[:ind]), -1))), np.shape(a)[ind:] + np.shape(a)[:ind]))
-define(np.linalg.matmul,     lambda x1, x2: np.matmul(x1, x2))
-define(np.linalg.outer,      lambda x1, x2: np.outer(x1, x2))
-define(np.linalg.cross,      lambda x1, x2, axis=-1: np.cross(x1, x2, axis=axis))
-define(np.linalg.vecdot,     lambda x1, x2: np.vecdot(x1, x2))
-define(np.linalg.tensordot,  lambda a, b, axes=2: np.tensordot(a, b, axes))
-define(np.linalg.diagonal,   lambda x, offset=0: np.diagonal(x, offset, -2, -1))
-define(np.linalg.trace,      lambda x, offset=0: np.trace(x, offset, -2, -1))
+defvjp(np.linalg.inv,       lambda g, ans, a: -mt(ans) @ g @ mt(ans))
+defvjp(np.linalg.det,       lambda g, ans, a: g[..., None, None] * cofactor(a))
+defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
+defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
+defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
+defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
+defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * unit(x, axis))
+defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))
+defvjp(eigenvalues,         lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
+defvjp(packed_eigh,         lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))
+defvjp(packed_svd,          lambda g, ans, a: packed_svd_da(g, ans, a))
+defvjp(packed_qr,           lambda g, ans, a: packed_qr_da(g, ans, a))
+broadcasting(np.linalg.solve, lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b))
+define(np.linalg.slogdet,   lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))
+define(np.linalg.eigh,      unpacked_eigh)
+define(np.linalg.eigvalsh,  lambda a, UPLO="L": eigenvalues(a, UPLO))
+define(np.linalg.svd,       unpacked_svd)
+define(np.linalg.svdvals,   lambda x: singular_values(x))
+define(np.linalg.qr,        unpacked_qr)
+define(np.linalg.cond,      condition_number)
+define(np.linalg.norm,      norm)
+define(np.linalg.vector_norm, vector_norm)
+define(np.linalg.matrix_norm, matrix_norm)
+define(np.linalg.matrix_power, matrix_power)
+define(np.linalg.multi_dot, lambda arrays: reduce(np.dot, arrays))
+define(np.linalg.tensorsolve, tensorsolve)
+define(np.linalg.tensorinv, tensorinv)
+define(np.linalg.matmul,    lambda x1, x2: np.matmul(x1, x2))
+define(np.linalg.outer,     lambda x1, x2: np.outer(x1, x2))
+define(np.linalg.cross,     lambda x1, x2, axis=-1: np.cross(x1, x2, axis=axis))
+define(np.linalg.vecdot,    lambda x1, x2: np.vecdot(x1, x2))
+define(np.linalg.tensordot, lambda a, b, axes=2: np.tensordot(a, b, axes))
+define(np.linalg.diagonal,  lambda x, offset=0: np.diagonal(x, offset, -2, -1))
+define(np.linalg.trace,     lambda x, offset=0: np.trace(x, offset, -2, -1))
 define(np.linalg.matrix_transpose, lambda x: np.swapaxes(x, -1, -2))
 # fmt: on

@@ -46,25 +46,26 @@ def unstack(g: Any, arrays: Any, axis: int) -> list[Any]:
     return [g[(*before, i)] for i in range(len(arrays))]
 
 
+def sort(a: Any, axis: int | None = -1) -> Any:
+    return ordered(np.argsort, a, axis)
+
+
+def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    return ordered(partial(np.argpartition, kth=kth), a, axis)
+
+
 def ordered(argorder: Function, a: Any, axis: int | None) -> Any:
     a, axis = (np.reshape(a, -1), 0) if axis is None else (a, axis)
     return np.take_along_axis(a, argorder(a, axis=axis), axis)
 
 
-def pad(array: Any, width: Any, mode: str, constant: Any, reflect_type: str) -> Any:
-    moves = {
-        "constant": {},
-        "edge": {},
-        "wrap": {},
-        "reflect": {"reflect_type": "even"},
-        "symmetric": {"reflect_type": "even"},
-    }
-    if mode not in moves or reflect_type != "even":
-        raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; supported: {', '.join(moves)}")
-    ans = move(partial(np.pad, mode=mode, **moves[mode]), slice(1), array, width)
-    if mode != "constant" or isinstance(constant, (int, float)) and constant == 0:
+def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect or wrap")
+    ans = move(partial(np.pad, mode=mode), slice(1), array, pad_width)
+    if mode != "constant" or np.all(np.equal(constant_values, 0)):
         return ans
-    return ans + np.pad(np.zeros(np.shape(array), array.dtype), width, constant_values=constant)
+    return ans + np.pad(np.zeros(np.shape(array), array.dtype), pad_width, constant_values=constant_values)
 
 
 # fmt: off
@@ -89,11 +90,10 @@ broadcasting(index_set,      lambda g, ans, x, index, values: index_set(g, index
 broadcasting(index_add,      lambda g, ans, x, index, values: g, None, lambda g, ans, x, index, values: g[index])
 define(np.ravel,             lambda a, order="C": np.reshape(a, -1, order=order))
 define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
-define(np.sort,              lambda a, axis=-1: ordered(np.argsort, a, axis))
-define(np.partition,         lambda a, kth, axis=-1: ordered(partial(np.argpartition, kth=kth), a, axis))
+define(np.sort,              sort)
+define(np.partition,         partition)
 define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + fill_value)
-define(np.pad,               lambda array, pad_width, mode="constant", constant_values=0, reflect_type="even":
-                                 pad(array, pad_width, mode, constant_values, reflect_type))
+define(np.pad,               pad)
 define(np.append,            lambda arr, values, axis=None: np.concatenate([arr, values], axis))
 moving(np.fliplr, np.flipud, np.rot90, np.rollaxis, np.repeat, np.tile, np.resize, np.diag, np.diagflat, np.diagonal)
 moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import UnsupportedError
-from minigrad.protocol import define, defvjp, leaves, primitive
+from minigrad.protocol import define, defvjp, primitive
 from minigrad.rules.common import broadcasting
 
 
@@ -67,19 +67,21 @@ def dot(a: Any, b: Any) -> Any:
     return np.matmul(a, b) if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
 
 
-def tensordot(a: Any, b: Any, axes: Any) -> Any:
+def inner(a: Any, b: Any) -> Any:
+    return np.tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else a * b
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """One matrix product, of the operands with the summed axes merged."""
     if isinstance(axes, int):
         axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
-    summed = [
-        [i % np.ndim(x) for i in leaves([each if isinstance(each, int) else list(each)])]
-        for x, each in zip((a, b), axes, strict=True)
-    ]
+    summed = [[i % np.ndim(x) for i in np.atleast_1d(each).tolist()] for x, each in zip((a, b), axes, strict=True)]
     kept = [[i for i in range(np.ndim(x)) if i not in s] for x, s in zip((a, b), summed, strict=True)]
+    rows, columns = ([np.shape(x)[i] for i in k] for x, k in zip((a, b), kept, strict=True))
     length = math.prod(np.shape(a)[i] for i in summed[0])
-    rows = np.reshape(np.transpose(a, (*kept[0], *summed[0])), (math.prod(np.shape(a)[i] for i in kept[0]), length))
-    columns = np.reshape(np.transpose(b, (*summed[1], *kept[1])), (length, math.prod(np.shape(b)[i] for i in kept[1])))
-    return np.reshape(rows @ columns, (*(np.shape(a)[i] for i in kept[0]), *(np.shape(b)[i] for i in kept[1])))
+    left = np.reshape(np.transpose(a, (*kept[0], *summed[0])), (math.prod(rows), length))
+    right = np.reshape(np.transpose(b, (*summed[1], *kept[1])), (length, math.prod(columns)))
+    return np.reshape(left @ right, (*rows, *columns))
 
 
 def kron(a: Any, b: Any) -> Any:
@@ -90,7 +92,7 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(rows * columns, [n * m for n, m in zip(left, right, strict=True)])
 
 
-def cross(a: Any, b: Any, axis: int) -> Any:
+def cross(a: Any, b: Any, axis: int = -1) -> Any:
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
         raise UnsupportedError("cross: supported for vectors of length 3; write x[0] * y[1] - x[1] * y[0] for two")
@@ -98,7 +100,7 @@ def cross(a: Any, b: Any, axis: int) -> Any:
     return np.moveaxis(a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead], -1, axis)
 
 
-def einsum(subscripts: str, operands: Any) -> Any:
+def einsum(subscripts: str, *operands: Any) -> Any:
     """Spell the indices out, and read a repeated index of one operand as a product with the identity."""
     if not isinstance(subscripts, str):
         raise UnsupportedError("einsum: give the indices as a string, such as 'ij,jk->ik'")
@@ -121,22 +123,22 @@ def einsum(subscripts: str, operands: Any) -> Any:
                 arrays.append(np.eye(np.shape(x)[i], dtype=x.dtype))
                 inputs.append(c + other)
         inputs.insert(len(inputs) - len(arrays) + len(operands), plain)
-    return contract(arrays, ",".join(inputs), result.replace("...", dots))
+    return contract(arrays, terms=",".join(inputs), result=result.replace("...", dots))
 
 
 # fmt: off
-defvjp(contract,             contract_vjp)
-broadcasting(np.matmul,      lambda g, ans, x, y: matmul_dx(g, x, y),      lambda g, ans, x, y: matmul_dy(g, x, y))
-broadcasting(np.vecdot,      lambda g, ans, x, y: g[..., None] * y,        lambda g, ans, x, y: g[..., None] * x)
-define(np.matvec,            lambda x, y: np.matmul(x, y[..., None])[..., 0])
-define(np.vecmat,            lambda x, y: np.matmul(x[..., None, :], y)[..., 0, :])
-define(np.dot,               lambda a, b: dot(a, b))
-define(np.vdot,              lambda a, b: np.matmul(np.reshape(a, -1), np.reshape(b, -1)))
-define(np.inner,             lambda a, b: a * b if not (np.ndim(a) and np.ndim(b)) else np.tensordot(a, b, (-1, -1)))
-define(np.outer,             lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)))
-define(np.tensordot,         lambda a, b, axes=2: tensordot(a, b, axes))
-define(np.einsum,            lambda subscripts, *operands: einsum(subscripts, operands))
-define(np.kron,              lambda a, b: kron(a, b))
-define(np.cross,             lambda a, b, axis=-1: cross(a, b, axis))
-define(np.trace,             lambda a, offset=0, axis1=0, axis2=1: np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1))
+broadcasting(np.matmul,  lambda g, ans, x, y: matmul_dx(g, x, y),  lambda g, ans, x, y: matmul_dy(g, x, y))
+broadcasting(np.vecdot,  lambda g, ans, x, y: g[..., None] * y,    lambda g, ans, x, y: g[..., None] * x)
+defvjp(contract,         contract_vjp)
+define(np.matvec,        lambda x, y: np.matmul(x, y[..., None])[..., 0])
+define(np.vecmat,        lambda x, y: np.matmul(x[..., None, :], y)[..., 0, :])
+define(np.dot,           dot)
+define(np.vdot,          lambda a, b: np.matmul(np.reshape(a, -1), np.reshape(b, -1)))
+define(np.inner,         inner)
+define(np.outer,         lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)))
+define(np.tensordot,     tensordot)
+define(np.einsum,        einsum)
+define(np.kron,          kron)
+define(np.cross,         cross)
+define(np.trace,         lambda a, offset=0, axis1=0, axis2=1: np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1))
 # fmt: on

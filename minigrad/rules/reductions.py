@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import MASKED, METHODS, Function, define, defvjp, primitive
 from minigrad.rules.common import count, merged, spread, unit
-from minigrad.rules.elementwise import without_nan
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -93,28 +92,47 @@ def deviation(a: Any, axis: Any) -> Any:
     return a - np.mean(a, axis=axis, keepdims=True)
 
 
-def masked_mean(function: Function, a: Any, axis: Any = None, where: Any = True, keepdims: bool = False) -> Any:
-    numbers = np.astype(np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims), a.dtype)
-    return np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims) / numbers
-
-
-def masked_var(
-    function: Function, a: Any, axis: Any = None, where: Any = True, ddof: float = 0, keepdims: bool = False
-) -> Any:
-    numbers = np.astype(np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims), a.dtype)
-    away = np.where(where, a - masked_mean(np.mean, a, axis, where, True), 0)
-    if function is np.var:
-        return np.sum(away * away, axis=axis, keepdims=keepdims) / (numbers - ddof)
-    return np.linalg.norm(away, axis=axis, keepdims=keepdims) / np.sqrt(numbers - ddof)
-
-
-def masked(
-    function: Function, neutral: Any, join: Function, a: Any, axis: Any = None, keepdims: bool = False, **masks: Any
-) -> Any:
+def masked(function: Function, neutral: Any, join: Function) -> Function:
     """A reduction over the entries where ``where=`` holds, joined with the ``initial=`` value."""
-    entries = np.where(masks.pop("where", True), a, neutral)
-    ans = function(entries, axis=axis, keepdims=keepdims)
-    return join(ans, masks.pop("initial")) if "initial" in masks else ans
+
+    def reduced(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True, initial: Any = None) -> Any:
+        ans = function(np.where(where, a, neutral), axis=axis, keepdims=keepdims)
+        return ans if initial is None else join(ans, initial)
+
+    return reduced
+
+
+def masked_mean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+    numbers = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    return np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims) / np.astype(numbers, a.dtype)
+
+
+def masked_var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
+    return masked_std(a, axis, ddof, keepdims, where) ** 2
+
+
+def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
+    numbers = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    away = np.where(where, a - masked_mean(a, axis, True, where), 0)
+    return np.linalg.norm(away, axis=axis, keepdims=keepdims) / np.sqrt(np.astype(numbers, a.dtype) - ddof)
+
+
+def without_nan(function: Function, instead: float) -> Function:
+    """A reduction with `instead` in place of every NaN."""
+
+    def reduced(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        kept = {"keepdims": keepdims} if keepdims else {}
+        return function(np.where(np.isnan(a), instead, a), axis=axis, **kept)
+
+    return reduced
+
+
+def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, ~np.isnan(a))
+
+
+def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 def step(a: Any, axis: int) -> Any:
@@ -123,13 +141,17 @@ def step(a: Any, axis: int) -> Any:
     return np.moveaxis(a[..., 1:] - a[..., :-1], -1, axis)
 
 
-def trapezoid(y: Any, x: Any, dx: Any, axis: int) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    return reduce(lambda a, _: step(a, axis), range(n), a)
+
+
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y = np.moveaxis(y, axis, -1)
     width = dx if x is None else step(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1), -1)
     return np.sum(width * (y[..., 1:] + y[..., :-1]) / 2, axis=-1)
 
 
-def convolve(a: Any, v: Any, mode: str) -> Any:
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Sums over a window sliding along the longer operand."""
     a, v = (a, v) if np.size(a) >= np.size(v) else (v, a)
     n, m = np.size(a), np.size(v)
@@ -138,14 +160,18 @@ def convolve(a: Any, v: Any, mode: str) -> Any:
     return full[start : start + length]
 
 
-def middle(a: Any, axis: Any, keepdims: bool) -> Any:
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    return convolve(a, v[::-1], mode)
+
+
+def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     entries = np.sort(merged(a, axis)[0], axis=-1)
     n = np.shape(entries)[-1]
     ans = np.mean(entries[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
-    return np.reshape(ans, np.shape(np.sum(np.empty(np.shape(a)), axis=axis, keepdims=True))) if keepdims else ans
+    return np.reshape(ans, kept_shape(a, axis)) if keepdims else ans
 
 
-def quantile(a: Any, q: Any, axis: Any, keepdims: bool) -> Any:
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Linear interpolation between the neighbours in order; the axes of `q` come first."""
     entries = np.sort(merged(a, axis)[0], axis=-1)
     place = np.multiply(q, np.shape(entries)[-1] - 1)
@@ -154,71 +180,88 @@ def quantile(a: Any, q: Any, axis: Any, keepdims: bool) -> Any:
     low, high = entries[..., below], entries[..., above]
     ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
     ans = np.moveaxis(ans, range(-np.ndim(q), 0), range(np.ndim(q)))
-    kept = np.shape(np.sum(np.empty(np.shape(a)), axis=axis, keepdims=True))
-    return np.reshape(ans, (*np.shape(q), *kept)) if keepdims else ans
+    return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
 
-def average(a: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
+def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return quantile(a, np.true_divide(q, 100), axis, keepdims)
+
+
+def kept_shape(a: Any, axis: Any) -> tuple[int, ...]:
+    """The shape of a reduction with ``keepdims``."""
+    return np.shape(np.sum(np.empty(np.shape(a)), axis=axis, keepdims=True))
+
+
+def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
     if weights is None:
         return np.mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
-        weights = np.moveaxis(
-            np.broadcast_to(weights, (*np.shape(a)[:axis], *np.shape(a)[axis:][1:], np.size(weights))), -1, axis
-        )
+        rest = [n for i, n in enumerate(np.shape(a)) if i != axis % np.ndim(a)]
+        weights = np.moveaxis(np.broadcast_to(weights, (*rest, np.size(weights))), -1, axis)
     scale = np.sum(weights, axis=axis, keepdims=keepdims)
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / scale
 
 
-def cumulative(scan: Function, start: float, x: Any, axis: Any, include_initial: bool) -> Any:
-    if axis is None and np.ndim(x) > 1:
-        raise ValueError("cumulative_sum and cumulative_prod need an axis for arrays with more than one")
-    ans = scan(x, axis=axis)
-    if not include_initial:
-        return ans
-    first = np.astype(np.moveaxis(np.moveaxis(ans, axis or 0, 0)[:1], 0, axis or 0) * 0, ans.dtype) + start
-    return np.concatenate([first, ans], axis=axis or 0)
+def cumulative(scan: Function, start: float) -> Function:
+    """A scan as the array API has it, which may begin with the empty sum or product."""
+
+    def scanned(x: Any, axis: Any = None, include_initial: bool = False) -> Any:
+        if axis is None and np.ndim(x) > 1:
+            raise ValueError("cumulative_sum and cumulative_prod need an axis for arrays with more than one")
+        along = np.moveaxis(x, axis or 0, -1)
+        ans = scan(along, axis=-1)
+        if include_initial:
+            first = np.full((*np.shape(along)[:-1], 1), start, x.dtype)
+            ans = np.concatenate([first, ans], axis=-1)
+        return np.moveaxis(ans, -1, axis or 0)
+
+    return scanned
 
 
 # fmt: off
-defvjp(np.sum,               lambda g, ans, a, axis=None, keepdims=False: spread(g, a, axis, keepdims))
-defvjp(np.mean,              lambda g, ans, a, axis=None, keepdims=False: spread(g, a, axis, keepdims) / count(a, axis))
-defvjp(np.max,               lambda g, ans, a, axis=None, keepdims=False: extremes(g, ans, a, axis, keepdims))
-defvjp(np.min,               lambda g, ans, a, axis=None, keepdims=False: extremes(g, ans, a, axis, keepdims))
-defvjp(np.prod,              lambda g, ans, a, axis=None, keepdims=False: prod_da(g, a, axis, keepdims))
-defvjp(np.var,               lambda g, ans, a, axis=None, ddof=0, keepdims=False:
-                                 2 / (count(a, axis) - ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
-defvjp(np.std,               lambda g, ans, a, axis=None, ddof=0, keepdims=False:
-                                 spread(g, a, axis, keepdims) * unit(deviation(a, axis), axis) / math.sqrt(count(a, axis) - ddof))
-defvjp(np.cumsum,            lambda g, ans, a, axis=None: np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), np.shape(a)))
-defvjp(np.cumprod,           scan_rule(cumprod_da))
-defvjp(running_max,          scan_rule(running_extreme_da))
-defvjp(running_min,          scan_rule(running_extreme_da))
-defvjp(running_logsumexp,    scan_rule(running_logsumexp_da))
-MASKED.update({np.sum: partial(masked, np.sum, 0, np.add), np.prod: partial(masked, np.prod, 1, np.multiply)})
-MASKED.update({np.max: partial(masked, np.max, -np.inf, np.maximum), np.min: partial(masked, np.min, np.inf, np.minimum)})
-MASKED.update({np.any: partial(masked, np.any, False, np.logical_or), np.all: partial(masked, np.all, True, np.logical_and)})
-MASKED.update({np.mean: partial(masked_mean, np.mean), np.var: partial(masked_var, np.var), np.std: partial(masked_var, np.std)})
-define(np.amax,              lambda a, axis=None, keepdims=False: np.max(a, axis=axis, keepdims=keepdims))
-define(np.amin,              lambda a, axis=None, keepdims=False: np.min(a, axis=axis, keepdims=keepdims))
-define(np.ptp,               lambda a, axis=None, keepdims=False: np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims))
-define(np.median,            lambda a, axis=None, keepdims=False: middle(a, axis, keepdims))
-define(np.quantile,          lambda a, q, axis=None, keepdims=False: quantile(a, q, axis, keepdims))
-define(np.percentile,        lambda a, q, axis=None, keepdims=False: quantile(a, np.true_divide(q, 100), axis, keepdims))
-define(np.average,           lambda a, axis=None, weights=None, keepdims=False: average(a, axis, weights, keepdims))
-define(np.cumulative_sum,    lambda x, axis=None, include_initial=False: cumulative(np.cumsum, 0, x, axis, include_initial))
-define(np.cumulative_prod,   lambda x, axis=None, include_initial=False: cumulative(np.cumprod, 1, x, axis, include_initial))
-define(np.nansum,            lambda a, axis=None, keepdims=False: np.sum(without_nan(a, 0), axis=axis, keepdims=keepdims))
-define(np.nanprod,           lambda a, axis=None, keepdims=False: np.prod(without_nan(a, 1), axis=axis, keepdims=keepdims))
-define(np.nanmax,            lambda a, axis=None, keepdims=False: np.max(without_nan(a, -np.inf), axis=axis, keepdims=keepdims))
-define(np.nanmin,            lambda a, axis=None, keepdims=False: np.min(without_nan(a, np.inf), axis=axis, keepdims=keepdims))
-define(np.nanmean,           lambda a, axis=None, keepdims=False: masked_mean(np.mean, without_nan(a, 0), axis, ~np.isnan(a), keepdims))
-define(np.nancumsum,         lambda a, axis=None: np.cumsum(without_nan(a, 0), axis))
-define(np.nancumprod,        lambda a, axis=None: np.cumprod(without_nan(a, 1), axis))
-define(np.diff,              lambda a, n=1, axis=-1: reduce(lambda a, _: step(a, axis), range(n), a))
-define(np.ediff1d,           lambda ary: step(np.reshape(ary, -1), 0))
-define(np.trapezoid,         lambda y, x=None, dx=1.0, axis=-1: trapezoid(y, x, dx, axis))
-define(np.convolve,          lambda a, v, mode="full": convolve(a, v, mode))
-define(np.correlate,         lambda a, v, mode="valid": convolve(a, v[::-1], mode))
+defvjp(np.sum,            lambda g, ans, a, axis=None, keepdims=False: spread(g, a, axis, keepdims))
+defvjp(np.mean,           lambda g, ans, a, axis=None, keepdims=False: spread(g, a, axis, keepdims) / count(a, axis))
+defvjp(np.max,            lambda g, ans, a, axis=None, keepdims=False: extremes(g, ans, a, axis, keepdims))
+defvjp(np.min,            lambda g, ans, a, axis=None, keepdims=False: extremes(g, ans, a, axis, keepdims))
+defvjp(np.prod,           lambda g, ans, a, axis=None, keepdims=False: prod_da(g, a, axis, keepdims))
+defvjp(np.var,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
+                              2 / (count(a, axis) - ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
+defvjp(np.std,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
+                              spread(g, a, axis, keepdims) * unit(deviation(a, axis), axis)
+                              / math.sqrt(count(a, axis) - ddof))
+defvjp(np.cumsum,         lambda g, ans, a, axis=None:
+                              np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), np.shape(a)))
+defvjp(np.cumprod,        scan_rule(cumprod_da))
+defvjp(running_max,       scan_rule(running_extreme_da))
+defvjp(running_min,       scan_rule(running_extreme_da))
+defvjp(running_logsumexp, scan_rule(running_logsumexp_da))
+define(np.amax,           lambda a, axis=None, keepdims=False: np.max(a, axis=axis, keepdims=keepdims))
+define(np.amin,           lambda a, axis=None, keepdims=False: np.min(a, axis=axis, keepdims=keepdims))
+define(np.ptp,            ptp)
+define(np.median,         median)
+define(np.quantile,       quantile)
+define(np.percentile,     percentile)
+define(np.average,        average)
+define(np.cumulative_sum, cumulative(np.cumsum, 0))
+define(np.cumulative_prod, cumulative(np.cumprod, 1))
+define(np.nansum,         without_nan(np.sum, 0))
+define(np.nanprod,        without_nan(np.prod, 1))
+define(np.nanmax,         without_nan(np.max, -np.inf))
+define(np.nanmin,         without_nan(np.min, np.inf))
+define(np.nancumsum,      without_nan(np.cumsum, 0))
+define(np.nancumprod,     without_nan(np.cumprod, 1))
+define(np.nanmean,        nanmean)
+define(np.diff,           diff)
+define(np.ediff1d,        lambda ary: step(np.reshape(ary, -1), 0))
+define(np.trapezoid,      trapezoid)
+define(np.convolve,       convolve)
+define(np.correlate,      correlate)
+
+MASKED.update({np.sum: masked(np.sum, 0, np.add), np.prod: masked(np.prod, 1, np.multiply)})
+MASKED.update({np.max: masked(np.max, -np.inf, np.maximum), np.min: masked(np.min, np.inf, np.minimum)})
+MASKED.update({np.any: masked(np.any, False, np.logical_or), np.all: masked(np.all, True, np.logical_and)})
+MASKED.update({np.mean: masked_mean, np.var: masked_var, np.std: masked_std})
+
 METHODS.update({(np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod, (np.maximum, "reduce"): np.max})
 METHODS.update({(np.minimum, "reduce"): np.min, (np.logaddexp, "reduce"): logsumexp})
 METHODS.update({(np.logical_and, "reduce"): np.all, (np.logical_or, "reduce"): np.any})

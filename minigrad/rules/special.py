@@ -26,7 +26,9 @@ def load() -> None:
         """DLMF 5.15.1: the n-th derivative of digamma."""
         return np.astype((-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x), x.dtype)
 
-    gaussian = lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)  # noqa: E731
+    def gaussian(x: Any) -> Any:
+        return 2 / math.sqrt(math.pi) * np.exp(-x * x)
+
     elementwise(polygamma,    lambda g, ans, x, n: g * polygamma(x, n=n + 1))
     elementwise(sp.expit,     lambda g, ans, x: g * ans * sp.expit(-x))
     elementwise(sp.logit,     lambda g, ans, x: g / x / (1 - x))
