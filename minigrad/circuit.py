@@ -8,9 +8,7 @@ an add gate *distributes* its own, a multiply gate *swaps* (each operand gets it
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -24,40 +22,41 @@ from minigrad.tracing import _names
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
 CALLS |= {"negative": "{} *-1", "getitem": "{}[{}]", "maximum": "max({all})", "minimum": "min({all})"}
-FLOWS = {"add": "distributes", "multiply": "swaps", "maximum": "routes", "minimum": "routes"}
-GREEN, RED, GRAY = "#0a7d28", "#c8102e", "#888"
-ROW, BOX, CHAR = 60, 36, 9  # pixels: from a wire to the next below, the height of a gate, the width of a character
+FLOWS: dict[Any, str] = {np.add: "distributes", np.multiply: "swaps", np.maximum: "routes", np.minimum: "routes"}
+GREEN, RED, GRAY = "#0a7d28", "#c8102e", "#777"
+ROW, BOX, CHAR, GAP = 60, 36, 9, 64  # pixels: between rows, the height of a gate, a character, between columns
 
 
 class Wire(NamedTuple):
-    """What an input or a gate puts out.  Constants are part of the gate's symbol, as in ``1 +``."""
+    """What an input, which has no sources, or a gate puts out; constants are part of the symbol and of the call."""
 
-    value: Any
-    gradient: Any
+    name: str
     symbol: str
     call: str
-    flow: str
     sources: list[str]
+    value: Any
+    gradient: Any
+    flow: str
 
     @property
     def tags(self) -> tuple[str, str]:
         return show(self.value), show(self.gradient)
 
 
-@dataclass(frozen=True, eq=False)
-class Circuit:
+class Circuit(NamedTuple):
     """Wires by name: those of the inputs, then v1, v2, ... of gates (1), (2), ..., the last of which is the result."""
 
-    wires: dict[str, Wire]
+    wires: Mapping[str, Wire]
 
     def __str__(self) -> str:
-        used = [source for wire in self.wires.values() for source in wire.sources]
-        rows = [("wire", "value", "gradient", "")]
-        for name, wire in self.wires.items():
-            flows = filter(None, [wire.flow, "fork adds" * (used.count(name) > 1)])
-            rows.append((f"{name} = {wire.call}" if wire.sources else name, *wire.tags, ", ".join(flows)))
-        a, b, c, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
-        return "\n".join(f"{call:{a}}  {value:>{b}}  {grad:>{c}}  {flow}".rstrip() for call, value, grad, flow in rows)
+        uses = [source for wire in self.wires.values() for source in wire.sources]
+        rows = [("", "wire", "value", "gradient", "")]
+        for name, symbol, call, sources, _, _, flow in self.wires.values():
+            flows = [flow] * bool(flow) + ["fork adds"] * (uses.count(name) > 1)
+            number, text = (f"({name[1:]})", f"{name} = {call}") if sources else ("", name)
+            rows.append((number, text, *self.wires[name].tags, ", ".join(flows)))
+        n, t, v, g, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        return "\n".join(f"{r[0]:{n}}  {r[1]:{t}}  {r[2]:>{v}}  {r[3]:>{g}}  {r[4]}".rstrip() for r in rows)
 
     def dot(self) -> str:
         """The same as Graphviz text."""
@@ -71,44 +70,39 @@ class Circuit:
     def svg(self) -> str:
         """The same as a standalone SVG document, on a light ground of its own for pages light and dark."""
         ends, heights = layout({name: wire.sources for name, wire in self.wires.items()})
-        shapes, right, before = list[str](), 8, dict[str, int]()
-        for column, rows in zip(ends, heights, strict=True):
-            joints = [
-                (before[s], rows[w] + BOX * (2 * k + 1 - len(into)) // (2 * len(into) + 2))
-                for w, into in column.items()
-                for k, s in enumerate(into)
-            ]
-            new = {name: self.wires[name] for name in column if name not in before}
-            boxes = {name: max(BOX, CHAR * len(wire.symbol) + 18) for name, wire in new.items()}
-            start, left = right, right + 24 + max((abs(y - z) for y, z in joints), default=0) // 4
-            middle, centre, label = (start + left) // 2, left + max(boxes.values()) // 2, left + max(boxes.values()) + 6
-            right = label + 10 + CHAR * max(len(tag) for wire in new.values() for tag in wire.tags)
-            shapes += [f'<path d="M{start} {y}C{middle} {y} {middle} {z} {left} {z}H{centre}"/>' for y, z in joints]
-            shapes += [f'<path d="M{centre} {y}H{right}"/>' for y in rows.values()]
-            forks = Counter(y for y, _ in joints)
-            shapes += [f'<circle cx="{start}" cy="{y}" r="3" fill="{GRAY}"/>' for y in forks if forks[y] > 1]
-            for name, wire in new.items():
-                y, box = rows[name], boxes[name]
-                shapes.append(
-                    f'<rect x="{centre - box // 2}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" '
-                    f'fill="white" stroke-width="{1.5 * bool(wire.sources)}"><title>{escape(wire.call)}</title></rect>'
-                )
-                for x, drop, anchor, color, text in (
-                    (centre, 5, "middle", "black", wire.symbol),
-                    (label, -6, "start", GREEN, wire.tags[0]),
-                    (label, 17, "start", RED, wire.tags[1]),
-                ):
-                    at = f'x="{x}" y="{y + drop}" text-anchor="{anchor}"'
-                    shapes.append(f'<text {at} fill="{color}" stroke="none">{escape(text)}</text>')
-            before = rows
-        heights_ = [y for rows in heights for y in rows.values()]
-        top, height, width = min(heights_) - ROW // 2 - 4, max(heights_) - min(heights_) + ROW + 8, right + 8
+        forks = [end for into in ends.values() for end in into]
+        box = max(BOX, CHAR * max(len(wire.symbol) for wire in self.wires.values()) + 18)
+        run = CHAR * max(len(tag) for wire in self.wires.values() for tag in wire.tags) + 12
+        paths, shapes = [], []
+        for place, into in ends.items():
+            (column, name), y = place, heights[place]
+            left = (box + run + GAP) * column
+            centre, right = left + box // 2, left + box + run
+            paths.append(f"M{centre} {y}H{right}")
+            for k, end in enumerate(into, 1):
+                start, port = heights[end], y + BOX * k // (len(into) + 1) - BOX // 2
+                paths.append(f"M{left - GAP} {start}c{GAP // 2} 0 {GAP // 2} {port - start} {GAP} {port - start}H{centre}")
+            if forks.count(place) > 1:
+                shapes.append(f'<circle cx="{right}" cy="{y}" r="3"/>')
+            if (column - 1, name) not in into:
+                wire, middle = self.wires[name], (left + box + right) // 2
+                value, gradient = wire.tags
+                width = max(BOX, CHAR * len(wire.symbol) + 18)
+                shapes += [
+                    f'<rect x="{centre - width / 2}" y="{y - BOX / 2}" width="{width}" height="{BOX}" rx="{BOX / 2}" fill="white"',
+                    f' stroke="{GRAY if into else "white"}"/><text x="{centre}" y="{y + 5}">{escape(wire.symbol)}</text>',
+                    f'<text x="{middle}" y="{y - 6}" fill="{GREEN}">{value}</text>',
+                    f'<text x="{middle}" y="{y + 17}" fill="{RED}">{gradient}</text>',
+                ]
+        top, width = min(heights.values()) - ROW // 2, right + 16
+        height = max(heights.values()) - top + ROW // 2
         return "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {top} {width} {height}" width="{width}" height="{height}" role="img" '
-                f'font-family="monospace" font-size="14" fill="none" stroke="{GRAY}" stroke-width="1.5">',
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="-8 {top} {width} {height}"'
+                ' role="img" font-family="monospace" font-size="14" text-anchor="middle">',
                 "<title>A circuit: on each wire its value, green and above, and its gradient, red and below</title>",
-                f'<rect y="{top}" width="100%" height="100%" fill="white" stroke="none"/>',
+                f'<rect x="-8" y="{top}" width="100%" height="100%" fill="white"/>',
+                f'<path d="{" ".join(paths)}" fill="none" stroke="{GRAY}"/>',
                 *shapes,
                 "</svg>",
             ]
@@ -117,33 +111,34 @@ class Circuit:
     _repr_svg_ = svg
 
 
-def layout(sources: dict[str, list[str]]) -> tuple[list[dict[str, list[str]]], list[dict[str, int]]]:
-    """Per column, what leads from the one before into each wire there, and the wires' heights.
+Place = tuple[int, str]
 
-    A gate's column follows its last source's.  Until its last use a wire has a height in each column, clear of gates.
+
+def layout(sources: Mapping[str, list[str]]) -> tuple[dict[Place, list[Place]], dict[Place, int]]:
+    """For each place, which is a column and the wire there: the places that lead into it, and its height.
+
+    A gate's column follows its last source's.  Until its last use a wire has a place in each column, clear of gates.
     """
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for gate, ends in sources.items():
-        first[gate] = last[gate] = 1 + max((first[s] for s in ends), default=-1)
-        last |= {s: max(last[s], first[gate] - 1) for s in ends}
-    columns = [
-        {w: ends if first[w] == c else [w] for w, ends in sources.items() if first[w] <= c <= last[w]}
-        for c in range(max(first.values()) + 1)
-    ]
-    rows = [{w: float(i) for i, w in enumerate(column)} for column in columns]
-    for c in [*range(len(columns))] * 20:
-        # The mean over neighbours gives the order; rows that are then too close are pushed apart, half up and half down.
-        pulls = {w: [row, *(rows[c - 1][s] for s in columns[c][w])] for w, row in rows[c].items()}
-        for w, ends in columns[c + 1].items() if c + 1 < len(columns) else ():
-            for s in ends:
-                pulls[s].append(rows[c + 1][w])
-        mean = {w: sum(pull) / len(pull) for w, pull in pulls.items()}
-        order = sorted(mean, key=mean.__getitem__)
-        slack = np.array([mean[w] - i for i, w in enumerate(order)])
+    columns: dict[str, int] = {}
+    ends: dict[Place, list[Place]] = {}
+    for gate, into in sources.items():
+        columns[gate] = 1 + max((columns[s] for s in into), default=-1)
+        ends |= {(c, s): [(c - 1, s)] for s in into for c in range(columns[s] + 1, columns[gate])}
+        ends[columns[gate], gate] = [(columns[gate] - 1, s) for s in into]
+    near = {place: list(into) for place, into in ends.items()}
+    for place, into in ends.items():
+        for end in into:
+            near[end].append(place)
+    rows: dict[Place, float] = {}
+    for column in [*range(max(columns.values()) + 1)] * 20:
+        # The mean over neighbours gives the order; those then too close are pushed apart, half up and half down.
+        here = [place for place in ends if place[0] == column]
+        mean = {place: np.mean([rows[p] for p in near[place] if p in rows] or [i]) for i, place in enumerate(here)}
+        order = sorted(here, key=mean.__getitem__)
+        slack = np.array([mean[place] - i for i, place in enumerate(order)])
         slack = (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
-        rows[c] = {w: float(slack[i]) + i for i, w in enumerate(order)}
-    return columns, [{w: round(ROW * height) for w, height in column.items()} for column in rows]
+        rows |= {place: slack[i] + i for i, place in enumerate(order)}
+    return ends, {place: round(ROW * row) for place, row in rows.items()}
 
 
 def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None) -> str:
@@ -180,12 +175,12 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
 
     >>> from minigrad.circuit import circuit
     >>> print(circuit(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0))
-    wire           value  gradient
-    x                 -2        -4
-    y                  5        -4
-    z                 -4         3
-    v1 = x + y         3        -4  distributes
-    v2 = v1 * z      -12         1  swaps
+         wire         value  gradient
+         x               -2        -4
+         y                5        -4
+         z               -4         3
+    (1)  v1 = x + y       3        -4  distributes
+    (2)  v2 = v1 * z    -12         1  swaps
     """
     level, given = fresh_level(), _names(f, len(args))
     inputs = [Tensor.at(level, as_floats(arg, name)) for arg, name in zip(args, given, strict=True)]
@@ -193,18 +188,12 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     value = as_floats(result, "the function's result")
     root = result.node if isinstance(result, Tensor) and result.level == level else Node(value)
     gradients = dict(walk(root, as_cotangent(cotangent, root.ans)))
-    nodes = sorted(gradients, key=lambda node: node.born)
-    names = {root: "constant"} | {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
-    names |= {node: f"v{i}" for i, node in enumerate((node for node in nodes if node.parents), 1)}
-    wires = {
-        names[node]: Wire(
-            owned(innermost(node.ans)),
-            owned(innermost(gradients[node])),
-            spell(node, dict.fromkeys(names, "")) or names[node],
-            spell(node, names),
-            FLOWS.get(FUNCTIONS[node.function].name, "") if node.function else "",
-            [names[parent] for parent in leaves(node.parents) if parent in gradients],
-        )
-        for node in nodes
-    }
+    names = {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
+    wires = {}
+    for node in sorted(gradients, key=lambda node: node.born):
+        name = names.setdefault(node, f"v{len(names) - len(inputs) + 1}")
+        sources = [names[parent] for parent in leaves(node.parents) if parent in names]
+        symbol = spell(node, dict.fromkeys(names, "")) or name
+        ans, gradient = owned(innermost(node.ans)), owned(innermost(gradients[node]))
+        wires[name] = Wire(name, symbol, spell(node, names), sources, ans, gradient, FLOWS.get(node.function, ""))
     return Circuit(wires)
