@@ -22,21 +22,21 @@ from minigrad.tracing import _names
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
 CALLS |= {"negative": "{} *-1", "getitem": "{}[{}]", "maximum": "max({all})", "minimum": "min({all})"}
-FLOWS: dict[Any, str] = {np.add: "distributes", np.multiply: "swaps", np.maximum: "routes", np.minimum: "routes"}
+FLOWS = {"add": "distributes", "multiply": "swaps", "maximum": "routes", "minimum": "routes"}
 GREEN, RED, GRAY = "#0a7d28", "#c8102e", "#777"
-ROW, BOX, CHAR, GAP = 60, 36, 9, 64  # pixels: between rows, the height of a gate, a character, between columns
+SWEEPS = 40
+ROW, GAP, BOX, CHAR = 64, 56, 36, 9  # pixels: between rows, between columns, a gate's height, a character's width
 
 
 class Wire(NamedTuple):
-    """What an input, which has no sources, or a gate puts out; constants are part of the symbol and of the call."""
+    """What an input, which has no sources, or a gate puts out; constants are part of the gate's symbol and call."""
 
-    name: str
-    symbol: str
-    call: str
-    sources: list[str]
     value: Any
     gradient: Any
+    symbol: str
+    call: str
     flow: str
+    sources: list[str]
 
     @property
     def tags(self) -> tuple[str, str]:
@@ -49,18 +49,18 @@ class Circuit(NamedTuple):
     wires: Mapping[str, Wire]
 
     def __str__(self) -> str:
-        uses = [source for wire in self.wires.values() for source in wire.sources]
+        used = [source for wire in self.wires.values() for source in wire.sources]
         rows = [("", "wire", "value", "gradient", "")]
-        for name, symbol, call, sources, _, _, flow in self.wires.values():
-            flows = [flow] * bool(flow) + ["fork adds"] * (uses.count(name) > 1)
-            number, text = (f"({name[1:]})", f"{name} = {call}") if sources else ("", name)
-            rows.append((number, text, *self.wires[name].tags, ", ".join(flows)))
+        for name, wire in self.wires.items():
+            number, text = (f"({name[1:]})", f"{name} = {wire.call}") if wire.sources else ("", name)
+            flow = ", ".join(filter(None, [wire.flow, "fork adds" * (used.count(name) > 1)]))
+            rows.append((number, text, *wire.tags, flow))
         n, t, v, g, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
         return "\n".join(f"{r[0]:{n}}  {r[1]:{t}}  {r[2]:>{v}}  {r[3]:>{g}}  {r[4]}".rstrip() for r in rows)
 
     def dot(self) -> str:
         """The same as Graphviz text."""
-        lines = ["digraph circuit {", "  rankdir=LR", "  node [shape=box style=rounded]"]
+        lines = ["digraph circuit {", "  rankdir=LR", "  node [shape=box style=rounded]", '  "" [shape=point]']
         tag = f'[label=<<font color="{GREEN}">{{}}</font><br/><font color="{RED}">{{}}</font>>]'.format
         for name, wire in self.wires.items():
             lines.append(f'  "{name}" [label=<{escape(wire.symbol)}>]')
@@ -69,76 +69,69 @@ class Circuit(NamedTuple):
 
     def svg(self) -> str:
         """The same as a standalone SVG document, on a light ground of its own for pages light and dark."""
-        ends, heights = layout({name: wire.sources for name, wire in self.wires.items()})
-        forks = [end for into in ends.values() for end in into]
-        box = max(BOX, CHAR * max(len(wire.symbol) for wire in self.wires.values()) + 18)
-        run = CHAR * max(len(tag) for wire in self.wires.values() for tag in wire.tags) + 12
-        paths, shapes = [], []
-        for place, into in ends.items():
-            (column, name), y = place, heights[place]
-            left = (box + run + GAP) * column
-            centre, right = left + box // 2, left + box + run
-            paths.append(f"M{centre} {y}H{right}")
-            for k, end in enumerate(into, 1):
-                start, port = heights[end], y + BOX * k // (len(into) + 1) - BOX // 2
-                paths.append(f"M{left - GAP} {start}c{GAP // 2} 0 {GAP // 2} {port - start} {GAP} {port - start}H{centre}")
-            if forks.count(place) > 1:
-                shapes.append(f'<circle cx="{right}" cy="{y}" r="3"/>')
-            if (column - 1, name) not in into:
-                wire, middle = self.wires[name], (left + box + right) // 2
-                value, gradient = wire.tags
-                width = max(BOX, CHAR * len(wire.symbol) + 18)
+        strokes, shapes, before, right = list[str](), list[str](), dict[str, int](), -GAP
+        boxes = {name: max(BOX, CHAR * len(wire.symbol) + 18) for name, wire in self.wires.items()}
+        columns = layout({name: wire.sources for name, wire in self.wires.items()})
+        for ends, heights in columns:
+            new = {name: self.wires[name] for name in ends if name not in before}
+            used = [source for into in ends.values() for source in into]
+            shapes += [f'<circle cx="{right}" cy="{before[s]}" r="3"/>' for s in before if used.count(s) > 1]
+            left = right + GAP
+            right = left + max(boxes[name] + 16 + CHAR * max(map(len, wire.tags)) for name, wire in new.items())
+            for name, into in ends.items():
+                strokes.append(f"M{left + BOX // 2} {heights[name]}H{right}")
+                for k, s in enumerate(into, 1):
+                    rise = heights[name] - BOX // 2 + BOX * k // (len(into) + 1) - before[s]
+                    strokes.append(f"M{left - GAP} {before[s]}c{GAP // 2} 0 {GAP // 2} {rise} {GAP} {rise}h{BOX // 2}")
+            for name, wire in new.items():
+                y, box, (value, gradient) = heights[name], boxes[name], wire.tags
                 shapes += [
-                    f'<rect x="{centre - width / 2}" y="{y - BOX / 2}" width="{width}" height="{BOX}" rx="{BOX / 2}" fill="white"',
-                    f' stroke="{GRAY if into else "white"}"/><text x="{centre}" y="{y + 5}">{escape(wire.symbol)}</text>',
-                    f'<text x="{middle}" y="{y - 6}" fill="{GREEN}">{value}</text>',
-                    f'<text x="{middle}" y="{y + 17}" fill="{RED}">{gradient}</text>',
+                    f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white"',
+                    f'stroke="{GRAY if wire.sources else "white"}"/>',
+                    f'<text x="{left + box // 2}" y="{y + 5}" text-anchor="middle">{escape(wire.symbol)}</text>',
+                    f'<text x="{left + box + 6}" y="{y - 6}" fill="{GREEN}">{value}</text>',
+                    f'<text x="{left + box + 6}" y="{y + 17}" fill="{RED}">{gradient}</text>',
                 ]
-        top, width = min(heights.values()) - ROW // 2, right + 16
-        height = max(heights.values()) - top + ROW // 2
-        return "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="-8 {top} {width} {height}"'
-                ' role="img" font-family="monospace" font-size="14" text-anchor="middle">',
-                "<title>A circuit: on each wire its value, green and above, and its gradient, red and below</title>",
-                f'<rect x="-8" y="{top}" width="100%" height="100%" fill="white"/>',
-                f'<path d="{" ".join(paths)}" fill="none" stroke="{GRAY}"/>',
-                *shapes,
-                "</svg>",
-            ]
+            before = heights
+        top = min(min(heights.values()) for _, heights in columns) - ROW // 2
+        height = max(max(heights.values()) for _, heights in columns) + ROW // 2 - top
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 16}" height="{height}" '
+            f'viewBox="-8 {top} {right + 16} {height}" role="img" font-family="monospace" font-size="14">\n'
+            "<title>On each wire its value, green and above, and its gradient, red and below</title>\n"
+            f'<rect x="-8" y="{top}" width="100%" height="100%" fill="white"/>\n'
+            f'<path d="{"".join(strokes)}" fill="none" stroke="{GRAY}"/>\n' + "\n".join([*shapes, "</svg>"])
         )
 
     _repr_svg_ = svg
 
 
-Place = tuple[int, str]
+def layout(sources: dict[str, list[str]]) -> list[tuple[dict[str, list[str]], dict[str, int]]]:
+    """Per column, what leads from the column before into each of its wires, and their heights.
 
-
-def layout(sources: Mapping[str, list[str]]) -> tuple[dict[Place, list[Place]], dict[Place, int]]:
-    """For each place, which is a column and the wire there: the places that lead into it, and its height.
-
-    A gate's column follows its last source's.  Until its last use a wire has a place in each column, clear of gates.
+    A gate's column follows its last source's.  Until its last use a wire has a height in each column, clear of gates.
     """
-    columns: dict[str, int] = {}
-    ends: dict[Place, list[Place]] = {}
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     for gate, into in sources.items():
-        columns[gate] = 1 + max((columns[s] for s in into), default=-1)
-        ends |= {(c, s): [(c - 1, s)] for s in into for c in range(columns[s] + 1, columns[gate])}
-        ends[columns[gate], gate] = [(columns[gate] - 1, s) for s in into]
-    near = {place: list(into) for place, into in ends.items()}
-    for place, into in ends.items():
-        for end in into:
-            near[end].append(place)
-    rows: dict[Place, float] = {}
-    for column in [*range(max(columns.values()) + 1)] * 20:
-        # The mean over neighbours gives the order; those then too close are pushed apart, half up and half down.
-        here = [place for place in ends if place[0] == column]
-        mean = {place: np.mean([rows[p] for p in near[place] if p in rows] or [i]) for i, place in enumerate(here)}
-        order = sorted(here, key=mean.__getitem__)
-        slack = np.array([mean[place] - i for i, place in enumerate(order)])
+        first[gate] = last[gate] = 1 + max((first[s] for s in into), default=-1)
+        last |= {s: max(last[s], first[gate] - 1) for s in into}
+    columns = [
+        {name: into if first[name] == c else [name] for name, into in sources.items() if first[name] <= c <= last[name]}
+        for c in range(max(first.values()) + 1)
+    ]
+    rows: list[dict[str, float]] = [{} for _ in [*columns, "none"]]
+    for c, ends in [*enumerate(columns)] * SWEEPS:
+        mean = dict[str, float]()
+        for i, (name, into) in enumerate(ends.items()):
+            near = [rows[c - 1][s] for s in into] + [row for u, row in rows[c + 1].items() if name in columns[c + 1][u]]
+            mean[name] = sum(near) / len(near) if near else i
+        # The means give the order; those that are too close are pushed apart, half of the way up and half down.
+        order = sorted(mean, key=mean.__getitem__)
+        slack = np.array([mean[name] - i for i, name in enumerate(order)])
         slack = (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
-        rows |= {place: slack[i] + i for i, place in enumerate(order)}
-    return ends, {place: round(ROW * row) for place, row in rows.items()}
+        rows[c] = {name: float(slack[i]) + i for i, name in enumerate(order)}
+    return [(ends, {name: round(ROW * row) for name, row in rows[c].items()}) for c, ends in enumerate(columns)]
 
 
 def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None) -> str:
@@ -156,13 +149,11 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
     if array.dtype.kind not in "iuf":
         return "..." if value is ... else str(value)
     x = float(array)
-    return f"{x:.2f}" if x % 1 and 0.1 <= abs(x) < 1e4 else f"{x + 0.0:.4g}"
+    return f"{x:.2f}" if x % 1 and 0.1 <= abs(x) < 1e4 else f"{x + 0.0:.{2 if x % 1 else 4}g}"
 
 
 def spell(node: Node, names: Mapping[Node, str]) -> str:
     """A node's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
-    if node.function is None:
-        return names[node]
     texts = [show(o, p, names) for o, p in zip(node.operands, node.parents, strict=True)]
     texts += [f"{key}={show(value)}" for key, value in node.parameters.items()]
     function = FUNCTIONS[node.function].name
@@ -192,8 +183,10 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     wires = {}
     for node in sorted(gradients, key=lambda node: node.born):
         name = names.setdefault(node, f"v{len(names) - len(inputs) + 1}")
-        sources = [names[parent] for parent in leaves(node.parents) if parent in names]
-        symbol = spell(node, dict.fromkeys(names, "")) or name
-        ans, gradient = owned(innermost(node.ans)), owned(innermost(gradients[node]))
-        wires[name] = Wire(name, symbol, spell(node, names), sources, ans, gradient, FLOWS.get(node.function, ""))
+        symbol, call, flow, sources = name, name, "", list[str]()
+        if node.function is not None:
+            symbol, call = spell(node, dict.fromkeys(names, "")), spell(node, names)
+            flow = FLOWS.get(FUNCTIONS[node.function].name, "")
+            sources = [names[parent] for parent in leaves(node.parents) if parent in names]
+        wires[name] = Wire(owned(innermost(node.ans)), owned(innermost(gradients[node])), symbol, call, flow, sources)
     return Circuit(wires)
