@@ -84,16 +84,16 @@ class Circuit(NamedTuple):
                     rise = heights[name] - BOX // 2 + BOX * k // (len(into) + 1) - before[s]
                     strokes.append(f"M{left - GAP} {before[s]}c{GAP // 2} 0 {GAP // 2} {rise} {GAP} {rise}h{BOX // 2}")
             for name, wire in new.items():
-                y, box, (value, gradient) = heights[name], boxes[name], wire.tags
-                shapes += [
-                    f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white"',
-                    f'stroke="{GRAY if wire.sources else "white"}"/>',
-                    f'<text x="{left + box // 2}" y="{y + 5}" text-anchor="middle">{escape(wire.symbol)}</text>',
-                    f'<text x="{left + box + 6}" y="{y - 6}" fill="{GREEN}">{value}</text>',
-                    f'<text x="{left + box + 6}" y="{y + 17}" fill="{RED}">{gradient}</text>',
-                ]
+                y, box, gate = heights[name], boxes[name], f'x="{left + boxes[name] // 2}" text-anchor="middle"'
+                shapes.append(
+                    f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white" '
+                    f'stroke="{GRAY if wire.sources else "white"}"/><text y="{y + 5}" {gate}>{escape(wire.symbol)}</text>'
+                    f'<text y="{y - 22}" {gate} font-size="12" fill="{GRAY}">{name if wire.sources else ""}</text>'
+                    f'<text x="{left + box + 6}" y="{y - 6}" fill="{GREEN}">{wire.tags[0]}</text>'
+                    f'<text x="{left + box + 6}" y="{y + 17}" fill="{RED}">{wire.tags[1]}</text>'
+                )
             before = heights
-        top = min(min(heights.values()) for _, heights in columns) - ROW // 2
+        top = min(min(heights.values()) for _, heights in columns) - ROW // 2 - 8
         height = max(max(heights.values()) for _, heights in columns) + ROW // 2 - top
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 16}" height="{height}" '
@@ -103,7 +103,8 @@ class Circuit(NamedTuple):
             f'<path d="{"".join(strokes)}" fill="none" stroke="{GRAY}"/>\n' + "\n".join([*shapes, "</svg>"])
         )
 
-    _repr_svg_ = svg
+    def _repr_svg_(self) -> str:
+        return self.svg()
 
 
 def layout(sources: dict[str, list[str]]) -> list[tuple[dict[str, list[str]], dict[str, int]]]:
