@@ -9,6 +9,7 @@ an add gate *distributes* its own, a multiply gate *swaps* (each operand gets it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -22,10 +23,9 @@ from minigrad.tracing import _names
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
 CALLS |= {"negative": "{} *-1", "getitem": "{}[{}]", "maximum": "max({all})", "minimum": "min({all})"}
-FLOWS = {"add": "distributes", "multiply": "swaps", "maximum": "routes", "minimum": "routes"}
+FLOWS = {"add": "distributes", "multiply": "swaps"} | dict.fromkeys(("maximum", "minimum", "max", "min"), "routes")
 GREEN, RED, GRAY = "#0a7d28", "#c8102e", "#777"
-SWEEPS = 40
-ROW, GAP, BOX, CHAR = 64, 56, 36, 9  # pixels: between rows, between columns, a gate's height, a character's width
+ROW, GAP, BOX, CHAR = 32, 56, 36, 9  # pixels: half a lane, between columns, a gate's height, a character's width
 
 
 class Wire(NamedTuple):
@@ -48,12 +48,15 @@ class Circuit(NamedTuple):
 
     wires: Mapping[str, Wire]
 
+    def uses(self, name: str) -> list[str]:
+        """The gates that a wire leads into, with one that it enters twice listed twice."""
+        return [gate for gate, wire in self.wires.items() for source in wire.sources if source == name]
+
     def __str__(self) -> str:
-        used = [source for wire in self.wires.values() for source in wire.sources]
         rows = [("", "wire", "value", "gradient", "")]
         for name, wire in self.wires.items():
             number, text = (f"({name[1:]})", f"{name} = {wire.call}") if wire.sources else ("", name)
-            flow = ", ".join(filter(None, [wire.flow, "fork adds" * (used.count(name) > 1)]))
+            flow = ", ".join(filter(None, [wire.flow, "fork adds" * (len(self.uses(name)) > 1)]))
             rows.append((number, text, *wire.tags, flow))
         n, t, v, g, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
         return "\n".join(f"{r[0]:{n}}  {r[1]:{t}}  {r[2]:>{v}}  {r[3]:>{g}}  {r[4]}".rstrip() for r in rows)
@@ -64,40 +67,48 @@ class Circuit(NamedTuple):
         tag = f'[label=<<font color="{GREEN}">{{}}</font><br/><font color="{RED}">{{}}</font>>]'.format
         for name, wire in self.wires.items():
             lines.append(f'  "{name}" [label=<{escape(wire.symbol)}>]')
-            lines += [f'  "{s}" -> "{name}" {tag(*self.wires[s].tags)}' for s in wire.sources]
-        return "\n".join([*lines, f'  "{name}" -> "" {tag(*wire.tags)}', "}"])
+            lines += [f'  "{name}" -> "{gate}" {tag(*wire.tags)}' for gate in self.uses(name) or [""]]
+        return "\n".join([*lines, "}"])
 
     def svg(self) -> str:
         """The same as a standalone SVG document, on a light ground of its own for pages light and dark."""
-        strokes, shapes, before, right = list[str](), list[str](), dict[str, int](), -GAP
+        # A gate's column follows its last source's.  Its wire keeps one lane up to the last use, clear of all gates.
+        first, last, rows = dict[str, int](), dict[str, int](), dict[str, int]()
+        for name, wire in self.wires.items():
+            first[name] = last[name] = 1 + max((first[s] for s in wire.sources), default=-1)
+            last |= {s: max(last[s], first[name] - 1) for s in wire.sources}
+        # Each wire in turn takes the free lane that is nearest to the mean of its neighbours'.
+        for name in [*self.wires] * 20:
+            near = [rows[other] for other in self.wires[name].sources + self.uses(name) if other in rows]
+            mean = round(sum(near) / len(near)) if near else 2 * len(rows)
+            full = {rows[o] for o in rows if o != name and first[o] <= last[name] and first[name] <= last[o]}
+            rows[name] = next(y for i in count() for y in (mean - i, mean + i) if full.isdisjoint((y - 1, y, y + 1)))
         boxes = {name: max(BOX, CHAR * len(wire.symbol) + 18) for name, wire in self.wires.items()}
-        columns = layout({name: wire.sources for name, wire in self.wires.items()})
-        for ends, heights in columns:
-            new = {name: self.wires[name] for name in ends if name not in before}
-            used = [source for into in ends.values() for source in into]
-            shapes += [f'<circle cx="{right}" cy="{before[s]}" r="3"/>' for s in before if used.count(s) > 1]
-            left = right + GAP
-            right = left + max(boxes[name] + 16 + CHAR * max(map(len, wire.tags)) for name, wire in new.items())
-            for name, into in ends.items():
-                strokes.append(f"M{left + BOX // 2} {heights[name]}H{right}")
-                for k, s in enumerate(into, 1):
-                    rise = heights[name] - BOX // 2 + BOX * k // (len(into) + 1) - before[s]
-                    strokes.append(f"M{left - GAP} {before[s]}c{GAP // 2} 0 {GAP // 2} {rise} {GAP} {rise}h{BOX // 2}")
-            for name, wire in new.items():
-                y, box, gate = heights[name], boxes[name], f'x="{left + boxes[name] // 2}" text-anchor="middle"'
-                shapes.append(
-                    f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white" '
-                    f'stroke="{GRAY if wire.sources else "white"}"/><text y="{y + 5}" {gate}>{escape(wire.symbol)}</text>'
-                    f'<text y="{y - 22}" {gate} font-size="12" fill="{GRAY}">{name if wire.sources else ""}</text>'
-                    f'<text x="{left + box + 6}" y="{y - 6}" fill="{GREEN}">{wire.tags[0]}</text>'
-                    f'<text x="{left + box + 6}" y="{y + 17}" fill="{RED}">{wire.tags[1]}</text>'
-                )
-            before = heights
-        top = min(min(heights.values()) for _, heights in columns) - ROW // 2 - 8
-        height = max(max(heights.values()) for _, heights in columns) + ROW // 2 - top
+        rights, strokes, shapes = [-GAP], list[str](), list[str]()
+        for column in range(max(first.values()) + 1):
+            new = [name for name in first if first[name] == column]
+            rights.append(rights[-1] + GAP + max(boxes[n] + 16 + CHAR * max(map(len, self.wires[n].tags)) for n in new))
+        for name, wire in self.wires.items():
+            start, y, box = rights[first[name]], ROW * rows[name], boxes[name]
+            left, middle = start + GAP, f'x="{start + GAP + box // 2}" text-anchor="middle"'
+            strokes.append(f"M{left + BOX // 2} {y}H{rights[last[name] + 1]}")
+            for k, s in enumerate(wire.sources, 1):
+                rise = y - BOX // 2 + BOX * k // (len(wire.sources) + 1) - ROW * rows[s]
+                strokes.append(f"M{start} {ROW * rows[s]}c{GAP // 2} 0 {GAP // 2} {rise} {GAP} {rise}h{BOX // 2}")
+                if len(self.uses(s)) > 1:
+                    shapes.append(f'<circle cx="{start}" cy="{ROW * rows[s]}" r="3"/>')
+            shapes.append(
+                f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white" '
+                f'stroke="{GRAY if wire.sources else "white"}"/><text y="{y + 5}" {middle}>{escape(wire.symbol)}</text>'
+                f'<text y="{y - 22}" {middle} font-size="12" fill="{GRAY}">{name if wire.sources else ""}</text>'
+                f'<text x="{left + box + 6}" y="{y - 6}" fill="{GREEN}">{wire.tags[0]}</text>'
+                f'<text x="{left + box + 6}" y="{y + 17}" fill="{RED}">{wire.tags[1]}</text>'
+            )
+        width, top = rights[-1] + 16, ROW * (min(rows.values()) - 1) - 8
+        height = ROW * (max(rows.values()) + 1) - top
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 16}" height="{height}" '
-            f'viewBox="-8 {top} {right + 16} {height}" role="img" font-family="monospace" font-size="14">\n'
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="-8 {top} {width} {height}" role="img" font-family="monospace" font-size="14">\n'
             "<title>On each wire its value, green and above, and its gradient, red and below</title>\n"
             f'<rect x="-8" y="{top}" width="100%" height="100%" fill="white"/>\n'
             f'<path d="{"".join(strokes)}" fill="none" stroke="{GRAY}"/>\n' + "\n".join([*shapes, "</svg>"])
@@ -105,34 +116,6 @@ class Circuit(NamedTuple):
 
     def _repr_svg_(self) -> str:
         return self.svg()
-
-
-def layout(sources: dict[str, list[str]]) -> list[tuple[dict[str, list[str]], dict[str, int]]]:
-    """Per column, what leads from the column before into each of its wires, and their heights.
-
-    A gate's column follows its last source's.  Until its last use a wire has a height in each column, clear of gates.
-    """
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for gate, into in sources.items():
-        first[gate] = last[gate] = 1 + max((first[s] for s in into), default=-1)
-        last |= {s: max(last[s], first[gate] - 1) for s in into}
-    columns = [
-        {name: into if first[name] == c else [name] for name, into in sources.items() if first[name] <= c <= last[name]}
-        for c in range(max(first.values()) + 1)
-    ]
-    rows: list[dict[str, float]] = [{} for _ in [*columns, "none"]]
-    for c, ends in [*enumerate(columns)] * SWEEPS:
-        mean = dict[str, float]()
-        for i, (name, into) in enumerate(ends.items()):
-            near = [rows[c - 1][s] for s in into] + [row for u, row in rows[c + 1].items() if name in columns[c + 1][u]]
-            mean[name] = sum(near) / len(near) if near else i
-        # The means give the order; those that are too close are pushed apart, half of the way up and half down.
-        order = sorted(mean, key=mean.__getitem__)
-        slack = np.array([mean[name] - i for i, name in enumerate(order)])
-        slack = (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
-        rows[c] = {name: float(slack[i]) + i for i, name in enumerate(order)}
-    return [(ends, {name: round(ROW * row) for name, row in rows[c].items()}) for c, ends in enumerate(columns)]
 
 
 def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None) -> str:
@@ -153,11 +136,10 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
     return f"{x:.2f}" if x % 1 and 0.1 <= abs(x) < 1e4 else f"{x + 0.0:.{2 if x % 1 else 4}g}"
 
 
-def spell(node: Node, names: Mapping[Node, str]) -> str:
+def spell(function: str, node: Node, names: Mapping[Node, str]) -> str:
     """A node's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
     texts = [show(o, p, names) for o, p in zip(node.operands, node.parents, strict=True)]
     texts += [f"{key}={show(value)}" for key, value in node.parameters.items()]
-    function = FUNCTIONS[node.function].name
     form = CALLS.get(function, function.rpartition(".")[2] + "({all})")
     return form.format(*texts, all=", ".join(filter(None, texts))).strip().removesuffix("()")
 
@@ -184,10 +166,9 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     wires = {}
     for node in sorted(gradients, key=lambda node: node.born):
         name = names.setdefault(node, f"v{len(names) - len(inputs) + 1}")
-        symbol, call, flow, sources = name, name, "", list[str]()
-        if node.function is not None:
-            symbol, call = spell(node, dict.fromkeys(names, "")), spell(node, names)
-            flow = FLOWS.get(FUNCTIONS[node.function].name, "")
-            sources = [names[parent] for parent in leaves(node.parents) if parent in names]
-        wires[name] = Wire(owned(innermost(node.ans)), owned(innermost(gradients[node])), symbol, call, flow, sources)
+        function = FUNCTIONS[node.function].name if node.function else ""
+        symbol, call = (spell(function, node, known) or name for known in (dict.fromkeys(names, ""), names))
+        sources = [names[parent] for parent in leaves(node.parents) if parent in gradients]
+        ans, gradient = owned(innermost(node.ans)), owned(innermost(gradients[node]))
+        wires[name] = Wire(ans, gradient, symbol, call, FLOWS.get(function, ""), sources)
     return Circuit(wires)
