@@ -49,7 +49,7 @@ class Circuit(NamedTuple):
     wires: Mapping[str, Wire]
 
     def uses(self, name: str) -> list[str]:
-        """The gates that a wire leads into, with one that it enters twice listed twice."""
+        """The gates that a wire leads into; one that it enters twice counts twice."""
         return [gate for gate, wire in self.wires.items() for source in wire.sources if source == name]
 
     def __str__(self) -> str:
@@ -95,7 +95,7 @@ class Circuit(NamedTuple):
             for k, s in enumerate(wire.sources, 1):
                 rise = y - BOX // 2 + BOX * k // (len(wire.sources) + 1) - ROW * rows[s]
                 strokes.append(f"M{start} {ROW * rows[s]}c{GAP // 2} 0 {GAP // 2} {rise} {GAP} {rise}h{BOX // 2}")
-                if len(self.uses(s)) > 1:
+                if sum(first[gate] >= first[name] for gate in self.uses(s)) > 1:
                     shapes.append(f'<circle cx="{start}" cy="{ROW * rows[s]}" r="3"/>')
             shapes.append(
                 f'<rect x="{left}" y="{y - BOX // 2}" width="{box}" height="{BOX}" rx="{BOX // 2}" fill="white" '
@@ -122,7 +122,8 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
     """A wire by its name, a number in a few digits, an array as dtype and shape, any other constant as in Python."""
     if isinstance(value, (list, tuple)):
         sources = source if isinstance(source, (list, tuple)) else [None] * len(value)
-        return ", ".join(filter(None, (show(v, s, names) for v, s in zip(value, sources, strict=True))))
+        text = ", ".join(filter(None, (show(v, s, names) for v, s in zip(value, sources, strict=True))))
+        return f"[{text}]" if text and isinstance(value, list) else text
     if names and source in names:
         return names[source]
     if isinstance(value, slice):
@@ -139,7 +140,7 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
 def spell(function: str, node: Node, names: Mapping[Node, str]) -> str:
     """A node's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
     texts = [show(o, p, names) for o, p in zip(node.operands, node.parents, strict=True)]
-    texts += [f"{key}={show(value)}" for key, value in node.parameters.items()]
+    texts += [f"{k}={v if isinstance(v, tuple) else show(v)}" for k, v in node.parameters.items()]
     form = CALLS.get(function, function.rpartition(".")[2] + "({all})")
     return form.format(*texts, all=", ".join(filter(None, texts))).strip().removesuffix("()")
 
@@ -162,13 +163,16 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     value = as_floats(result, "the function's result")
     root = result.node if isinstance(result, Tensor) and result.level == level else Node(value)
     gradients = dict(walk(root, as_cotangent(cotangent, root.ans)))
-    names = {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
-    wires = {}
-    for node in sorted(gradients, key=lambda node: node.born):
+    nodes, names = [root], {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
+    for node in nodes:  # which grows, so that also those get there that pass no gradient on, such as conditions
+        nodes += {parent for parent in leaves(node.parents) if parent is not None}.difference(nodes)
+    wires: dict[str, Wire] = {}
+    for node in sorted(nodes, key=lambda node: node.born):
         name = names.setdefault(node, f"v{len(names) - len(inputs) + 1}")
         function = FUNCTIONS[node.function].name if node.function else ""
         symbol, call = (spell(function, node, known) or name for known in (dict.fromkeys(names, ""), names))
-        sources = [names[parent] for parent in leaves(node.parents) if parent in gradients]
-        ans, gradient = owned(innermost(node.ans)), owned(innermost(gradients[node]))
-        wires[name] = Wire(ans, gradient, symbol, call, FLOWS.get(function, ""), sources)
+        sources = [names[parent] for parent in leaves(node.parents) if parent is not None]
+        value = owned(innermost(node.ans))
+        gradient = owned(innermost(gradients.get(node, np.zeros_like(value))))
+        wires[name] = Wire(value, gradient, symbol, call, FLOWS.get(function, ""), sources)
     return Circuit(wires)
