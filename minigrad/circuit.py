@@ -77,8 +77,12 @@ class Circuit(NamedTuple):
         for name, wire in self.wires.items():
             first[name] = last[name] = 1 + max((first[s] for s in wire.sources), default=-1)
             last |= {s: max(last[s], first[name] - 1) for s in wire.sources}
-        # Each wire in turn takes the free lane that is nearest to the mean of its neighbours'.
-        for name in [*self.wires] * 20:
+        # From the order in which the result's formula would name them, each wire moves to the free lane nearest its
+        # neighbours' mean, time and again.
+        formula = [*self.wires][-1:]
+        for i, name in enumerate(formula):
+            formula[i + 1 : i + 1] = dict.fromkeys(s for s in self.wires[name].sources if s not in formula)
+        for name in sorted(formula, key=first.__getitem__) * 10:
             near = [rows[other] for other in self.wires[name].sources + self.uses(name) if other in rows]
             mean = round(sum(near) / len(near)) if near else 2 * len(rows)
             full = {rows[o] for o in rows if o != name and first[o] <= last[name] and first[name] <= last[o]}
