@@ -36,7 +36,7 @@ class Wire(NamedTuple):
     symbol: str
     call: str
     flow: str
-    sources: list[str]
+    sources: tuple[str, ...]
 
     @property
     def tags(self) -> tuple[str, str]:
@@ -72,18 +72,18 @@ class Circuit(NamedTuple):
 
     def svg(self) -> str:
         """The same as a standalone SVG document, on a light ground of its own for pages light and dark."""
-        # A gate's column follows its last source's.  Its wire keeps one lane up to the last use, clear of all gates.
+        # A gate's column follows its last source's.  Its wire keeps one lane up to its last use, clear of other gates.
         first, last, rows = dict[str, int](), dict[str, int](), dict[str, int]()
         for name, wire in self.wires.items():
             first[name] = last[name] = 1 + max((first[s] for s in wire.sources), default=-1)
             last |= {s: max(last[s], first[name] - 1) for s in wire.sources}
-        # From the order in which the result's formula would name them, each wire moves to the free lane nearest its
-        # neighbours' mean, time and again.
+        # Inputs start in the order in which the result's formula, written out, would name them.  Then each wire moves,
+        # column by column and time and again, to the free lane that is nearest to the mean of its neighbours'.
         formula = [*self.wires][-1:]
         for i, name in enumerate(formula):
             formula[i + 1 : i + 1] = dict.fromkeys(s for s in self.wires[name].sources if s not in formula)
         for name in sorted(formula, key=first.__getitem__) * 10:
-            near = [rows[other] for other in self.wires[name].sources + self.uses(name) if other in rows]
+            near = [rows[other] for other in (*self.wires[name].sources, *self.uses(name)) if other in rows]
             mean = round(sum(near) / len(near)) if near else 2 * len(rows)
             full = {rows[o] for o in rows if o != name and first[o] <= last[name] and first[name] <= last[o]}
             rows[name] = next(y for i in count() for y in (mean - i, mean + i) if full.isdisjoint((y - 1, y, y + 1)))
@@ -168,14 +168,14 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     root = result.node if isinstance(result, Tensor) and result.level == level else Node(value)
     gradients = dict(walk(root, as_cotangent(cotangent, root.ans)))
     nodes, names = [root], {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
-    for node in nodes:  # which grows, so that also those get there that pass no gradient on, such as conditions
+    for node in nodes:  # grows on the way; the walk alone would miss those that pass no gradient on, such as conditions
         nodes += {parent for parent in leaves(node.parents) if parent is not None}.difference(nodes)
     wires: dict[str, Wire] = {}
     for node in sorted(nodes, key=lambda node: node.born):
         name = names.setdefault(node, f"v{len(names) - len(inputs) + 1}")
         function = FUNCTIONS[node.function].name if node.function else ""
         symbol, call = (spell(function, node, known) or name for known in (dict.fromkeys(names, ""), names))
-        sources = [names[parent] for parent in leaves(node.parents) if parent is not None]
+        sources = tuple(names[parent] for parent in leaves(node.parents) if parent is not None)
         value = owned(innermost(node.ans))
         gradient = owned(innermost(gradients.get(node, np.zeros_like(value))))
         wires[name] = Wire(value, gradient, symbol, call, FLOWS.get(function, ""), sources)

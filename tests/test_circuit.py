@@ -93,12 +93,12 @@ def test_gradients_are_those_of_grad() -> None:
 
 def test_sources_come_in_the_order_of_the_operands() -> None:
     picture = circuit(lambda x, y: (y - x) / y, 2.0, 3.0)
-    assert [wire.sources for wire in picture.wires.values()] == [[], [], ["y", "x"], ["v1", "y"]]
+    assert [wire.sources for wire in picture.wires.values()] == [(), (), ("y", "x"), ("v1", "y")]
 
 
 def test_members_of_a_list_are_sources_and_constants() -> None:
     wires = STACK.wires
-    assert [wires[name].sources for name in ("v1", "v2", "v3")] == [["x", "y"], ["y"], ["v1", "v2"]]
+    assert [wires[name].sources for name in ("v1", "v2", "v3")] == [("x", "y"), ("y",), ("v1", "v2")]
     assert [wires[name].call for name in ("v1", "v2")] == ["stack([x, y])", "stack([y, 1])"]
     assert wires["v3"].call == "concatenate([v1, v2, float64[2]])"
 
@@ -155,7 +155,7 @@ def test_only_what_the_result_was_computed_from() -> None:
 def test_wire_that_passes_no_gradient_on_has_gradient_zero() -> None:
     wires = circuit(lambda x, y: np.where(x, y, 2 * y), np.float32(5), 3.0).wires
     assert (wires["x"].value, wires["x"].gradient, wires["x"].gradient.dtype) == (5, 0, "float32")
-    assert wires["v2"].sources == ["x", "y", "v1"]
+    assert wires["v2"].sources == ("x", "y", "v1")
 
 
 def test_gates_are_numbered_in_the_order_of_computation() -> None:
