@@ -81,7 +81,7 @@ class Circuit(NamedTuple):
         # column by column and time and again, to the free lane that is nearest to the mean of its neighbours'.
         formula = [*self.wires][-1:]
         for i, name in enumerate(formula):
-            formula[i + 1 : i + 1] = dict.fromkeys(s for s in self.wires[name].sources if s not in formula)
+            formula[i + 1 : i + 1] = [s for s in self.wires[name].sources if s not in formula]
         for name in sorted(formula, key=first.__getitem__) * 10:
             near = [rows[other] for other in (*self.wires[name].sources, *self.uses(name)) if other in rows]
             mean = round(sum(near) / len(near)) if near else 2 * len(rows)

@@ -174,6 +174,11 @@ def test_result_that_depends_on_nothing() -> None:
     assert tags(circuit(lambda x: 7.0, 3.0)) == {"v1": ("7", "1")}
 
 
+def test_result_of_another_derivative_is_a_constant() -> None:
+    outer = Tensor(2.0) * 3
+    assert tags(circuit(lambda x: outer, 3.0)) == {"v1": ("6", "1")}
+
+
 def test_array_as_a_result_needs_a_cotangent() -> None:
     with pytest.raises(ShapeError, match=r"shape \(2,\), not \(\)"):
         circuit(lambda x: 2 * x, np.ones(2))
@@ -230,6 +235,7 @@ def test_within_another_derivative() -> None:
         (1.2e-17, "1.2e-17"),
         (-1.234e-300, "-1.2e-300"),
         (4321.5, "4321.50"),
+        (12345.6, "1.2e+04"),
         (1234567.0, "1.235e+06"),
         (9.87e30, "9.87e+30"),
         (np.nan, "nan"),
@@ -502,11 +508,30 @@ def test_chain_of_gates_runs_straight() -> None:
     assert len({y for _, _, y in lanes(NEURON)[-5:]}) == 1
 
 
-def test_gates_stand_where_few_wires_cross() -> None:
-    crossed = circuit(lambda a, b, c, d: (a * d) + (b * c), 1.0, 2.0, 3.0, 4.0)
-    for (x, y), (_, to) in bends(crossed):
-        for (other, z), (_, too) in bends(crossed):
-            assert x != other or (y - z) * (to - too) >= 0
+def test_gate_stands_between_its_operands() -> None:
+    x, y, z, v1, v2 = [height for _, _, height in lanes(THREE)]
+    assert x < v1 < y
+    assert v1 < v2 < z
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, b, c, d: (a * d) + (b * c),
+        lambda a, b, c, d: np.sin(a * d) + b * c,
+        lambda a, b, c, d: np.exp(-(d - (c - (b - a)))),
+        lambda a, b, c, d: np.stack([d, a]) @ np.stack([c, b]),
+    ],
+)
+def test_tree_is_drawn_without_crossings(f: Function) -> None:
+    crossings = combinations(bends(circuit(f, 1.0, 2.0, 3.0, 4.0)), 2)
+    assert all(a[0] != b[0] or (a[1] - b[1]) * (c - d) >= 0 for (a, (_, c)), (b, (_, d)) in crossings)
+
+
+def test_gates_are_framed_and_inputs_are_not() -> None:
+    rects = elements(THREE, "rect")[1:]
+    assert {rect.attrib["fill"] for rect in rects} == {"white"}
+    assert [rect.attrib["stroke"] != "white" for rect in rects] == [False, False, False, True, True]
 
 
 def test_gate_has_its_name_above() -> None:
