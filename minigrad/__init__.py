@@ -22,11 +22,13 @@ A map for readers, each file leaning only on those above it:
 ``program``      a straight-line record of NumPy calls, as data
 ``tracing``      from a NumPy function to a program
 ``staging``      forward and backward pass as one program, and as source
+``circuit``      a computation as the notes draw it, values above the wires, gradients below
 ===============  ====================================================================
 """
 
 import minigrad.rules  # noqa: F401 (it fills the tables)
 from minigrad.checking import check_grads
+from minigrad.circuit import Circuit, circuit
 from minigrad.errors import (
     ConversionError,
     DtypeError,
@@ -49,6 +51,7 @@ from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, v
 __version__ = "0.1.0"
 
 __all__ = [
+    "Circuit",
     "ConversionError",
     "DtypeError",
     "GradientError",
@@ -63,6 +66,7 @@ __all__ = [
     "UnsupportedError",
     "check_grads",
     "checkpoint",
+    "circuit",
     "defvjp",
     "grad",
     "hessian",

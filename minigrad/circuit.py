@@ -15,14 +15,20 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from minigrad.backward import Node, walk
+from minigrad.backward import walk
 from minigrad.program import OPERATORS, slice_text
 from minigrad.protocol import FUNCTIONS, Function, innermost, leaves
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, owned
-from minigrad.tracing import _names
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
+from minigrad.tracing import argument_names
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
-CALLS |= {"negative": "{} *-1", "getitem": "{}[{}]", "maximum": "max({all})", "minimum": "min({all})"}
+CALLS |= {
+    "negative": "{} *-1",
+    "square": "{} ** 2",
+    "getitem": "{}[{}]",
+    "maximum": "max({all})",
+    "minimum": "min({all})",
+}
 FLOWS = {"add": "distributes", "multiply": "swaps"} | dict.fromkeys(("maximum", "minimum", "max", "min"), "routes")
 GREEN, RED, GRAY = "#0a7d28", "#c8102e", "#777"
 ROW, GAP, BOX, CHAR = 32, 56, 36, 9  # pixels: half a lane, between columns, a gate's height, a character's width
@@ -141,8 +147,8 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
     return f"{x:.2f}" if x % 1 and 0.1 <= abs(x) < 1e4 else f"{x + 0.0:.{2 if x % 1 else 4}g}"
 
 
-def spell(function: str, node: Node, names: Mapping[Node, str]) -> str:
-    """A node's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
+def spell(function: str, node: Tensor, names: Mapping[Tensor, str]) -> str:
+    """A Tensor's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
     texts = [show(o, p, names) for o, p in zip(node.operands, node.parents, strict=True)]
     texts += [f"{k}={v if isinstance(v, tuple) else show(v)}" for k, v in node.parameters.items()]
     form = CALLS.get(function, function.rpartition(".")[2] + "({all})")
@@ -161,13 +167,12 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     (1)  v1 = x + y       3        -4  distributes
     (2)  v2 = v1 * z    -12         1  swaps
     """
-    level, given = fresh_level(), _names(f, len(args))
-    inputs = [Tensor.at(level, as_floats(arg, name)) for arg, name in zip(args, given, strict=True)]
+    level, given = fresh_level(), argument_names(f, len(args))
+    inputs = [Tensor.lift(as_floats(arg, name), level) for arg, name in zip(args, given, strict=True)]
     result = f(*inputs)
-    value = as_floats(result, "the function's result")
-    root = result.node if isinstance(result, Tensor) and result.level == level else Node(value)
-    gradients = dict(walk(root, as_cotangent(cotangent, root.ans)))
-    nodes, names = [root], {tensor.node: name for tensor, name in zip(inputs, given, strict=True)}
+    root = result if of_level(result, level) else Tensor.lift(as_floats(result, "the function's result"), level)
+    gradients = dict(walk([(root, as_cotangent(cotangent, root.value))]))
+    nodes, names = [root], dict(zip(inputs, given, strict=True))
     for node in nodes:  # grows on the way; the walk alone would miss those that pass no gradient on, such as conditions
         nodes += {parent for parent in leaves(node.parents) if parent is not None}.difference(nodes)
     wires: dict[str, Wire] = {}
@@ -176,7 +181,7 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
         function = FUNCTIONS[node.function].name if node.function else ""
         symbol, call = (spell(function, node, known) or name for known in (dict.fromkeys(names, ""), names))
         sources = tuple(names[parent] for parent in leaves(node.parents) if parent is not None)
-        value = owned(innermost(node.ans))
+        value = owned(innermost(node.value))
         gradient = owned(innermost(gradients.get(node, np.zeros_like(value))))
         wires[name] = Wire(value, gradient, symbol, call, FLOWS.get(function, ""), sources)
     return Circuit(wires)

@@ -107,15 +107,15 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     <BLANKLINE>
     def staged(x, y):
         # forward pass
-        v1 = x * y          #(1)
-        v2 = np.exp(v1)     #(2)
-        v3 = v2 + x         #(3)
+        v1 = x * y        #(1)
+        v2 = np.exp(v1)   #(2)
+        v3 = v2 + x       #(3)
         # backward pass
-        dv2 = 1.0           #(3)
-        dx = 1.0            #(3)
-        dv1 = v2            #(2)
-        dx += dv1 * y       #(1)
-        dy = dv1 * x        #(1)
+        dv2 = 1.0         #(3)
+        dx = 1.0          #(3)
+        dv1 = v2          #(2)
+        dx += dv1 * y     #(1)
+        dy = dv1 * x      #(1)
         return v3, (dx, dy)
     >>> value, (dx, dy) = staged(2.0, 3.0)
     """
@@ -319,7 +319,10 @@ class Source(Spelling):
             self.send(send, gradients[send.target.index], counts[send.target.index] == 1, number)
             if isinstance(send.upstream, Ref) and send.upstream.index < w.forward:
                 self.names[send.upstream.index] = before[send.upstream.index]
-        results = [self.value(w.result), *(self.returned(i, g, gradients) for i, g in enumerate(w.gradients))]
+        results = [
+            self.returned(w.result, None),
+            *(self.returned(g, gradients.get(i)) for i, g in enumerate(w.gradients)),
+        ]
         width = max((len(text) for text, _ in self.lines), default=0)
         body = [f"    {text:<{min(width, 60)}}   #({number})" for text, number in self.lines]
         ending = ", ".join(results[1:]) + "," * (len(results) == 2)
@@ -380,12 +383,15 @@ class Source(Spelling):
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
 
-    def returned(self, i: int, gradient: Any, names: dict[int, str]) -> str:
-        """A gradient as it is returned: as an array of its own."""
-        if gradient is None:
-            return "None"
-        text = names.get(i) or self.value(gradient)
-        return text if text in self.owned or not np.shape(self.writer.like(gradient)) else f"np.copy({text})"
+    def returned(self, value: Any, variable: str | None) -> str:
+        """A result as it is returned: a gradient as an array of its own, a constant as NumPy's number."""
+        if not isinstance(value, Ref):
+            return (
+                "None" if value is None else f"np.copy({self.value(value)})" if np.ndim(value) else super().array(value)
+            )
+        text = variable or self.value(value)
+        shared = variable is not None and variable not in self.owned and np.shape(self.writer.like(value))
+        return f"np.copy({text})" if shared else text
 
     def value(self, operand: Any, number: int = 0) -> str:
         """A name or literal for a value; one that is used again gets its own line first."""
