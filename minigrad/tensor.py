@@ -148,5 +148,7 @@ def as_cotangent(cotangent: Any, value: Any, name: str = "the cotangent") -> Any
 
 
 def owned(gradient: Any) -> Any:
-    """A gradient that shares memory with nothing else."""
-    return gradient.copy() if isinstance(gradient, np.ndarray) else gradient
+    """A gradient that shares memory with nothing else; a single number as such."""
+    if isinstance(gradient, np.ndarray):
+        return gradient.copy() if gradient.ndim else gradient[()]
+    return gradient
