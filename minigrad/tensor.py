@@ -71,12 +71,15 @@ class Tensor(Array):
         values: list[Any] = []
         parents: list[Any] = []
         for x in operands:
-            mine = type(x) is Tensor and x.level == level
-            values.append(x.value if mine else x)
-            parents.append(x if mine else None)
-            if isinstance(x, (list, tuple)):
-                values[-1] = map_operand(lambda leaf: leaf.value if of_level(leaf, level) else leaf, x)
-                parents[-1] = map_operand(lambda leaf: leaf if of_level(leaf, level) else None, x)
+            if type(x) is Tensor and x.level == level:
+                values.append(x.value)
+                parents.append(x)
+            elif isinstance(x, (list, tuple)):
+                values.append(map_operand(lambda leaf: leaf.value if of_level(leaf, level) else leaf, x))
+                parents.append(map_operand(lambda leaf: leaf if of_level(leaf, level) else None, x))
+            else:
+                values.append(x)
+                parents.append(None)
         ans = function(*values, **parameters)
         if function not in RULES:
             return ans

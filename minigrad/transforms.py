@@ -39,8 +39,11 @@ class Trace:
 
     def pull(self, cotangents: Sequence[Any], free: bool = False) -> list[Any]:
         """The gradients with respect to the inputs; with `free`, the graph is let go on the way."""
-        triples = zip(self.results, self.values, cotangents, strict=True)
-        roots = [(result, g) for result, value, g in triples if result is not value]
+        roots = [
+            (result, g)
+            for result, value, g in zip(self.results, self.values, cotangents, strict=True)
+            if result is not value
+        ]
         if free:
             self.results.clear()
         found = dict.fromkeys(self.inputs)
