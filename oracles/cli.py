@@ -296,7 +296,8 @@ def run_bench(options: argparse.Namespace) -> int:
     # Linear algebra (the first four) and XLA (the last) read these when they are loaded.
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC")
     os.environ.update(dict.fromkeys(threads, "1"))
-    from oracles.bench import PARTIES, WORKLOADS, bench
+    from oracles.bench import PARTIES, bench
+    from oracles.workloads import WORKLOADS
 
     names = choices(tuple(WORKLOADS), "--only")(options.only or ",".join(WORKLOADS))
     parties = choices(tuple(PARTIES), "--parties")(options.parties or ",".join(PARTIES))

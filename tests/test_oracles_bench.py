@@ -21,16 +21,17 @@ import pytest
 from rich.console import Console
 
 import minigrad as mg
-from oracles import bench, cli
-from oracles.bench import Aim, Answer, Row, Runner, Workload
+from oracles import bench, cli, workloads
+from oracles.bench import Aim, Row, Runner
+from oracles.workloads import Answer, Workload
 
 ROOT = Path(__file__).parents[1]
 
 TINY: dict[str, Callable[[], Workload]] = {
-    "f-0d": bench.staged_function,
-    "f-4x4": functools.partial(bench.staged_function, 2, 3),
-    "mlp-32": functools.partial(bench.mlp, 3, 4, 5, 2),
-    "chain": functools.partial(bench.chain, 4),
+    "f-0d": workloads.staged_function,
+    "f-4x4": functools.partial(workloads.staged_function, 2, 3),
+    "mlp-32": functools.partial(workloads.mlp, 3, 4, 5, 2),
+    "chain": functools.partial(workloads.chain, 4),
 }
 
 Capture = pytest.CaptureFixture[str]
@@ -39,7 +40,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Workloads that take no time; the command's threads are put back as they were."""
-    monkeypatch.setattr(bench, "WORKLOADS", TINY)
+    for module in (bench, workloads):
+        monkeypatch.setattr(module, "WORKLOADS", TINY)
     monkeypatch.setattr(bench, "LEAST", 1e-6)
     before = os.environ.copy()
     yield
@@ -84,13 +86,13 @@ def test_the_hand_written_pass_leaves_its_arguments_alone(name: str) -> None:
 
 
 def test_the_chain_has_a_thousand_steps() -> None:
-    workload = bench.WORKLOADS["chain"]()
+    workload = workloads.WORKLOADS["chain"]()
     assert len(mg.trace(functools.partial(workload.formula, np), *workload.args).steps) == 1000
 
 
-@pytest.mark.parametrize("name", bench.WORKLOADS)
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
 def test_workloads_are_in_float64_and_of_the_size_in_their_name(name: str) -> None:
-    workload = bench.WORKLOADS[name]()
+    workload = workloads.WORKLOADS[name]()
     arrays = (*workload.args, *workload.constants)
     assert {x.dtype for x in arrays} == {np.dtype("float64")}
     size = name.partition("-")[2]
