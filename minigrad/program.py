@@ -77,7 +77,7 @@ class Spelling:
             return f"-{operands[0]}"
         path = f"{self.module}.{function}"
         if "." in function and not hasattr(np, function.split(".")[0]):
-            path = f"{NAMES[function].__module__}.{NAMES[function].__name__}" if function in NAMES else function
+            path = path_of(function)
         named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
         return f"{path}({', '.join([*operands, *named])})"
 
@@ -123,6 +123,12 @@ class Spelling:
         place = [self.operand, self.index] if step.function == "getitem" else [self.operand] * len(step.operands)
         operands = [spell(operand, name) for spell, operand in zip(place, step.operands, strict=True)]
         return self.call(step.function, operands, step.parameters)
+
+
+def path_of(function: str) -> str:
+    """Where to import a function that is not NumPy's from, by its name."""
+    home = getattr(NAMES.get(function), "__module__", None)
+    return f"{home}.{function.rpartition('.')[2]}" if home else function
 
 
 def literal(value: Any) -> str:

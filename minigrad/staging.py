@@ -19,7 +19,7 @@ import numpy as np
 
 from minigrad.backward import contributions
 from minigrad.errors import DtypeError, ShapeError
-from minigrad.program import Program, Ref, Spelling, Step, literal
+from minigrad.program import Program, Ref, Spelling, Step, literal, path_of
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
 from minigrad.tracing import Recorder, Tape, argument_names
@@ -121,7 +121,7 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     """
     values = [np.asarray(arg)[()] for arg in example_args]
     names = argument_names(f, len(values))
-    result = innermost(f(*values))
+    result = innermost(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)))
     if cotangent is not None or np.ndim(result):
         values.append(np.ones_like(result) if cotangent is None else as_cotangent(cotangent, result))
         names.append("cotangent")
@@ -411,12 +411,12 @@ class Source(Spelling):
         return ast.unparse(ast.parse(self.step(step, lambda ref: self.value(ref, number))))
 
     def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
-        home = NAMES[function].__module__ if not isinstance(NAMES[function], np.ufunc) else "numpy"
         if function == "transpose" and not parameters:
             return f"({operands[0]}).T"
         text = super().call(function, operands, parameters)
-        if not home.startswith(("numpy", "_operator")):
-            self.imports[f"from {home} import {NAMES[function].__name__}"] = None
+        home, _, name = path_of(function).rpartition(".")
+        if "." in function and text.startswith(f"{home}.{name}("):
+            self.imports[f"from {home} import {name}"] = None
             return text.removeprefix(f"{home}.")
         return text
 

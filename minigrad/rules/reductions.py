@@ -179,7 +179,7 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     above, part = np.ceil(place).astype(int), np.astype(np.asarray(place - below), a.dtype)
     low, high = entries[..., below], entries[..., above]
     ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
-    ans = np.moveaxis(ans, range(-np.ndim(q), 0), range(np.ndim(q)))
+    ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
 

@@ -11,7 +11,13 @@ import numpy as np
 from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
 
 
-# fmt: off
+@primitive
+def polygamma(x: Any, *, n: int) -> Any:
+    """The n-th derivative of digamma, by Hurwitz's zeta function: DLMF 5.15.1."""
+    zeta = sys.modules["scipy.special"].zeta
+    return np.astype((-1) ** (n + 1) * math.factorial(n) * zeta(n + 1, x), x.dtype)
+
+
 def load() -> None:
     """Give rules to the functions of ``scipy.special``, if somebody has imported it."""
     sp: Any = sys.modules.get("scipy.special")
@@ -21,27 +27,24 @@ def load() -> None:
     def elementwise(function: Function, *vjps: Function | None) -> None:
         defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
 
-    @primitive
-    def polygamma(x: Any, *, n: int) -> Any:
-        """DLMF 5.15.1: the n-th derivative of digamma."""
-        return np.astype((-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x), x.dtype)
-
     def gaussian(x: Any) -> Any:
         return 2 / math.sqrt(math.pi) * np.exp(-x * x)
 
-    elementwise(polygamma,    lambda g, ans, x, n: g * polygamma(x, n=n + 1))
-    elementwise(sp.expit,     lambda g, ans, x: g * ans * sp.expit(-x))
-    elementwise(sp.logit,     lambda g, ans, x: g / x / (1 - x))
+    elementwise(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
+    elementwise(sp.expit, lambda g, ans, x: g * ans * sp.expit(-x))
+    elementwise(sp.logit, lambda g, ans, x: g / x / (1 - x))
     elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
-    elementwise(sp.erf,       lambda g, ans, x: g * gaussian(x))
-    elementwise(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
-    elementwise(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
-    elementwise(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
-    elementwise(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
-    elementwise(sp.digamma,   lambda g, ans, x: g * polygamma(x, n=1))
-    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y), lambda g, ans, x, y: g * x / y)
-    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
-    elementwise(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
+    elementwise(sp.erf, lambda g, ans, x: g * gaussian(x))
+    elementwise(sp.erfc, lambda g, ans, x: -g * gaussian(x))
+    elementwise(sp.erfinv, lambda g, ans, x: g / gaussian(ans))
+    elementwise(sp.erfcinv, lambda g, ans, x: -g / gaussian(ans))
+    elementwise(sp.gammaln, lambda g, ans, x: g * sp.digamma(x))
+    elementwise(sp.digamma, lambda g, ans, x: g * polygamma(x, n=1))
+    elementwise(sp.xlogy, lambda g, ans, x, y: g * np.log(y), lambda g, ans, x, y: g * x / y)
+    elementwise(sp.xlog1py, lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
+    elementwise(sp.entr, lambda g, ans, x: -g * (1 + np.log(x)))
+
+
 # fmt: on
 
 
