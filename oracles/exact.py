@@ -1,0 +1,364 @@
+"""Exact numbers: programs run on balls with proved radius, and on power series of these for derivatives.
+
+A `Jet` is a number of Arb's, as a power series in t: its value and its derivatives along one
+direction.  Arrays of Jets are NumPy's own object arrays, so that a Program runs on them unchanged:
+NumPy adds and compares objects by their operators, and calls ``x.exp()`` for ``np.exp``.  Nothing
+here is differentiated by rules; a derivative is a coefficient.
+
+What NumPy cannot do with objects is in `INSTEAD`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_series, ctx
+
+from minigrad.program import Program
+from minigrad.protocol import NAMES
+from oracles.cases import Case
+
+
+class UndecidedError(ArithmeticError):
+    """Two numbers are too close to be told apart at this precision."""
+
+
+class NoTruthError(ArithmeticError):
+    """The program has no exact value here, or uses a function that has none yet."""
+
+
+def ball(x: Any) -> arb:
+    return arb(x.item() if hasattr(x, "item") else x)
+
+
+class Jet:
+    """A real number as a power series with proved error bounds."""
+
+    __slots__ = ("series",)
+    __array_priority__ = 1000
+
+    def __init__(self, series: Any):
+        self.series = series if isinstance(series, arb_series) else arb_series([ball(series)])
+
+    @property
+    def value(self) -> arb:
+        return self.series[0]
+
+    def __repr__(self) -> str:
+        return f"Jet({self.series})"
+
+    # Order is that of the values.
+
+    def compared(self, other: Any) -> int:
+        """-1, 0 or 1; raises `UndecidedError` where the balls overlap without being one number."""
+        x, y = self.value, jet(other).value
+        if x < y:
+            return -1
+        if x > y:
+            return 1
+        if x == y:
+            return 0
+        raise UndecidedError(f"{x} against {y}")
+
+    def __lt__(self, other: Any) -> bool:
+        return self.compared(other) < 0
+
+    def __le__(self, other: Any) -> bool:
+        return self.compared(other) <= 0
+
+    def __gt__(self, other: Any) -> bool:
+        return self.compared(other) > 0
+
+    def __ge__(self, other: Any) -> bool:
+        return self.compared(other) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        return self.compared(other) == 0
+
+    def __ne__(self, other: object) -> bool:
+        return self.compared(other) != 0
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def __add__(self, other: Any) -> Jet:
+        return Jet(self.series + jet(other).series)
+
+    def __sub__(self, other: Any) -> Jet:
+        return Jet(self.series - jet(other).series)
+
+    def __rsub__(self, other: Any) -> Jet:
+        return Jet(jet(other).series - self.series)
+
+    def __mul__(self, other: Any) -> Jet:
+        return Jet(self.series * jet(other).series)
+
+    def __truediv__(self, other: Any) -> Jet:
+        return Jet(self.series / jet(other).series)
+
+    def __rtruediv__(self, other: Any) -> Jet:
+        return Jet(jet(other).series / self.series)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Jet:
+        return Jet(-self.series)
+
+    def __pos__(self) -> Jet:
+        return self
+
+    def __abs__(self) -> Jet:
+        return -self if self < 0 else self
+
+    def __pow__(self, other: Any) -> Jet:
+        exponent = jet(other)
+        power = exponent.value
+        if exponent.series.length() <= 1 and power.is_integer() and abs(power) < 2**20:
+            n = int(power.unique_fmpz())
+            whole = functools.reduce(Jet.__mul__, [self] * abs(n), jet(1)) if abs(n) < 64 else self.whole_power(abs(n))
+            return whole if n >= 0 else 1 / whole
+        return (exponent * self.log()).exp()
+
+    def __rpow__(self, other: Any) -> Jet:
+        return jet(other) ** self
+
+    def whole_power(self, n: int) -> Jet:
+        half = self.whole_power(n // 2) if n > 1 else self
+        return half if n == 1 else half * half * self if n % 2 else half * half
+
+    # Named as NumPy calls them on objects.
+
+    def conjugate(self) -> Jet:
+        return self
+
+    def fabs(self) -> Jet:
+        return abs(self)
+
+    def sqrt(self) -> Jet:
+        return Jet(self.series.sqrt())
+
+    def cbrt(self) -> Jet:
+        return -((-self) ** (jet(1) / 3)) if self < 0 else self ** (jet(1) / 3)
+
+    def exp(self) -> Jet:
+        return Jet(self.series.exp())
+
+    def log(self) -> Jet:
+        return Jet(self.series.log())
+
+    def exp2(self) -> Jet:
+        return (self * constant(arb(2).log())).exp()
+
+    def expm1(self) -> Jet:
+        return self.exp() - 1
+
+    def log1p(self) -> Jet:
+        return (self + 1).log()
+
+    def log2(self) -> Jet:
+        return self.log() / constant(arb(2).log())
+
+    def log10(self) -> Jet:
+        return self.log() / constant(arb(10).log())
+
+    def sin(self) -> Jet:
+        return Jet(self.series.sin())
+
+    def cos(self) -> Jet:
+        return Jet(self.series.cos())
+
+    def tan(self) -> Jet:
+        return Jet(self.series.tan())
+
+    def arcsin(self) -> Jet:
+        return Jet(self.series.asin())
+
+    def arccos(self) -> Jet:
+        return Jet(self.series.acos())
+
+    def arctan(self) -> Jet:
+        return Jet(self.series.atan())
+
+    def sinh(self) -> Jet:
+        return (self.exp() - (-self).exp()) / 2
+
+    def cosh(self) -> Jet:
+        return (self.exp() + (-self).exp()) / 2
+
+    def tanh(self) -> Jet:
+        return 1 - 2 / ((2 * self).exp() + 1)
+
+    def arcsinh(self) -> Jet:
+        return (self + (self * self + 1).sqrt()).log()
+
+    def arccosh(self) -> Jet:
+        return (self + (self * self - 1).sqrt()).log()
+
+    def arctanh(self) -> Jet:
+        return ((1 + self) / (1 - self)).log() / 2
+
+    def hypot(self, other: Any) -> Jet:
+        return (self * self + other * other).sqrt()
+
+    def arctan2(self, other: Any) -> Jet:
+        x = jet(other)
+        if x > 0:
+            return (self / x).arctan()
+        if self != 0:
+            angle = constant(arb.pi() / 2) - (x / self).arctan()
+            return angle if self > 0 else angle - constant(arb.pi())
+        return (self / x).arctan() + constant(arb.pi())
+
+    def fmod(self, other: Any) -> Jet:
+        return self - jet(other) * truncated(self / jet(other))
+
+    def __mod__(self, other: Any) -> Jet:
+        return self - jet(other) * floored(self / jet(other))
+
+    def __rmod__(self, other: Any) -> Jet:
+        return jet(other) % self
+
+    def __floordiv__(self, other: Any) -> Jet:
+        return jet(floored(self / jet(other)))
+
+    def __floor__(self) -> Jet:
+        return jet(floored(self))
+
+    def __ceil__(self) -> Jet:
+        return jet(rounded(self, arb.ceil))
+
+    def __trunc__(self) -> Jet:
+        return jet(truncated(self))
+
+    def degrees(self) -> Jet:
+        return self * 180 / constant(arb.pi())
+
+    def radians(self) -> Jet:
+        return self * constant(arb.pi()) / 180
+
+    rad2deg, deg2rad = degrees, radians
+
+
+def constant(x: arb) -> Jet:
+    return Jet(arb_series([x]))
+
+
+def jet(x: Any) -> Jet:
+    return x if isinstance(x, Jet) else Jet(x)
+
+
+def rounded(x: Jet, direction: Callable[[arb], arb]) -> int:
+    """A whole number near `x`, certainly."""
+    whole = direction(x.value).unique_fmpz()
+    if whole is None:
+        raise UndecidedError(f"rounding {x.value}")
+    return int(whole)
+
+
+def floored(x: Jet) -> int:
+    return rounded(x, arb.floor)
+
+
+def truncated(x: Jet) -> int:
+    return rounded(x, arb.ceil if x < 0 else arb.floor)
+
+
+# What NumPy cannot do with objects, by the names of a Program's steps.
+
+
+def each(f: Callable[..., Any], operands: int) -> Callable[..., Any]:
+    """A function of single numbers as one of arrays."""
+    return np.frompyfunc(lambda *xs: f(*map(jet, xs)), operands, 1)
+
+
+def copysign(x: Jet, y: Jet) -> Jet:
+    # The sign of a zero is no part of a real number: it comes from the float that it was.
+    return abs(x) if y > 0 or (y == 0 and not y.value.is_exact()) else -abs(x)
+
+
+def logaddexp(x: Jet, y: Jet) -> Jet:
+    return x + (1 + (y - x).exp()).log() if x > y else y + (1 + (x - y).exp()).log()
+
+
+def logaddexp2(x: Jet, y: Jet) -> Jet:
+    log2 = constant(arb(2).log())
+    return logaddexp(x * log2, y * log2) / log2
+
+
+def sinc(x: Jet) -> Jet:
+    u = x * constant(arb.pi())
+    return u.sin() / u if x != 0 else 1 - u * u / 6
+
+
+def sigmoid(x: Jet) -> Jet:
+    return 1 / (1 + (-x).exp())
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    ans = top + np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True))
+    return ans if keepdims else np.squeeze(ans, axis=axis)
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    away = a - np.mean(a, axis=axis, keepdims=True)
+    total = np.sum(away * away, axis=axis, keepdims=keepdims)
+    return total / (np.size(a) // max(np.size(total), 1) - ddof)
+
+
+INSTEAD: dict[str, Callable[..., Any]] = {
+    "astype": lambda x, dtype: x,
+    "conjugate": lambda x: x,
+    "copy": lambda a: a,
+    "copysign": each(copysign, 2),
+    "float_power": each(Jet.__pow__, 2),
+    "isfinite": lambda x: np.ones(np.shape(x), bool),
+    "ldexp": lambda x, y: x * jet(2) ** jet(y),
+    "logaddexp": each(logaddexp, 2),
+    "logaddexp2": each(logaddexp2, 2),
+    "nan_to_num": lambda x, **_: x,
+    "real": lambda val: val,
+    "sinc": each(sinc, 1),
+    "std": lambda *args, **kwargs: np.sqrt(var(*args, **kwargs)),
+    "var": var,
+    "minigrad.log_softmax": log_softmax,
+    "minigrad.logsumexp": logsumexp,
+    "minigrad.relu": lambda x: np.maximum(x, 0),
+    "minigrad.sigmoid": each(sigmoid, 1),
+    "minigrad.softmax": lambda x, axis=-1: np.exp(log_softmax(x, axis)),
+    "minigrad.softplus": each(lambda x: logaddexp(x, jet(0)), 1),
+}
+
+
+def lookup(name: str) -> Callable[..., Any]:
+    return INSTEAD.get(name, NAMES[name])
+
+
+@contextmanager
+def precision(bits: int, order: int) -> Any:
+    """Arithmetic with so many bits, and series with derivatives up to `order`."""
+    before = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, order + 1
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = before
+
+
+def along(program: Program, inputs: Sequence[Any], direction: Sequence[Any], cotangent: Any, order: int) -> list[arb]:
+    """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``."""
+    jets = [np.frompyfunc(lambda x, v: Jet(arb_series([ball(x), ball(v)])), 2, 1)(x, v) for x, v in zip(inputs, direction, strict=True)]
+    value = np.asarray(program.run([np.asarray(x, object) for x in jets], lookup), object)
+    total = sum((jet(v) * jet(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), jet(0))
+    return [total.series[k] for k in range(order + 1)]
