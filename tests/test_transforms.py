@@ -67,9 +67,15 @@ def test_scalar_in_brackets_is_no_scalar() -> None:
         grad(lambda x: 2 * x)(np.ones(1))
 
 
-@pytest.mark.parametrize("f", [lambda x: 3, np.argmax, lambda x: [x, x], lambda x: None, lambda x: x > 0])
+@pytest.mark.parametrize("f", [lambda x: 3, np.argmax, lambda x: x > 0, lambda x: "text"])
 def test_result_that_is_no_float_is_refused(f: Function) -> None:
     with pytest.raises(DtypeError, match="result"):
+        grad(f)(2.0)
+
+
+@pytest.mark.parametrize(("f", "count"), [(lambda x: [x, x], 2), (lambda x: None, 0), (lambda x: {}, 0)])
+def test_result_that_is_not_one_array_is_refused(f: Function, count: int) -> None:
+    with pytest.raises(ShapeError, match=f"returned {count} arrays, not one scalar; use vjp"):
         grad(f)(2.0)
 
 
@@ -108,7 +114,7 @@ def test_pullback_gives_a_gradient_per_primal() -> None:
 
 def test_pullback_checks_the_shape_of_its_cotangent() -> None:
     _, pullback = vjp(np.square, np.ones(3))
-    with pytest.raises(ShapeError, match=r"cotangent has shape \(2,\); give it the result's, \(3,\)"):
+    with pytest.raises(ShapeError, match=r"cotangent has shape \(2,\); give it the shape \(3,\)"):
         pullback(np.ones(2))
 
 
