@@ -632,7 +632,7 @@ def test_control_flow_is_refused_while_staging(f: Function) -> None:
 
 
 def test_conversion_is_refused_while_staging() -> None:
-    with pytest.raises(ConversionError, match="Use np.exp and the like"):
+    with pytest.raises(ConversionError, match=r"Use np\.exp and the like"):
         stage(lambda x: x * float(x), 1.0)
 
 
