@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import tracemalloc
 import weakref
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import ShapeError, Tensor, defvjp, grad, primitive, rules, vjp
+from minigrad import (
+    ShapeError,
+    Tensor,
+    check_grads,
+    checkpoint,
+    defvjp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    primitive,
+    rules,
+    stage,
+    trace,
+    value_and_grad,
+    vjp,
+)
 from minigrad.protocol import RULES, Function
 from tests.support import OWN_RULES, bits, forget_primitives
 
@@ -58,6 +76,29 @@ def test_doubling_forty_times_visits_each_node_once() -> None:
         return x
 
     assert grad(f)(1.0) == 2.0**40
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_chain_of_a_million_steps_neither_recurses_nor_leaks() -> None:
+    """Nothing of a million steps is left, though nobody collects cycles and each step knows the one before."""
+    middle: list[weakref.ref[Any]] = []
+
+    def f(x: Any) -> Any:
+        for i in range(1_000_000):
+            x = x + 1.0
+            if i == 500_000:
+                middle.append(weakref.ref(x))
+        return x * 3.0
+
+    before = living()
+    assert value_and_grad(f)(0.0) == (3_000_000, 3)
+    assert middle[0]() is None
+    assert living() == before
+
+
+def living() -> int:
+    """How many Tensors there are."""
+    return sum(isinstance(thing, Tensor) for thing in gc.get_objects())
 
 
 def test_chain_of_200_000_additions_does_not_recurse() -> None:
@@ -173,6 +214,73 @@ def test_graph_dies_after_an_error() -> None:
     with pytest.raises(ShapeError):
         grad(f)(np.ones(3))
     assert nodes[0]() is None
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_nothing_is_left_of_any_transform() -> None:
+    x, v = np.ones(3), np.arange(3.0)
+    f = lambda x: np.sum(np.tanh(x) * np.exp(x[::-1]) / np.max(x * x))  # noqa: E731
+    before = living()
+    for transform in (
+        lambda: grad(f)(x),
+        lambda: grad(grad(lambda x: x * np.sin(x)))(2.0),
+        lambda: vjp(np.exp, x)[1](v),
+        lambda: jvp(f, (x,), (v,)),
+        lambda: hvp(f, (x,), (v,)),
+        lambda: hessian(f)(x),
+        lambda: jacobian(np.sin)(x),
+        lambda: grad(checkpoint(f))(x),
+        lambda: stage(f, x)(v),
+        lambda: trace(grad(f), x)(v + 1),
+        lambda: check_grads(f, (x + v,)),
+    ):
+        transform()
+        assert living() == before
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_repeated_gradients_need_no_more_memory() -> None:
+    x = np.ones(1000)
+    f = grad(lambda x: np.sum(np.tanh(x) * np.exp(x)))
+    f(x)
+    tracemalloc.start()
+    try:
+        f(x)
+        first = tracemalloc.get_traced_memory()[0]
+        for _ in range(200):
+            f(x)
+        grown = tracemalloc.get_traced_memory()[0] - first
+    finally:
+        tracemalloc.stop()
+    assert grown < 200 * 8000 / 10  # a leak would be an array of 8000 bytes a call, or several
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_walk_needs_no_more_memory_than_the_graph() -> None:
+    """What the walk holds at any time is the front of it: two arrays where the chain has a hundred."""
+    used: list[int] = []
+
+    @primitive
+    def witnessed(x: Any) -> Any:
+        return 1.5 * x
+
+    def rule(g: Any, ans: Any, x: Any) -> Any:
+        used.append(tracemalloc.get_traced_memory()[0])
+        return 1.5 * g
+
+    defvjp(witnessed, rule)
+
+    def f(x: Any) -> Any:
+        for _ in range(100):
+            x = witnessed(x)
+        return np.sum(x)
+
+    tracemalloc.start()
+    try:
+        grad(f)(np.ones(10_000))
+    finally:
+        tracemalloc.stop()
+    assert max(used) - used[0] < 3 * 80_000
 
 
 # Broadcasting.
@@ -307,8 +415,20 @@ def test_threads_agree_with_each_other_bit_for_bit() -> None:
 
     def gradients(_: int) -> Any:
         f = grad(lambda x: np.sum(np.tanh(x @ x) * np.exp(-x)))
-        return [bits(f(x + i)) for i in range(20)] + [bits(grad(lambda x: np.sum(f(x) * x))(x))]
+        first = [bits(f(x + i)) for i in range(20)]
+        second = [grad(lambda x: np.sum(f(x) * x))(x), *hvp(lambda x: np.sum(np.sin(x @ x)), (x,), (x,))]
+        staged = stage(lambda x: np.sum(np.tanh(x @ x) * np.exp(-x)), x)
+        return first + [bits(g) for g in (*second, jvp(np.tanh, (x,), (x,))[1], staged(x)[1][0])]
 
     alone = gradients(0)
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(gradients, range(4))) == [alone] * 4
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(gradients, range(8))) == [alone] * 8
+
+
+def test_pullback_shared_by_threads_gives_each_its_own() -> None:
+    x = np.random.default_rng(6).standard_normal((6, 6))
+    _, pullback = vjp(lambda x: np.tanh(x @ x) * x, x)
+    cotangents = [np.full((6, 6), float(i)) for i in range(8)]
+    alone = [bits(pullback(g)[0]) for g in cotangents]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda g: bits(pullback(g)[0]), cotangents)) == alone
