@@ -256,6 +256,41 @@ def test_repeated_gradients_need_no_more_memory() -> None:
 
 
 @pytest.mark.usefixtures("_no_collector")
+def test_values_die_as_the_walk_of_grad_passes_them() -> None:
+    used: list[int] = []
+    alive: list[int] = []
+    values: list[weakref.ref[Any]] = []
+
+    @primitive
+    def milestone(x: Any) -> Any:
+        result = 1.5 * x
+        values.append(weakref.ref(result))
+        return result
+
+    def rule(g: Any, ans: Any, x: Any) -> Any:
+        used.append(tracemalloc.get_traced_memory()[0])
+        alive.append(sum(value() is not None for value in values))
+        return 1.5 * g
+
+    defvjp(milestone, rule)
+
+    def f(x: Any) -> Any:
+        for _ in range(100):
+            x = milestone(x)
+        return np.sum(x)
+
+    tracemalloc.start()
+    try:
+        grad(f)(np.ones(10_000))
+    finally:
+        tracemalloc.stop()
+    # At each milestone, those behind it on the way back are gone; the one passed last may still be held.
+    assert all(now <= 101 - i for i, now in enumerate(alive))
+    assert alive[-1] <= 2
+    assert used[-1] < used[0] / 10
+
+
+@pytest.mark.usefixtures("_no_collector")
 def test_walk_needs_no_more_memory_than_the_graph() -> None:
     """What the walk holds at any time is the front of it: two arrays where the chain has a hundred."""
     used: list[int] = []

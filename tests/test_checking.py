@@ -34,6 +34,7 @@ RIGHT: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "small numbers": (lambda x: x * x, (1e-8 * normal(3),)),
     "decades apart": (lambda x: x**3, (np.array([1e-6, 1.0, 1e6]),)),
     "at zero": (np.sin, (np.zeros(3),)),
+    "functional update": (lambda x: x.at[0].set(x[1] ** 2), (normal(3),)),
     "no numbers": (np.sum, (np.zeros((2, 0)),)),
     "saturated": (np.tanh, (np.array([8.0, -8.0]),)),
 }
@@ -131,6 +132,7 @@ KNOWN: dict[str, tuple[Function, Function]] = {
     "reciprocal": (lambda x: 1 / x, lambda x: -1 / x**2),
     "root": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
     "arctan": (np.arctan, lambda x: 1 / (1 + x * x)),
+    "fast wave": (lambda x: np.sin(20 * x), lambda x: 20 * np.cos(20 * x)),
     "bell": (lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x)),
     "on a hill": (lambda x: np.sin(x) + 1e4, np.cos),
 }
@@ -142,6 +144,22 @@ def test_limit_is_as_near_to_the_truth_as_it_says(f: Function, derivative: Funct
         value, error = limit(lambda t, x=x: float(f(x + t)), [np.asarray(x)])
         assert abs(value - derivative(x)) <= SAFETY * error
         assert error < 1e-7 * max(1, abs(derivative(x)))  # so that the line above means something
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (np.sin, 1e3),
+        (np.sin, 1e6),
+        (lambda x: (x - 1e4) ** 2, 1e4 + 0.1),
+        (lambda x: np.sin(20 * x), 0.3929292929292929),
+        (np.sin, np.float32(100)),
+    ],
+)
+def test_rounding_of_the_argument_itself_is_no_fault(f: Function, x: Any) -> None:
+    """At x = 1e6, x + h is known to ten digits only, and so is what is divided by h."""
+    for seed in range(10):
+        check_grads(f, (x,), seed=seed)
 
 
 def test_error_grows_with_what_hides_the_derivative() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,10 @@ def test_import_loads_nothing_heavy(module: str) -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+def test_public_names() -> None:
+    assert minigrad.__all__ == [name for name in PUBLIC if name not in NOT_YET]
+
+
 def test_public_names_exist() -> None:
     assert [name for name in PUBLIC if not hasattr(minigrad, name)] == sorted(NOT_YET)
 
@@ -159,6 +165,12 @@ def test_file_of_minigrad_imports_only_those_before_it(name: str) -> None:
 def test_file_of_minigrad_imports_nothing_but_numpy_and_the_standard_library(name: str) -> None:
     optree = {"optree"} if name == "transforms" else set()
     assert packages(file_of(name)) - sys.stdlib_module_names <= {"minigrad", "numpy"} | optree
+
+
+def test_what_minigrad_imports_is_installed_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = {re.split("[^a-z]", requirement)[0] for requirement in project["dependencies"]}
+    assert set().union(*map(packages, map(file_of, FILES))) - sys.stdlib_module_names - {"minigrad"} == installed
 
 
 def test_order_of_the_files_has_no_circle() -> None:

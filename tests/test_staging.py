@@ -277,6 +277,12 @@ EQUAL: dict[str, tuple[Function, list[tuple[int, ...]]]] = {
     "gates": (lambda x, y: mg.sigmoid(x) * mg.relu(y) + mg.softplus(x * y) + np.logaddexp(x, y), ANY),
     "piecewise constant": (lambda x, y: x * np.sign(y) + np.floor(x) * y, ANY),
     "used many times": (lambda x, y: x * x * x * y * x + y * x * y * y, ANY),
+    "linear in places": (lambda x, y: x * x * x * y * x + y + x + y, ANY),
+    "linear at the end": (lambda x, y: x * y - x / y + 3 * x - (-y), ANY),
+    "times a constant": (lambda x, y: x * y + 3 * x, ANY),
+    "kinks at a fork": (lambda x, y: 5 * x + mg.relu(x + y) + np.where(x > y, x, y) * y, ANY),
+    "functional update": (lambda x, y: x.at[1:].set(2.0) * y.at[[0, 0]].add(x[:2]), ARRAYS),
+    "quantiles": (lambda x, y: np.quantile(x, 0.3, axis=0) * y, ARRAYS),
     "ignored": (lambda x, y: np.sin(x), ANY),
     "identity": (lambda x, y: y, ANY),
     "constant": (lambda x, y: 0 * np.floor(x) + 2.5, ANY),
@@ -435,6 +441,91 @@ def test_gradients_may_be_written_to_between_calls(f: Function) -> None:
     assert all_bits(staged(x, y)) == first
 
 
+def test_staged_gradients_at_a_fork_of_numbers_do_not_change_along() -> None:
+    """np.where gives 0-d arrays, which += would change in place under every name that they have."""
+    staged = stage(lambda x, y: x * 5.0 + mg.relu(x + y), 1.0, 2.0)
+    assert staged(1.0, 2.0) == (8, (6, 1))
+
+
+def test_staged_0d_argument_is_not_written_to() -> None:
+    x = np.array(2.0)
+    value, (dx,) = stage(lambda x: x * x, 2.0)(x)
+    assert (value, dx, x) == (4, 4, 2)
+    assert not np.shares_memory(dx, x)
+
+
+def test_staged_constant_value_may_be_written_to_between_calls() -> None:
+    staged = stage(lambda x: np.arange(3.0), 1.0)
+    value, _ = staged(1.0, np.ones(3))
+    value += 1
+    assert staged(1.0, np.ones(3))[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: 2.0 * x, lambda x: x + x, lambda x: 5.0, lambda x: x * x])
+def test_staged_numbers_are_those_of_numpy(f: Function) -> None:
+    value, (gradient,) = stage(f, 2.0)(2.0)
+    assert (type(value), type(gradient)) == (np.float64, np.float64)
+
+
+UNARY = [
+    np.sin,
+    np.exp,
+    mg.relu,
+    mg.sigmoid,
+    np.negative,
+    np.abs,
+    np.square,
+    np.sum,
+    np.cumsum,
+    np.mean,
+    np.max,
+    np.copy,
+]
+UNARY += [lambda v: 2.0 * v, lambda v: 1.0 * v, lambda v: v + 0.0, lambda v: v / 1.0, lambda v: 3 - v, np.transpose]
+UNARY += [
+    lambda v: np.where(v > 0, v, 0.5),
+    lambda v: np.reshape(v, -1),
+    lambda v: v[...],
+    lambda v: v[None],
+    np.squeeze,
+]
+BINARY = [
+    np.add,
+    np.subtract,
+    np.multiply,
+    np.maximum,
+    lambda a, b: np.where(a > b, a, b),
+    lambda a, b: a / (b * b + 1),
+]
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(), ()], [(3,), (3,)], [(2, 3), (3,)], [(3,), ()], [(1,), (3,)], [(), (2, 2)]], ids=str
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_random_functions_staged_equal_value_and_grad_bit_for_bit(shapes: Any, dtype: str) -> None:
+    for seed in range(40):
+
+        def f(*args: Any, seed: int = seed) -> Any:
+            random = np.random.default_rng(seed)
+            values = list(args)
+            for _ in range(random.integers(2, 10)):
+                a, b = (values[random.integers(len(values))] for _ in range(2))
+                if random.random() < 0.45:
+                    values.append(UNARY[random.integers(len(UNARY))](a))
+                elif all(1 in pair or pair[0] == pair[1] for pair in zip(np.shape(a)[::-1], np.shape(b)[::-1])):  # noqa: B905
+                    values.append(BINARY[random.integers(len(BINARY))](a, b))
+            return sum(np.sum(value) for value in values[-3:])
+
+        args = [either_sign(shape, dtype, seed) for shape in shapes]
+        before = all_bits(args)
+        value, gradients = stage(f, *args)(*args)
+        assert all_bits((value, gradients)) == all_bits(value_and_grad(f, (0, 1))(*args)), seed
+        assert all_bits(args) == before, seed
+        arrays = [a for a in (*gradients, *args) if isinstance(a, np.ndarray)]
+        assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2)), seed
+
+
 # Constants.
 
 
@@ -503,6 +594,11 @@ def test_names_of_arguments_do_not_collide_with_those_of_the_source() -> None:
     assert stage(f, *args)(*args) == value_and_grad(f, range(5))(*args)
 
 
+def test_names_of_arguments_do_not_collide_with_what_the_source_imports() -> None:
+    assert stage(lambda sigmoid: mg.sigmoid(sigmoid), 1.0)(0.0) == (0.5, (0.25,))
+    assert stage(lambda cotangent: cotangent * 2, np.ones(2))(np.ones(2), np.ones(2))[1][0].tolist() == [2, 2]
+
+
 # Long chains.
 
 
@@ -569,7 +665,27 @@ def test_staged_function_can_be_differentiated() -> None:
     assert grad(lambda x: staged(x)[1][0])(0.5) == pytest.approx(2 * np.cos(0.5) - 0.5 * np.sin(0.5), rel=1e-15)
 
 
+def test_staged_function_of_a_tensor_and_a_number_keeps_the_derivative() -> None:
+    staged = stage(lambda x, y: x * y, 1.0, 2.0)
+    assert grad(lambda x: staged(x, 3.0)[0])(2.0) == 3
+
+
+def test_staged_function_keeps_the_rules_of_primitives() -> None:
+    assert grad(lambda x: stage(mg.relu, 1.0)(x)[0])(0.0) == grad(mg.relu)(0.0) == 0
+
+
 # Misuse.
+
+
+def test_staged_nested_argument_is_refused() -> None:
+    with pytest.raises(TypeError, match="dict"):
+        stage(lambda p: p["a"] * 2, {"a": 1.0})
+
+
+def test_staged_tuple_is_refused_in_words_of_the_user() -> None:
+    with pytest.raises(DtypeError) as caught:
+        stage(lambda x: (x, x), 1.0)
+    assert "Recorder" not in str(caught.value)
 
 
 def line(weight: Any, bias: Any) -> Any:

@@ -604,6 +604,12 @@ def test_checkpoint_takes_several_and_nested_arguments_and_integers() -> None:
     assert like(grad(kept)(tree, 3)) == like(grad(f)(tree, 3)) == like({"a": 36.0, "b": [8.0]})
 
 
+def test_checkpoint_of_a_function_that_closes_over_a_variable() -> None:
+    """Right, or refused: the gradient is 6, and no Tensor may come out."""
+    assert grad(lambda x: checkpoint(lambda y: y * x)(x))(3.0) == 6
+    assert type(grad(lambda x: checkpoint(lambda y: y * x)(x))(3.0)) is np.float64
+
+
 def test_checkpoint_in_every_transform() -> None:
     x, v = random(3, seed=1), random(3, seed=2)
     kept = checkpoint(deep)
@@ -763,6 +769,21 @@ MISUSES: dict[str, tuple[Function, type[Exception], str]] = {
         lambda: hvp(np.sum, (np.ones(3),), (np.ones((3, 1)),)),
         ShapeError,
         "the tangent has shape (3, 1); give it the shape (3,)",
+    ),
+    "structure of a tangent": (
+        lambda: jvp(lambda p: p["a"], ({"a": 1.0},), ({"b": 1.0},)),
+        ShapeError,
+        "the tangent has the structure",
+    ),
+    "array as the tangent of a tree": (
+        lambda: jvp(lambda p: p["a"], ({"a": 1.0},), (1.0,)),
+        ShapeError,
+        "the tangent has the structure",
+    ),
+    "several results of a checkpoint": (
+        lambda: grad(lambda x: checkpoint(lambda y: (y, y))(x)[0])(1.0),
+        mg.MinigradError,
+        "one array",
     ),
     "number of tangents": (
         lambda: jvp(np.add, (1.0, 2.0), (1.0,)),
