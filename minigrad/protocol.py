@@ -249,7 +249,7 @@ def primitive(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if highest((args, tuple(kwargs.values()))) is not None:
+        if highest(args) is not None or (kwargs and highest(kwargs.values()) is not None):
             return dispatch(call, args, kwargs)
         return function(*args, **kwargs)
 
@@ -361,7 +361,7 @@ class Array:
     def _no_number(self) -> Any:
         raise ConversionError(
             f"a {type(self).__name__} cannot become a plain number: its derivative would be lost. "
-            "Use np.exp and the like instead of math.exp, np.stack or y.at[index].set to put it into an array, "
+            "Use np.exp and the like instead of math.exp, np.stack or np.where instead of writing it into an array, "
             "or take the plain value with .value"
         )
 
