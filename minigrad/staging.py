@@ -310,7 +310,7 @@ class Source(Spelling):
         self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
         """The variable that holds a recorded value by now."""
         self.owned: set[str] = set()
-        """Variables whose array nothing else refers to: these may be added to in place."""
+        """Variables whose array nothing else refers to, or that hold a number: these may be added to by ``+=``."""
 
     def source(self) -> str:
         w = self.writer
@@ -385,11 +385,12 @@ class Source(Spelling):
         if not send.joins:
             self.lines.append((f"{name} = {text}", number))
             array = self.writer.like(part)
-            if fresh and step.function != "broadcast_to" and isinstance(array, np.ndarray) and array.base is None:
+            made = fresh and step.function != "broadcast_to" and getattr(array, "base", None) is None
+            if made or not isinstance(array, np.ndarray):
                 self.owned.add(name)
         else:
-            # In place only where no other variable would change along; numbers never do.
-            in_place = name in self.owned or not isinstance(self.writer.like(send.total), np.ndarray)
+            # In place only where no other variable would change along.
+            in_place = name in self.owned
             self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
             self.owned.add(name)
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
@@ -401,7 +402,7 @@ class Source(Spelling):
             return "None"
         if isinstance(value, Ref):
             text = variable or self.value(value)
-            shared = variable is not None and variable not in self.owned
+            shared = value is not self.writer.result and text not in self.owned
             return f"np.copy({text})" if shared and np.ndim(self.writer.like(value)) else text
         if np.ndim(value):
             return f"np.copy({self.value(value)})"

@@ -169,14 +169,19 @@ def test_error_grows_with_what_hides_the_derivative() -> None:
     assert 1e-9 < hidden.worst_error < 1e-3
 
 
-def test_worst_error_is_the_largest_of_the_relative_errors() -> None:
+def test_worst_error_is_the_largest_of_the_errors() -> None:
     check = check_grads(np.exp, (normal(3),))
-    assert check.worst_error == max(c.error / abs(c.limit) for c in check.comparisons)
+    assert check.worst_error == max(c.error / max(abs(c.limit), 1) for c in check.comparisons)
 
 
-def test_error_is_infinite_where_there_is_no_limit() -> None:
-    with np.errstate(all="ignore"):
-        assert check_grads(np.sqrt, (0.0,), order=1).worst_error == np.inf
+def test_gradient_where_there_is_no_limit_is_refused() -> None:
+    with np.errstate(all="ignore"), pytest.raises(GradientError, match="inf"):
+        check_grads(np.sqrt, (0.0,), order=1)
+
+
+def test_no_direction_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="directions 0: give at least 1"):
+        check_grads(np.sin, (1.0,), directions=0)
 
 
 # float32.

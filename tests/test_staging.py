@@ -83,7 +83,7 @@ SOURCES = {
     "sum of a value with itself": (
         lambda x: x + x,
         (3.0,),
-        ["v1 = x + x   #(1)", "dx = 1.0     #(1)", "dx += 1.0    #(1)", "return v1, (dx,)"],
+        ["v1 = x + x   #(1)", "dx = 1.0     #(1)", "dx += 1.0    #(1)", "return v1, (np.float64(dx),)"],
     ),
     "integers": (
         lambda x, n: x * n,
@@ -93,7 +93,7 @@ SOURCES = {
     "ignored argument": (
         lambda x, y: -y,
         (3.0, 2.0),
-        ["v1 = -y     #(1)", "dy = -1.0   #(1)", "return v1, (0.0, dy)"],
+        ["v1 = -y     #(1)", "dy = -1.0   #(1)", "return v1, (np.float64(0.0), np.float64(dy))"],
     ),
     "subtraction at a fork": (
         lambda x, y: x * y - x,
