@@ -359,13 +359,13 @@ EXAMPLES: dict[Function, list[Row]] = {
     np.quantile: [
         of(signed(4, 3), 0.3, axis=0),
         of(signed(4, 3), 0.75, axis=(0, 1), keepdims=True),
-        *(of(signed(5), q=q) for q in (0.0, 1.0, np.array([0.1, 0.5, 0.77]))),
-        of(signed(2, 4), q=np.array([0.25, 0.6]), axis=-1, keepdims=True),
-        by_limits(of(signed(5), q=[[0.2, 0.9]])),
+        *(of(signed(5), q=q) for q in (0.0, 1.0, np.array([0.125, 0.5, 0.75], np.float32))),
+        of(signed(2, 4), q=np.array([0.25, 0.625], np.float32), axis=-1, keepdims=True),
+        by_limits(of(signed(5), q=np.array([[0.25, 0.875]], np.float32))),
     ],
     np.percentile: [
         of(signed(4, 3), 30, axis=0),
-        of(signed(5), q=np.array([10.0, 50.0, 77.0])),
+        by_limits(of(signed(5), q=np.array([25.0, 50.0, 75.0], np.float32))),
         of(signed(4, 3), 75.0, keepdims=True),
     ],
     np.average: [
