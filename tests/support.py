@@ -58,4 +58,5 @@ def forget_primitives() -> Iterator[None]:
 
 def jitted(f: Function) -> Function:
     """``jax.jit`` that spends no time on optimising."""
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+    compiled: Function = jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+    return compiled
