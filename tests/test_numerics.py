@@ -98,6 +98,8 @@ FAR = [
 PAIRS = [(3e200, 4e200), (3e-200, 4e-200), (1e200, 1e-200), (1e-200, 1e200), (-3.0, 4.0), (1e-8, 1.0), (1.0, -1e-8)]
 NEARLY = [
     (1.0, 1 + 2.0**-51, 1 + 2.0**-50),
+    (1e8, 1e8 + 1, 1e8 + 3),
+    (0.1, 0.1 + 1e-9, 0.1 - 3e-9),
     (1e-300, 2e-300, 5e-300),
 ]
 
@@ -114,7 +116,7 @@ ROWS = [
     Row(
         "sigmoid",
         mg.sigmoid,
-        [x for x in EITHER if abs(x) > 0.5],
+        [*EITHER, 1e-3, -0.1],
         {(0, 0): lambda x: slope_of_sigmoid(x) * (mp_sigmoid(-x) - mp_sigmoid(x))},
         8,
     ),
@@ -136,7 +138,7 @@ ROWS = [
     Row(
         "logaddexp2",
         np.logaddexp2,
-        [(1e10, -1e10), (1e10, 1e10 + 1), (1.0, 2.0)],
+        FAR,
         {
             (0,): lambda x, y: 1 / (1 + mp.mpf(2) ** (y - x)),
             (1,): lambda x, y: 1 / (1 + mp.mpf(2) ** (x - y)),
@@ -247,7 +249,7 @@ ROWS = [
     Row(
         "norm",
         vector(np.linalg.norm),
-        [(3e200, 4e200), (3e-200, 4e-200), (-3.0, 4.0)],
+        [(3e200, 4e200), (3e-200, 4e-200), (-3.0, 4.0), (1.0, 1e-8), (1e8, 1.0)],
         {(0, 0): lambda x, y: y * y / length(x, y) ** 3, (0, 1): lambda x, y: -x * y / length(x, y) ** 3},
         12,
         overflows=True,
@@ -263,7 +265,16 @@ ROWS = [
     Row(
         "power",
         np.power,
-        [(1e-200, 1.5), (1e-300, 1.0), (1e-100, 3.0), (1e-300, 0.5), (1e100, -2.0), (1e-5, 1e-5), (BELOW_1, 1e10)],
+        [
+            (1e-200, 1.5),
+            (1e-300, 1.0),
+            (1e-100, 3.0),
+            (1e-300, 0.5),
+            (1e100, -2.0),
+            (1e-5, 1e-5),
+            (BELOW_1, 1e10),
+            (1e-300, 0.1),
+        ],
         {(0,): lambda x, y: y * x ** (y - 1), (1,): lambda x, y: x**y * mp.log(x)},
         6,
     ),
@@ -293,7 +304,7 @@ ROWS = [
     Row("cbrt", np.cbrt, [1e-180, 1e180, 2.0], {(0, 0): lambda x: -2 / (9 * mp.cbrt(x) ** 5)}, 8),
     Row("erf", sp.erf, [0.5, 1.5, -2.0, 1e-10, 1e-300], by(gaussian, lambda x: -2 * x * gaussian(x))),
     Row("erfc", sp.erfc, [0.5, 1.5, -2.0, 1e-10, 1e-300], by(lambda x: -gaussian(x), lambda x: 2 * x * gaussian(x))),
-    Row("erf", sp.erf, [26.0], by(gaussian, lambda x: -2 * x * gaussian(x))),
+    Row("erf", sp.erf, [26.0, 25.7, -10.3], by(gaussian, lambda x: -2 * x * gaussian(x))),
     Row(
         "erfinv",
         sp.erfinv,

@@ -764,6 +764,11 @@ def test_float32_in_float32_gradients_out(function: Function) -> None:
             assert_close([got], [want], rtol=2e-3, about=f"row {i}")
 
 
+@pytest.mark.parametrize("f", [np.quantile, lambda x, q: np.percentile(x, 100 * q)])
+def test_quantile_depends_on_its_place(f: Function) -> None:
+    assert_close(grad(f, argnums=(0, 1))(np.array([1.0, 4.0, 2.0]), 0.625), [[0.0, 0.25, 0.75], 4.0])
+
+
 # Kinks and removable singularities, by hand.  Where a gradient does not exist, the one that is
 # promised is the subgradient of minimum norm, except that a clipped number yields to its bound.
 
@@ -823,6 +828,17 @@ KINKS = [
         Kink(f"norm-{order}-0", partial(np.linalg.norm, ord=order), [[0.0, 0]], 1.0, [[0.0, 0]])
         for order in (None, 1, INF)
     ),
+    Kink("norm-3-0", partial(np.linalg.norm, ord=3), [[0.0, 0]], 1.0, [[0.0, 0]]),
+    *(
+        Kink(
+            f"norm-{order}-of-matrix-0",
+            partial(np.linalg.norm, ord=order),
+            [[[0.0, 0], [0, 0]]],
+            1.0,
+            [[[0.0, 0], [0, 0]]],
+        )
+        for order in (2, -2, "nuc", 1, INF)
+    ),
     Kink("norm-fro-0", np.linalg.norm, [[[0.0, 0], [0, 0]]], 1.0, [[[0.0, 0], [0, 0]]]),
     Kink("norm-one-row-0", partial(np.linalg.norm, axis=1), [[[0.0, 0], [3, 4]]], [5.0, 5], [[[0.0, 0], [3, 4]]]),
     Kink("vector_norm-0", np.linalg.vector_norm, [[0.0, 0.0]], 1.0, [[0.0, 0.0]]),
@@ -848,6 +864,14 @@ KINKS = [
     ),
     Kink("nancumsum-nan", np.nancumsum, [[NAN, 2.0]], [1.0, 1], [[0.0, 1]]),
     Kink("logsumexp-of-minus-infinity", mg.logsumexp, [[-INF, 0.0]], 1.0, [[0.0, 1]]),
+    Kink(
+        "logaddexp.accumulate-of-minus-infinity",
+        np.logaddexp.accumulate,
+        [[-INF, 0.0, -INF]],
+        [1.0, 2.0, 4.0],
+        [[1.0, 6.0, 0.0]],
+    ),
+    Kink("xlogy-0-0", lambda y: sp.xlogy(0.0, y), [0.0], 1.0, [0.0]),
     Kink("softmax-of-minus-infinity", mg.softmax, [[-INF, 0.0]], [1.0, 3.0], [[0.0, 0]]),
     Kink("log_softmax-of-minus-infinity", mg.log_softmax, [[-INF, 0.0]], [0.0, 1.0], [[0.0, 0]]),
     Kink("getitem-repeated", lambda x: x[np.array([1, 1, 0])], [[0.0, 0, 0]], [1.0, 10, 100], [[100.0, 11, 0]]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy.testing as npt
 import pytest
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
-from minigrad import ConversionError, Tensor, UnsupportedError, grad, rules  # noqa: F401 (rules fills the tables)
+from minigrad import ConversionError, Tensor, UnsupportedError, grad, logsumexp, rules  # noqa: F401 (rules fills the tables)
 from minigrad.protocol import (
+    BY_KEYWORD,
     DEFINITIONS,
     FUNCTIONS,
     OWN,
+    POSITIONAL,
     QUERIES,
     RULES,
     UNSUPPORTED,
@@ -62,6 +65,10 @@ def test_no_function_is_two_kinds_of_thing() -> None:
     assert {name_of(function): kinds(function) for function in SURFACE if len(kinds(function)) > 1} == {}
 
 
+def test_every_function_is_some_kind_of_thing() -> None:
+    assert [name_of(function) for function in SURFACE if not kinds(function)] == []
+
+
 def test_kinds_can_tell_none_from_one_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
     def made_up(x: Any) -> Any:
         return x
@@ -85,6 +92,26 @@ def test_no_name_is_refused_that_numpy_has_not() -> None:
     names = {name_of(function) for function in SURFACE}
     modules = {name.rpartition(".")[0] for name in names}
     assert {name for name in UNSUPPORTED if name not in (modules if name in PREFIXES else names)} == set()
+
+
+def misplaced(function: Function) -> list[str]:
+    """The parameters that stand, by place, where NumPy has others."""
+    operands, parameters = FUNCTIONS[function].operands, FUNCTIONS[function].parameters
+    numpys = [p.name for p in inspect.signature(function).parameters.values() if p.kind in POSITIONAL]
+    pairs = zip(parameters, numpys[len(operands) :], strict=False)
+    return [f"{ours} for {theirs}" for ours, theirs in pairs if ours != theirs and ours not in BY_KEYWORD]
+
+
+def test_parameters_by_place_are_in_numpys_places() -> None:
+    # Otherwise np.isin(x, y, True) means something else here than there, without a word.
+    found = {}
+    for function in SURFACE:
+        if function in FUNCTIONS and not isinstance(function, np.ufunc) and not FUNCTIONS[function].variadic:
+            try:
+                found[name_of(function)] = misplaced(function)
+            except ValueError:  # those written in C do not tell their signature
+                continue
+    assert {name: pair for name, pair in found.items() if pair} == {}
 
 
 # What is refused says so when it is called, and what to use instead.
@@ -328,3 +355,55 @@ def test_values_are_compared_for_all_that_is_differentiated() -> None:
     reached = {title(function) for function in EXAMPLES}
     public = {n for n in [*OWN_RULES.values(), *OWN_DEFINITIONS.values()] if not n.startswith("minigrad.")}
     assert public - reached == set()
+
+
+linalg: Any = np.linalg  # NumPy's types leave out some of what it accepts
+
+DATA: dict[str, Any] = {
+    "vector": np.array([0.5, -2.0, 3.0, 1.5]),
+    "matrix": np.array([[0.5, -2.0, 3.0], [1.0, 4.0, -1.5]]),
+    "stack": np.arange(1.0, 25.0).reshape(2, 3, 4) ** 1.5,
+    "with nan": np.array([[1.0, 2.0, np.nan], [5.0, 4.0, 3.0]]),
+    "float32": np.array([0.5, -2.0, 3.0], np.float32),
+}
+FORMS: list[tuple[str, str, Function]] = [
+    ("median of nan", "with nan", np.median),
+    ("median of nan in a row", "with nan", lambda x: np.median(x, axis=1)),
+    ("quantile of nan in a row", "with nan", lambda x: np.quantile(x, 0.3, axis=1)),
+    ("percentiles of nan in a column", "with nan", lambda x: np.percentile(x, [30, 60], axis=0)),
+    ("quantiles of another dtype", "float32", lambda x: np.quantile(x, np.array([0.3, 0.6]))),
+    ("quantiles in a list", "float32", lambda x: np.quantile(x, [0.3, 0.6])),
+    ("percentiles of another dtype", "float32", lambda x: np.percentile(x, np.array([30.0]))),
+    ("vector_norm of a matrix with keepdims", "matrix", lambda x: linalg.vector_norm(x, keepdims=True)),
+    ("vector_norm 1 of a matrix with keepdims", "matrix", lambda x: linalg.vector_norm(x, keepdims=True, ord=1)),
+    ("vector_norm 3 of a matrix with keepdims", "matrix", lambda x: linalg.vector_norm(x, keepdims=True, ord=3)),
+    ("vector_norm over two axes", "stack", lambda x: linalg.vector_norm(x, axis=(0, 1))),
+    ("vector_norm 1 over two axes", "stack", lambda x: linalg.vector_norm(x, axis=(0, 1), ord=1)),
+    ("vector_norm 3 over all axes", "stack", lambda x: linalg.vector_norm(x, axis=(0, 1, 2), ord=3)),
+    ("norm over a tuple of one axis", "matrix", lambda x: linalg.norm(x, 1, axis=(1,))),
+    ("norm of a float64 order", "float32", lambda x: np.linalg.norm(x, ord=np.float64(3))),
+    ("average over two axes", "stack", lambda x: np.average(x, axis=(0, 1), weights=np.ones((2, 3)))),
+    ("correlate the shorter with", "vector", lambda x: np.correlate(np.array([1.0, 2.0]), x, "same")),
+    ("convolve with a number", "vector", lambda x: np.convolve(x, np.array(2.0))),
+    ("nan_to_num by place", "with nan", lambda x: np.nan_to_num(x, True, 5.0)),
+    ("power of a float64 exponent", "float32", lambda x: x ** np.float64(2)),
+    ("append integers", "float32", lambda x: np.append(x, 1)),
+    ("broadcast_arrays of integers too", "vector", lambda x: np.broadcast_arrays(x, 1)),
+    ("meshgrid of integers too", "vector", lambda x: np.meshgrid(x, [1, 2])),
+    ("logsumexp by place", "matrix", lambda x: logsumexp(x, -1, True)),
+]
+
+
+@pytest.mark.parametrize(("data", "f"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS])
+def test_value_of_a_rarer_form_is_numpys(data: str, f: Function) -> None:
+    want, got = leaves(f(DATA[data])), leaves(map_operand(innermost, f(Tensor(DATA[data]))))
+    for w, g in zip(want, got, strict=True):
+        assert (np.shape(g), g.dtype) == (np.shape(w), w.dtype)
+        npt.assert_allclose(g, w, rtol=1e-6 if w.dtype == np.float32 else 4e-15)
+
+
+@pytest.mark.parametrize("percent", [-1, 130])
+def test_percentile_out_of_range_fails_as_numpys(percent: float) -> None:
+    for x in (DATA["vector"], Tensor(DATA["vector"])):
+        with pytest.raises(ValueError, match="range"):
+            np.percentile(x, percent)
