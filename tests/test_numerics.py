@@ -117,7 +117,7 @@ ROWS = [
         "sigmoid",
         mg.sigmoid,
         [*EITHER, 1e-3, -0.1],
-        {(0, 0): lambda x: slope_of_sigmoid(x) * (mp_sigmoid(-x) - mp_sigmoid(x))},
+        {(0, 0): lambda x: -slope_of_sigmoid(x) * mp.tanh(x / 2)},
         8,
     ),
     *(

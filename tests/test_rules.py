@@ -18,6 +18,7 @@ import scipy.special as sp
 
 import minigrad as mg
 from minigrad import grad, hessian, vjp
+from minigrad.gates import sigmoid_slope
 from minigrad.protocol import (
     DEFINITIONS,
     LATE,
@@ -326,6 +327,7 @@ EXAMPLES: dict[Function, list[Row]] = {
     ],
     # Gates.
     mg.sigmoid: unary(),
+    sigmoid_slope: unary(),
     mg.relu: unary(),
     mg.softplus: unary(),
     mg.logsumexp: reduction(),

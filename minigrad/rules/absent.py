@@ -26,9 +26,11 @@ zero("a", (np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.any, np.all, np.
 zero("a", (np.argsort,), "axis kind stable")
 zero("a kth", (np.argpartition,), "axis kind")
 zero("a", (np.round, np.around), "decimals")
-zero("a", (np.nonzero, np.flatnonzero, np.argwhere, np.imag, np.angle))
+zero("val", (np.imag,))
+zero("z", (np.angle,))
+zero("a", (np.nonzero, np.flatnonzero, np.argwhere))
 zero("a b", (np.isclose, np.allclose), "rtol atol equal_nan")
-zero("a b", (np.array_equal, np.array_equiv))
+zero("a1 a2", (np.array_equal, np.array_equiv))
 zero("a v", (np.searchsorted,), "side sorter")
 zero("x bins", (np.digitize,), "right")
 zero("element test_elements", (np.isin,), "assume_unique invert kind")
@@ -58,7 +60,7 @@ _BY_ALTERNATIVE = {
     "np.logical_and and the like": "intersect1d setdiff1d setxor1d union1d",
     "np.sort and np.diff": "unique unique_all unique_counts unique_inverse unique_values",
     "np.ldexp and np.log2": "frexp",
-    "np.matmul with the matrix of the transform": "fft fft._helper fft._pocketfft",
+    "np.matmul with the matrix of the transform": "fft",
     "x itself": "nextafter unwrap trim_zeros sort_complex",
     "the function of np itself, on numbers in its domain": "lib.scimath _core.umath strings char",
     "": (

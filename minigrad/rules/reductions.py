@@ -73,7 +73,7 @@ def running_logsumexp_da(g: Any, ans: Any, a: Any) -> Any:
     none = np.isneginf(ans)
     finite = np.where(none, 0, ans)
     onward = np.where(none, -np.inf, finite - ahead(finite, 1, lambda end: end + np.inf))
-    return np.exp(a - finite) * recurrence(np.exp(onward), g)
+    return np.exp(np.where(a == ans, 0, a - finite)) * recurrence(np.exp(onward), g)
 
 
 @primitive
@@ -192,11 +192,11 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     if not isinstance(q, Array):
         q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
     if np.any(q < 0) or np.any(q > 1):
-        raise ValueError("quantiles must be between 0 and 1, percentiles between 0 and 100")
+        raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
     entries = in_order(a, axis)
     place = q * (np.shape(entries)[-1] - 1)
-    below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
-    part, low, high = place - below, entries[..., below], entries[..., above]
+    below, above = np.floor(place), np.ceil(place)
+    part, low, high = place - below, entries[..., below.astype(int)], entries[..., above.astype(int)]
     ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
     ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
