@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from minigrad.program import Program, Spelling, literal
-from oracles.catalogue import CATALOGUE
+from minigrad.program import OPERATORS, Program, Spelling, literal
+from oracles.adapters import spelled
+from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
 # One thread a worker: the campaign's workers are the parallelism.
 torch.set_num_threads(1)
+
+
+ONE_AXIS = ("prod", "median", "quantile", "percentile")
+"""Reductions that take no tuple of axes."""
 
 
 class TorchSpelling(Spelling):
@@ -24,35 +29,32 @@ class TorchSpelling(Spelling):
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
         row = CATALOGUE.get(function)
-        if row is None:
+        if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
-        if row.kind == "reduce" and "keepdims" in parameters and parameters.get("axis") is None:
+        texts = {key: self.parameter(value) for key, value in parameters.items()}
+        if row.kind == "reduce" and "keepdims" in texts and "axis" not in texts:
             # PyTorch keeps dimensions only where they are named.
-            parameters = {"axis": f"tuple(range({operands[0]}.ndim))", "keepdims": parameters["keepdims"]}
-        if function == "prod" and isinstance(parameters.get("axis"), (tuple, str)):
-            raise Unsupported("torch.prod reduces all axes or a single one")
-        style = row.torch
-        if style is None:
-            return super().call(function, operands, parameters)
-        if style == "to":
-            return f"{operands[0]}.to({operands[1]})"
-        if style == "permute":
-            axes = parameters.get("axes") or f"tuple(reversed(range({operands[0]}.ndim)))"
+            texts = {"axis": f"tuple(range({operands[0]}.ndim))", **texts}
+        if function in ONE_AXIS and texts.get("axis", "").startswith(("(", "tuple")):
+            raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
+        if row.torch is None:
+            if function in OPERATORS or function in ("getitem", "negative"):
+                return super().call(function, operands, parameters)
+            return spelled(f"torch.{function}", operands, texts)
+        if row.torch == "permute":
+            axes = texts.get("axes", f"tuple(reversed(range({operands[0]}.ndim)))")
             return f"torch.permute({operands[0]}, {axes})"
-        if style == "positional":
-            return f"torch.{function}({', '.join([*operands, *map(repr, parameters.values())])})"
-        if style == "tensors":
+        if row.torch == "tensors":
             x, y = operands
             x, y = (
                 (x if x.isidentifier() else f"torch.as_tensor({x}, dtype={y}.dtype)"),
                 (y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"),
             )
             return f"torch.{function}({x}, {y})"
-        named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
-        return f"{style}({', '.join([*operands, *named])})"
+        return spelled(row.torch, operands, texts)
 
     def parameter(self, value: Any) -> str:
-        return value if isinstance(value, str) else super().parameter(value)
+        return self.array(value) if isinstance(value, np.ndarray) else super().parameter(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         if not value.size:
