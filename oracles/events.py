@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.protocol import NAMES
+from minigrad.protocol import NAMES, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, Mask
 
@@ -63,7 +63,7 @@ def dependence(case: Case, events: Sequence[Event], order: int) -> list[Mask]:
     masks = {event.step: event.mask for event in events}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-        return poison(result, masks[number]) if number in masks else result
+        return map_operand(lambda each: poison(each, masks[number]), result) if number in masks else result
 
     def poisoned(*inputs: Any) -> Any:
         return case.program.run(inputs, NAMES.__getitem__, watch)

@@ -28,7 +28,7 @@ from hypothesis.extra import numpy as hnp
 from minigrad.program import Input, Program, Ref, Step
 from minigrad.protocol import NAMES, leaves, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, POSITIVE, REALS, WITH_NAN, Interval, axes_of, names
+from oracles.catalogue import CATALOGUE, POSITIVE, REALS, WITH_NAN, Interval, axes_of, drawn_within, names
 
 Shape = tuple[int, ...]
 Draw = Any
@@ -62,8 +62,18 @@ class Palette:
     @property
     def certain(self) -> tuple[Shape, ...]:
         """What inputs are drawn from for a function that a case must contain: all that any function fits."""
+        return (*self.common, *self.rare)
+
+    @property
+    def common(self) -> tuple[Shape, ...]:
+        """The few of these that most of its inputs have."""
         (n, m) = self.shapes[0]
-        return (*(shape for shape in self.shapes if 0 not in shape), (2, m, m), (3,), (n, 3))
+        return ((n, m), (m,), (), (m, m))
+
+    @property
+    def rare(self) -> tuple[Shape, ...]:
+        (n, m) = self.shapes[0]
+        return ((2, m, m), (1, m), (2, n, m), (3,), (n, 3))
 
     @property
     def inputs(self) -> tuple[Shape, ...]:
@@ -317,7 +327,7 @@ def plainly(fits: Callable[[Shape, Shape], bool]) -> Callable[[Shape, Shape], li
 
 
 def crossing(x: Shape, y: Shape) -> list[Any]:
-    return [{"axis": -1}] if same_length(x, y) and x[-1] == 3 and broadcastable(x, y) else []
+    return [{"axis": -1}] if len(x) == len(y) and x[-1:] == y[-1:] == (3,) and broadcastable(x, y) else []
 
 
 def multiplied(x: Shape, y: Shape) -> bool:
@@ -373,14 +383,17 @@ class Builder:
         self.values: list[Any] = [None] * len(INPUT_NAMES)
         self.sure: set[int] | None = None
         """Once the function that a case must contain is there, what depends on it."""
+        self.hidden: set[int] = set()
+        """Values of which a part is anyone's choice, such as the sign of an eigenvector: not to be used as they are."""
         self.certain = False
         """Whether a function is being added that the case must contain, which may result in any shape."""
 
     def new_input(self, allowed: Allowed = lambda value: True, within: Interval = REALS) -> Ref | None:
         """Draw an input in the next free place, if one is free and `allowed` what was drawn."""
         place = len(self.kinds)
-        palette = self.palette.certain if self.certain else self.palette.inputs
-        shapes = [shape for shape in palette if allowed(np.ones(shape))]
+        common = self.palette.common if self.certain and self.draw(st.integers(0, 7)) < 7 else ()
+        wider = self.palette.certain if self.certain else self.palette.inputs
+        shapes = [s for s in common if allowed(np.ones(s))] or [s for s in wider if allowed(np.ones(s))]
         if place == len(INPUT_NAMES) or not shapes:
             return None
         if within in (REALS, WITH_NAN):
@@ -404,7 +417,11 @@ class Builder:
 
     def fit(self, allowed: Allowed) -> list[Ref]:
         """The values that a step may use, the most recent first."""
-        return [Ref(i) for i in range(len(self.values)) if self.is_float(i) and allowed(self.values[i])][::-1]
+        return [
+            Ref(i)
+            for i in reversed(range(len(self.values)))
+            if self.is_float(i) and i not in self.hidden and allowed(self.values[i])
+        ]
 
     def first_operand(self, allowed: Allowed) -> Ref | None:
         """Mostly the latest value, so that chains grow deep and little is left unused."""
@@ -425,7 +442,7 @@ class Builder:
 
     def add_step(self, name: str) -> None:
         """Draw operands and parameters for one function; add nothing where none fit."""
-        x = self.first_operand(CATALOGUE[name].domain[0].contains)
+        x = self.first_operand(drawn_within(name).contains)
         if x is not None:
             self.add_call(name, x)
 
@@ -436,7 +453,7 @@ class Builder:
 
     def add_certainly(self, name: str) -> None:
         """Add one function, with operands of its own where what is there does not fit."""
-        domain, self.certain = CATALOGUE[name].domain[0], True
+        domain, self.certain = drawn_within(name), True
         for attempt in range(TRIES):
             before = len(self.steps), dict(self.kinds), self.values[:]
             last = self.fit(domain.contains)[:1] if attempt == 0 else []
@@ -450,6 +467,7 @@ class Builder:
                 return
             del self.steps[before[0] :]
             _, self.kinds, self.values = before
+            self.hidden = {index for index in self.hidden if index < len(self.values)}
         reject()
 
     def fits(self, name: str, shape: Shape) -> bool:
@@ -525,9 +543,9 @@ class Builder:
     draw_special = draw_unary
 
     def draw_binary(self, name: str, x: Ref) -> Any:
-        domain = CATALOGUE[name].domain[-1]
+        domain = drawn_within(name, 1)
         if name == "ldexp":
-            return (x, self.draw(st.sampled_from((2, -1, np.array(3))))), {}
+            return (x, np.array(self.draw(st.sampled_from((2, -1, 3))))), {}
         if name in ("power", "float_power") and not POSITIVE.contains(self.values[x.index]):
             return self.narrowed(name, x, self.draw(st.sampled_from((2, 3))))
         constants = (0.5, -1.0, 0) if name in ("maximum", "minimum", "fmax", "fmin") else (2, 0.5, 3, -1.0)
@@ -615,7 +633,7 @@ class Builder:
         axis = self.draw(st.sampled_from(axes))
         mask = np.arange(math.prod(shape)).reshape(shape) == 0
         if (math.prod(shape) if axis is None else shape[axis]) > 1:
-            x = self.append("where", (mask, np.dtype(self.dtype).type(np.nan), x), {}, force=True)  # type: ignore[assignment]
+            x = self.append("where", (mask, np.nan, x), {}, force=True)  # type: ignore[assignment]
         if name == "nan_to_num":
             return (x,), {"nan": 0.5}
         return (x,), {} if axis is None else {"axis": axis}
@@ -686,7 +704,10 @@ class Builder:
     def pick(self, name: str, operands: Sequence[Any], parameters: dict[str, Any], index: Any = 0) -> Ref | None:
         """A function of several results, and one of these."""
         results = self.append(name, operands, parameters)
-        return None if results is None else self.append("getitem", (results, index), {})
+        if results is None:
+            return None
+        self.hidden.add(results.index)
+        return self.append("getitem", (results, index), {})
 
     def draw_parts(self, name: str, x: Ref) -> Any:
         """Of a quotient, the remainder; of what is partly in order, what is in its place."""
@@ -698,7 +719,7 @@ class Builder:
             return self.pick(name, (x, kth), {"axis": axis}, (..., kth))
         if name == "modf":
             return self.pick(name, (x,), {})
-        shape, domain = self.shape_of(x), CATALOGUE[name].domain[-1]
+        shape, domain = self.shape_of(x), drawn_within(name, 1)
         fits: Allowed = lambda value: domain.contains(value) and broadcastable(shape, np.shape(value))  # noqa: E731
         y = self.other_operand(fits, within=domain)
         return None if y is None or y == x else self.pick(name, (x, y), {}, 1)
@@ -781,7 +802,10 @@ class Builder:
             index, signed = self.draw(st.sampled_from(SEVERAL[name]))
             part = self.pick(name, (a, *extra), parameters, index)
             # The sign of a vector is anyone's choice: its square is not.
-            return self.append("multiply", (part, part), {}) if signed and part is not None else part
+            if part is None or not signed:
+                return part
+            self.hidden.add(part.index)
+            return self.append("multiply", (part, part), {})
         return (a, *extra), parameters
 
     draw_definite = draw_symmetric = draw_distinct = draw_regular
