@@ -190,7 +190,7 @@ def vanishes(ans: Any, a: Any, axis: Any = None, keepdims: bool = False, **_: An
 
 
 def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Mask:  # noqa: A002
-    """Where a norm is not smooth: at 0, at ties of what it chooses from, and for sums of magnitudes wherever one is 0."""
+    """Where a norm is not smooth: at 0, at ties of what it chooses from; for sums of magnitudes, wherever one is 0."""
     pair = isinstance(axis, tuple) or (axis is None and ord is not None and np.ndim(x) == 2)
     if ord in (None, "fro") or (ord == 2 and not pair):
         return vanishes(ans, x, axis, keepdims)
@@ -215,8 +215,16 @@ def matrix_norm_kink(ans: Any, x: Any, ord: Any = "fro", keepdims: bool = False)
 
 def vector_norm_kink(ans: Any, x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Mask:  # noqa: A002
     flat = axis is None
-    return np.reshape(norm_kink(ans if not flat else np.reshape(ans, ()), np.reshape(x, -1) if flat else x, ord,
-                                None if flat else axis, keepdims and not flat), np.shape(ans))
+    return np.reshape(
+        norm_kink(
+            ans if not flat else np.reshape(ans, ()),
+            np.reshape(x, -1) if flat else x,
+            ord,
+            None if flat else axis,
+            keepdims and not flat,
+        ),
+        np.shape(ans),
+    )
 
 
 def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
@@ -471,14 +479,18 @@ SPECIAL: tuple[Row, ...] = (
     Row("scipy.special.log_expit", "special", torch="torch.nn.functional.logsigmoid", jax="jax.nn.log_sigmoid"),
     Row("scipy.special.erf",     "special", torch="torch.special.erf", jax="jax.scipy.special.erf"),
     Row("scipy.special.erfc",    "special", torch="torch.special.erfc", jax="jax.scipy.special.erfc"),
-    Row("scipy.special.erfinv",  "special", (INSIDE_UNIT,), torch="torch.special.erfinv", jax="jax.scipy.special.erfinv"),
+    Row("scipy.special.erfinv",  "special", (INSIDE_UNIT,),
+        torch="torch.special.erfinv", jax="jax.scipy.special.erfinv"),
     Row("scipy.special.erfcinv", "special", (Interval(low=0.1, high=1.9),),
         torch="torch.special.erfinv(1 - {0})", jax="jax.scipy.special.erfinv(1 - {0})"),
-    Row("scipy.special.gammaln", "special", (POSITIVE,), torch="torch.special.gammaln", jax="jax.scipy.special.gammaln"),
-    Row("scipy.special.psi",     "special", (POSITIVE,), torch="torch.special.digamma", jax="jax.scipy.special.digamma"),
+    Row("scipy.special.gammaln", "special", (POSITIVE,),
+        torch="torch.special.gammaln", jax="jax.scipy.special.gammaln"),
+    Row("scipy.special.psi",     "special", (POSITIVE,),
+        torch="torch.special.digamma", jax="jax.scipy.special.digamma"),
     Row("scipy.special.entr",    "special", (NONNEGATIVE,), "edge: entr at 0", at_zero,
         torch="torch.special.entr", jax="jax.scipy.special.entr"),
-    Row("scipy.special.xlogy",   "binary",  (REALS, POSITIVE), torch="torch.special.xlogy", jax="jax.scipy.special.xlogy"),
+    Row("scipy.special.xlogy",   "binary",  (REALS, POSITIVE),
+        torch="torch.special.xlogy", jax="jax.scipy.special.xlogy"),
     Row("scipy.special.xlog1py", "binary",  (REALS, ABOVE_MINUS_1),
         torch="torch.special.xlog1py", jax="jax.scipy.special.xlog1py"),
 )

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.protocol import FUNCTIONS, Array, Function, map_operand
-from minigrad.protocol import RULES
+from minigrad.protocol import FUNCTIONS, RULES, Array, Function, map_operand
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE
 

@@ -14,6 +14,7 @@ every new shape.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +34,7 @@ from oracles.catalogue import CATALOGUE, POSITIVE, REALS, WITH_NAN, Interval, ax
 Shape = tuple[int, ...]
 Draw = Any
 Allowed = Callable[[Any], bool]
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 INPUT_NAMES = "xyz"
 
@@ -78,7 +80,7 @@ class Palette:
     @property
     def inputs(self) -> tuple[Shape, ...]:
         """What inputs are drawn from: zero-size arrays are worth a try, but prove little."""
-        return tuple(shape for shape in self.shapes for _ in range(1 if 0 in shape else 4))
+        return tuple(s for s in self.shapes for _ in range(1 if 0 in s else 8 if s in self.common else 3))
 
 
 KINDS = ("ordinary", "positive", "grid", "spread")
@@ -128,7 +130,7 @@ def cases(
 
     With `must`, the name of a function, the program contains it, and its result depends on it.
     """
-    builder = Builder(draw, dtype, palette or Palette.of(0))
+    builder, going_on = Builder(draw, dtype, palette or Palette.of(0)), 6 if must is None else 3
     if must is None:
         builder.new_input()
     else:
@@ -141,7 +143,7 @@ def cases(
     for _ in range(3 * max_steps):
         # To go on or not is drawn anew before each step, so that shrinking can delete any one of them.
         complete = builder.steps and builder.is_float(-1)
-        if complete and (builder.is_odd(-1) or len(builder.steps) >= max_steps or draw(st.integers(0, 6)) == 0):
+        if complete and (builder.is_odd(-1) or len(builder.steps) >= max_steps or draw(st.integers(0, going_on)) == 0):
             break
         builder.add_step(draw(st.sampled_from(DRAWN)))
     else:
@@ -181,8 +183,17 @@ TRIES = 40
 """How often operands are drawn for a function that a case must contain."""
 
 
-# Parameters, and operands after the first one, for functions of one array, by its shape.  All of a
-# list's choices are valid; a function does not fit arrays for which there is none.
+# What goes after the first operand, for functions of one array: choices by its shape, all of them
+# valid.  A function does not fit arrays for which there is none.
+
+
+def call(*operands: Any, **parameters: Any) -> Call:
+    """Further operands, and parameters."""
+    return operands, parameters
+
+
+def if_ndim(least: int, shape: Shape, *choices: Call) -> list[Call]:
+    return [*choices] if len(shape) >= least else []
 
 
 def sides(shape: Shape) -> range:
@@ -190,113 +201,94 @@ def sides(shape: Shape) -> range:
     return range(-len(shape), len(shape))
 
 
-def wide_sides(shape: Shape) -> list[int]:
-    """The axes of at least two entries."""
-    return [axis for axis in sides(shape) if shape[axis] > 1]
+def wide(shape: Shape, least: int = 2) -> list[int]:
+    """The axes of at least so many entries."""
+    return [axis for axis in sides(shape) if shape[axis] >= least]
 
 
-def planes(shape: Shape, key: str = "k") -> list[Any]:
-    """The diagonals of matrices."""
-    return [((), {key: k}) for k in (0, 1, -1)] if len(shape) > 1 else []
+def along(axes: Iterable[int], *operands: Any, **parameters: Any) -> list[Call]:
+    return [call(*operands, **parameters, axis=axis) for axis in axes]
 
 
-def diagonals(shape: Shape) -> list[Any]:
-    if len(shape) < 2:
-        return []
-    return [((), {"offset": k, "axis1": i, "axis2": j}) for k, i, j in ((0, 0, 1), (1, 0, 1), (0, -1, -2), (-1, -2, -1))]
+def paddings(shape: Shape) -> list[Call]:
+    narrow = ((0, 1),) * (len(shape) - 1)
+    modes: list[dict[str, Any]] = [{}, {"constant_values": 0.5}, *({"mode": m} for m in ("edge", "wrap", "symmetric"))]
+    reflected = [call(((1, 1), *narrow), mode="reflect")] if min(shape, default=0) > 1 else []
+    return [*(call(((1, 2), *narrow), **mode) for mode in modes), *reflected] if shape else []
 
 
-def along_axes(axes: Iterable[int], *extra: Any, **parameters: Any) -> list[Any]:
-    return [(extra, {**parameters, "axis": axis}) for axis in axes]
+def reordered(shape: Shape, axis: int) -> Any:
+    """Indices for ``take_along_axis``: an order of the entries, another one for each row."""
+    return np.argsort(np.arange(math.prod(shape)).reshape(shape) * 7 % 5, axis=axis, kind="stable")
 
-
-def paddings(shape: Shape) -> list[Any]:
-    if not shape:
-        return []
-    width = ((1, 2), *((0, 1) for _ in shape[1:]))
-    modes: list[Any] = [{}, {"constant_values": 0.5}, {"mode": "edge"}, {"mode": "wrap"}, {"mode": "symmetric"}]
-    choices: list[Any] = [((width,), mode) for mode in modes]
-    if min(shape) > 1:
-        choices.append((((1, 1), *((0, 1) for _ in shape[1:])), {"mode": "reflect"}))
-        choices[-1] = ((choices[-1][0],), choices[-1][1])
-    return choices
-
-
-CHOICES: dict[str, Callable[[Shape], list[Any]]] = {
-    "transpose": lambda s: [((), {}), *([((), {"axes": (1, 0, 2)}), ((), {"axes": (-1, 0, 1)})] if len(s) == 3 else [])],
-    "swapaxes": lambda s: [((), {"axis1": 0, "axis2": -1})] if len(s) > 1 else [],
-    "moveaxis": lambda s: (
-        [((), {"source": 0, "destination": -1}), ((), {"source": (0, 1), "destination": (1, 0)})] if len(s) > 1 else []
-    ),
-    "rollaxis": lambda s: [((-1,), {}), ((0,), {"start": len(s)})] if len(s) > 1 else [],
-    "matrix_transpose": lambda s: [((), {})] if len(s) > 1 else [],
-    "linalg.matrix_transpose": lambda s: [((), {})] if len(s) > 1 else [],
-    "ravel": lambda s: [((), {}), ((), {"order": "F"})],
-    "expand_dims": lambda s: [((), {"axis": axis}) for axis in range(-1, len(s) + 1)],
-    "squeeze": lambda s: [((), {"axis": axis}) for axis, n in enumerate(s) if n == 1],
-    "flip": lambda s: [*along_axes(sides(s)), *([((), {})] if s else [])],
-    "fliplr": lambda s: [((), {})] if len(s) > 1 else [],
-    "flipud": lambda s: [((), {})] if s else [],
-    "rot90": lambda s: [((), {"k": k, "axes": axes}) for k, axes in ((1, (0, 1)), (-1, (0, 1)), (2, (1, 0)))][: 3 * (len(s) > 1)],
-    "roll": lambda s: [*along_axes(sides(s), 1), *along_axes(sides(s), -2), *([((1,), {})] if s else [])],
-    "tril": planes,
-    "triu": planes,
-    "diag": lambda s: [((), {"k": k}) for k in (0, 1, -1)] if len(s) in (1, 2) else [],
-    "diagflat": lambda s: [((), {"k": k}) for k in (0, 1, -1)] if s and math.prod(s) <= 4 else [],
-    "diagonal": diagonals,
-    "trace": diagonals,
-    "linalg.diagonal": lambda s: planes(s, "offset"),
-    "linalg.trace": lambda s: planes(s, "offset"),
-    "repeat": lambda s: [
-        *along_axes(sides(s), 2), *[((np.arange(s[axis]) % 3,), {"axis": axis}) for axis in wide_sides(s)],
-        *([((2,), {})] if s else []),
-    ],
-    "tile": lambda s: [(((2, 1),), {}), (((2,),), {}), (((1, 2, 1),), {})],
-    "resize": lambda s: [(((3,),), {}), (((2, 5),), {}), (((7,),), {})],
-    "pad": paddings,
-    "take": lambda s: [
-        *along_axes(wide_sides(s), np.array([1, 0, 1])), *([((np.array([0, 0]),), {})] if s else []),
-    ],
-    "take_along_axis": lambda s: [
-        ((np.argsort(np.arange(math.prod(s)).reshape(s) * 7 % 5, axis=axis),), {"axis": axis}) for axis in sides(s)
-    ],
-    "delete": lambda s: [
-        *along_axes(wide_sides(s), 0), *along_axes(wide_sides(s), np.array([1])), *([((0,), {})] if math.prod(s) > 1 else []),
-    ],
-    "lib.stride_tricks.sliding_window_view": lambda s: along_axes(wide_sides(s), 2),
-    "cumulative_sum": lambda s: [*along_axes(sides(s)), *along_axes(sides(s), include_initial=True)],
-    "cumulative_prod": lambda s: [*along_axes(sides(s)), *along_axes(sides(s), include_initial=True)],
-    "diff": lambda s: [*along_axes(wide_sides(s), n=1), *along_axes([i for i in sides(s) if s[i] > 2], n=2)],
-    "ediff1d": lambda s: [((), {})] if math.prod(s) > 1 else [],
-    "trapezoid": lambda s: [
-        *along_axes(wide_sides(s), dx=0.5), *[((), {"x": np.cumsum(1.0 + np.arange(s[i])), "axis": i}) for i in wide_sides(s)],
-    ],
-    "clip": lambda s: [((), {"a_min": low, "a_max": high}) for low, high in ((-0.5, 1.0), (0.0, None), (None, 0.5))],
-    "split": lambda s: [
-        *along_axes(wide_sides(s), (1,)), *[((2,), {"axis": i}) for i in wide_sides(s) if s[i] % 2 == 0],
-    ],
-    "array_split": lambda s: along_axes(wide_sides(s), 2),
-    "hsplit": lambda s: [(((1,),), {})] if s and s[min(1, len(s) - 1)] > 1 else [],
-    "vsplit": lambda s: [(((1,),), {})] if len(s) > 1 and s[0] > 1 else [],
-    "dsplit": lambda s: [(((1,),), {})] if len(s) > 2 and s[2] > 1 else [],
-    "unstack": lambda s: along_axes(sides(s)),
-    "linalg.matrix_power": lambda s: [((n,), {}) for n in (2, 3, -1, -2)],
-    "linalg.eigh": lambda s: [((), {"UPLO": UPLO}) for UPLO in "LU"],
-    "linalg.eigvalsh": lambda s: [((), {"UPLO": UPLO}) for UPLO in "LU"],
-    "linalg.svd": lambda s: [((), {"full_matrices": False})],
-    "linalg.qr": lambda s: [((), {"mode": "reduced"})],
-    "linalg.norm": lambda s: [
-        ((), {}), *along_axes(sides(s), keepdims=True), *along_axes(sides(s), ord=1), *along_axes(sides(s), ord=3),
-        *along_axes(sides(s), ord=np.inf), *along_axes(sides(s), ord=-np.inf),
-        *(((), {"ord": ord, "axis": (-2, -1)}) for ord in MATRIX_ORDERS if len(s) > 1),
-    ],
-    "linalg.vector_norm": lambda s: [
-        ((), {}), ((), {"ord": 3}), *along_axes(sides(s), keepdims=True), *along_axes(sides(s), ord=1), *along_axes(sides(s), ord=np.inf),
-    ],
-    "linalg.matrix_norm": lambda s: [((), {"ord": ord, "keepdims": ord == 1}) for ord in MATRIX_ORDERS if len(s) > 1],
-}
 
 MATRIX_ORDERS = ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+
+# fmt: off
+CHOICES: dict[str, Callable[[Shape], list[Call]]] = {
+    # Shape and place
+    "transpose":        lambda s: [call(), *if_ndim(3, s, call(axes=(1, 0, 2)), call(axes=(-1, 0, 1)))],
+    "matrix_transpose": lambda s: if_ndim(2, s, call()),
+    "linalg.matrix_transpose": lambda s: if_ndim(2, s, call()),
+    "swapaxes":         lambda s: if_ndim(2, s, call(axis1=0, axis2=-1)),
+    "moveaxis":         lambda s: if_ndim(2, s, call(source=0, destination=-1),
+                                          call(source=(0, 1), destination=(1, 0))),
+    "rollaxis":         lambda s: if_ndim(2, s, call(-1), call(0, start=len(s))),
+    "ravel":            lambda s: [call(), call(order="F")],
+    "expand_dims":      lambda s: along(range(-1, len(s) + 1)),
+    "squeeze":          lambda s: along([axis for axis, n in enumerate(s) if n == 1]),
+    "flip":             lambda s: [*along(sides(s)), *if_ndim(1, s, call())],
+    "fliplr":           lambda s: if_ndim(2, s, call()),
+    "flipud":           lambda s: if_ndim(1, s, call()),
+    "rot90":            lambda s: if_ndim(2, s, call(k=1, axes=(0, 1)), call(k=-1, axes=(0, 1)),
+                                          call(k=2, axes=(1, 0))),
+    "roll":             lambda s: [*along(sides(s), 1), *along(sides(s), -2), *if_ndim(1, s, call(1))],
+    "tril":             lambda s: if_ndim(2, s, call(k=0), call(k=1), call(k=-1)),
+    "triu":             lambda s: if_ndim(2, s, call(k=0), call(k=1), call(k=-1)),
+    "diag":             lambda s: if_ndim(1, s, call(k=0), call(k=1), call(k=-1)) if len(s) < 3 else [],
+    "diagflat":         lambda s: if_ndim(1, s, call(k=0), call(k=1)) if math.prod(s) <= 4 else [],
+    "diagonal":         lambda s: if_ndim(2, s, call(offset=0, axis1=0, axis2=1), call(offset=1, axis1=-1, axis2=-2)),
+    "trace":            lambda s: if_ndim(2, s, call(offset=0, axis1=0, axis2=1), call(offset=1, axis1=-1, axis2=-2)),
+    "linalg.diagonal":  lambda s: if_ndim(2, s, call(offset=0), call(offset=1), call(offset=-1)),
+    "linalg.trace":     lambda s: if_ndim(2, s, call(offset=0), call(offset=1), call(offset=-1)),
+    "repeat":           lambda s: [*along(sides(s), 2), *(call(np.arange(s[i]) % 3, axis=i) for i in wide(s)),
+                                   *if_ndim(1, s, call(2))],
+    "tile":             lambda s: [call((2, 1)), call((2,)), call((1, 2, 1))],
+    "resize":           lambda s: [call((3,)), call((2, 5)), call((7,))],
+    "pad":              paddings,
+    "take":             lambda s: [*along(wide(s), np.array([1, 0, 1])), *if_ndim(1, s, call(np.array([0, 0])))],
+    "take_along_axis":  lambda s: [call(reordered(s, i), axis=i) for i in sides(s)],
+    "delete":           lambda s: [*along(wide(s), 0), *along(wide(s), np.array([1])), *if_ndim(1, s, call(0))],
+    "lib.stride_tricks.sliding_window_view": lambda s: along(wide(s), 2),
+    "split":            lambda s: [*along(wide(s), (1,)), *along([i for i in wide(s) if s[i] % 2 == 0], 2)],
+    "array_split":      lambda s: along(wide(s), 2),
+    "hsplit":           lambda s: if_ndim(1, s, call((1,))) if s[:2][-1:] > (1,) else [],
+    "vsplit":           lambda s: if_ndim(2, s, call((1,))) if s[:1] > (1,) else [],
+    "dsplit":           lambda s: if_ndim(3, s, call((1,))) if s[2:] > (1,) else [],
+    "unstack":          lambda s: along(sides(s)),
+    # Scans, differences, bounds
+    "cumulative_sum":   lambda s: [*along(sides(s)), *along(sides(s), include_initial=True)],
+    "cumulative_prod":  lambda s: [*along(sides(s)), *along(sides(s), include_initial=True)],
+    "diff":             lambda s: [*along(wide(s), n=1), *along(wide(s, 3), n=2)],
+    "ediff1d":          lambda s: [call()] if math.prod(s) > 1 else [],
+    "trapezoid":        lambda s: [*along(wide(s), dx=0.5),
+                                   *(call(x=np.cumsum(1.0 + np.arange(s[i])), axis=i) for i in wide(s))],
+    "clip":             lambda s: [call(a_min=-0.5, a_max=1.0), call(a_min=0.0, a_max=None),
+                                   call(a_min=None, a_max=0.5)],
+    # Linear algebra
+    "linalg.matrix_power": lambda s: [call(2), call(3), call(-1), call(-2)],
+    "linalg.eigh":      lambda s: [call(UPLO="L"), call(UPLO="U")],
+    "linalg.eigvalsh":  lambda s: [call(UPLO="L"), call(UPLO="U")],
+    "linalg.svd":       lambda s: [call(full_matrices=False)],
+    "linalg.qr":        lambda s: [call(mode="reduced")],
+    "linalg.norm":      lambda s: [call(), *along(sides(s), keepdims=True), *along(sides(s), ord=1),
+                                   *(each for power in (3, np.inf, -np.inf) for each in along(sides(s), ord=power)),
+                                   *if_ndim(2, s, *(call(ord=each, axis=(-2, -1)) for each in MATRIX_ORDERS))],
+    "linalg.vector_norm": lambda s: [call(), call(ord=3), *along(sides(s), keepdims=True), *along(sides(s), ord=1),
+                                   *along(sides(s), ord=np.inf)],
+    "linalg.matrix_norm": lambda s: if_ndim(2, s, *(call(ord=each, keepdims=each == 1) for each in MATRIX_ORDERS)),
+}
+# fmt: on
 
 # For functions of two arrays, the parameters that fit their shapes, which may be none.
 
@@ -529,7 +521,7 @@ class Builder:
 
     def choose(self, name: str, x: Ref) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What goes after the first operand: one of the choices, if there are any."""
-        choices = CHOICES[name](self.shape_of(x)) if name in CHOICES else [((), {})]
+        choices = CHOICES[name](self.shape_of(x)) if name in CHOICES else [call()]
         extra, parameters = choices[self.draw(st.integers(0, len(choices) - 1))]
         return extra, {key: self.constant(value) for key, value in parameters.items()}
 
@@ -627,7 +619,7 @@ class Builder:
     def draw_nan(self, name: str, x: Ref) -> Any:
         """Among the entries there is a NaN, where it leaves any."""
         shape = self.shape_of(x)
-        axes = sides(shape) if "cum" in name or shape and self.draw(st.booleans()) else [None]
+        axes: Sequence[int | None] = sides(shape) if "cum" in name or (shape and self.draw(st.booleans())) else [None]
         if not axes:
             return None
         axis = self.draw(st.sampled_from(axes))
@@ -641,7 +633,9 @@ class Builder:
     def draw_scan(self, name: str, x: Ref) -> Any:
         if name in CHOICES:
             return self.draw_limits(name, x)
-        return (x,), {"axis": self.draw(st.sampled_from(sides(self.shape_of(x))))}
+        axes = sides(self.shape_of(x))
+        # JAX's own scans count axes from the front.
+        return (x,), {"axis": self.draw(st.sampled_from(axes[len(axes) // 2 :] if "running" in name else axes))}
 
     def draw_product(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
@@ -656,9 +650,10 @@ class Builder:
         operands = [x, *(y for y in others if y is not None)]
         shapes = [self.shape_of(y) for y in operands]
         if name == "linalg.multi_dot":
-            chain = len(operands) > 1 and all(len(s) == 2 for s in shapes[1:-1])
-            fit = chain and all(multiplied(a, b) for a, b in zip(shapes, shapes[1:], strict=False)) and max(map(len, shapes)) < 3
-            return ((operands,), {}) if fit else None
+            fits = len(operands) > 1 and max(map(len, shapes)) < 3 and all(len(s) == 2 for s in shapes[1:-1])
+            return (
+                ((operands,), {}) if fits and all(itertools.starmap(multiplied, itertools.pairwise(shapes))) else None
+            )
         fitting = [text for text in SUMS[len(operands) - 1] if summable(text, shapes)]
         return ((self.draw(st.sampled_from(fitting)), *operands), {}) if fitting else None
 
@@ -666,7 +661,7 @@ class Builder:
         shape = self.shape_of(x)
         if name == "reshape":
             fit: list[Any] = [s for s in self.palette.results if math.prod(s) == math.prod(shape)]
-            parameters = {"shape": self.draw(st.sampled_from([*fit, (-1,)] if 0 not in shape and fit else fit or [(-1,)]))}
+            parameters = {"shape": self.draw(st.sampled_from(fit if 0 in shape else [*fit, (-1,)]))}
             return (x,), parameters | ({"order": "F"} if self.certain and self.draw(st.integers(0, 3)) == 3 else {})
         if name == "broadcast_to":
             fit = [s for s in self.palette.results if stretches_to(shape, s)]
@@ -734,7 +729,8 @@ class Builder:
             return None
         if name.startswith("atleast") and self.draw(st.booleans()):
             return (x,), {}
-        y = self.other_operand(lambda value: broadcastable(shape, np.shape(value)) and (name != "meshgrid" or np.ndim(value) == 1))
+        ndims = (1,) if name == "meshgrid" else (0, 1, 2, 3)
+        y = self.other_operand(lambda value: np.ndim(value) in ndims and broadcastable(shape, np.shape(value)))
         if y is None:
             return None
         parameters = {"indexing": self.draw(st.sampled_from(("ij", "xy")))} if name == "meshgrid" else {}
@@ -747,7 +743,7 @@ class Builder:
         return None if y is None else ((y, x), {})
 
     def draw_index(self, name: str, x: Ref) -> Any:
-        return (x, self.draw(st.sampled_from([None, ..., *places(self.shape_of(x), self.shape_of(x)[-1:] > (0,))]))), {}
+        return (x, self.draw(st.sampled_from([None, ..., *places(self.shape_of(x))]))), {}
 
     def draw_update(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
@@ -756,13 +752,14 @@ class Builder:
             return None if y is None else ((x, self.draw(st.sampled_from((0, 1))), y), {"axis": 0})
         n = shape[0]
         repeated = [np.array([n - 1, 0, 0])] if name == "minigrad.index_add" else []
-        index = self.draw(st.sampled_from([0, -1, slice(1, None), slice(None, None, 2), np.array([n - 1, 0])[: n], *repeated]))
+        once: list[Any] = [0, -1, slice(1, None), slice(None, None, 2), np.array([n - 1, 0])[:n]]
+        index = self.draw(st.sampled_from([*once, *repeated]))
         room = np.shape(np.empty(shape)[index])
         y = self.other_operand(lambda value: stretches_to(np.shape(value), room))
         return None if y is None else ((x, index, y), {})
 
     def matrix(self, x: Ref, form: str) -> Ref | None:
-        """A matrix of a certain form made of `x`, whose entries must be `BOUNDED`: itself where it is in good condition.
+        """A matrix of a certain form made of `x`, whose entries are `BOUNDED`: itself where it is in good condition.
 
         Otherwise a twentieth of it plus 4, 8 ... on the diagonal, which is large enough to keep, by the
         theorem of Gershgorin, eigenvalues and singular values apart from each other and from 0.
@@ -846,13 +843,13 @@ def summable(text: str, shapes: Sequence[Shape]) -> bool:
     return "..." not in text or broadcastable(*(shape[:-1] for shape in shapes))
 
 
-def places(shape: Shape, ends: bool) -> list[Any]:
+def places(shape: Shape) -> list[Any]:
     """Indices into an array of this shape."""
     if not shape or not shape[0]:
         return []
     n = shape[0]
     choices: list[Any] = [0, -1, slice(1, None), slice(None, None, 2), np.array([n - 1, 0, 0]), np.array([0, n - 1])]
-    return [*choices, np.arange(n) % 2 == 0, (..., 0) if ends else 0, (slice(None), None)]
+    return [*choices, np.arange(n) % 2 == 0, (..., 0) if shape[-1] else 0, (slice(None), None)]
 
 
 def broadcastable(*shapes: Shape) -> bool:

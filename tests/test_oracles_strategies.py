@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigrad.program import Program, Ref
-from minigrad.protocol import NAMES, leaves
-from minigrad.protocol import RULES
+from minigrad.protocol import NAMES, RULES, leaves
 from oracles import strategies
 from oracles.campaign import Options, drawn_cases
 from oracles.cases import Case
