@@ -207,9 +207,11 @@ def script_for(record: Mapping[str, Any], setup: Setup, verdict: Mapping[str, An
     case, order = Case.from_data(record), verdict["order"]
     oracle = verdict["party"]
     if oracle == setup.subject:
-        mute = (Label.UNSUPPORTED, Label.ERRORED, Label.STRUCTURE)
         others = [v for v in record["verdicts"] if v["order"] == order and v["party"] != setup.subject]
-        oracle = next((v["party"] for v in others if v["label"] not in mute), setup.oracles[0])
+        # Rather one that answered than one that raised; what it cannot even spell, the subject must show alone.
+        others = [v for v in others if v["label"] != Label.UNSUPPORTED]
+        others.sort(key=lambda v: v["label"] in (Label.ERRORED, Label.STRUCTURE))
+        oracle = others[0]["party"] if others else setup.subject
     allowed = [UNITS * noise for noise in facts_of(case, order, (), SURE_REPLAYS).noise]
     return script(case, setup.subject, oracle, order, allowed, verdict["why"] or verdict["label"])
 

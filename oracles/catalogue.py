@@ -88,6 +88,9 @@ class Row:
 
 EXACT_KINDS = ("shape", "join", "index", "choice", "split", "spread", "masked", "cast", "compare")
 
+CONDITIONED = ("regular", "definite", "symmetric", "distinct")
+"""Kinds of functions of matrices, by what they ask of these."""
+
 EXACT = frozenset(
     {"positive", "negative", "conjugate", "copy", "real", "absolute", "fabs", "copysign", "ldexp", "fmod"}
     | {"maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "sort", "partition", "minigrad.relu"}
@@ -127,7 +130,7 @@ def many_attain(ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> M
 def many_bound(ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Mask:
     """Whether several attain the largest, or several the smallest."""
     ends = (f(a, axis=axis, keepdims=keepdims) for f in (np.max, np.min))
-    return np.any([many_attain(end, a, axis, keepdims) for end in ends], axis=0)
+    return np.asarray(np.any([many_attain(end, a, axis, keepdims) for end in ends], axis=0))
 
 
 def some_tie(a: Any, axis: Any, keepdims: bool) -> Mask:
@@ -167,11 +170,11 @@ def at_one(ans: Any, x: Any) -> Mask:
 
 
 def both_zero(ans: Any, x: Any, y: Any) -> Mask:
-    return np.equal(x, 0) & np.equal(y, 0)
+    return np.asarray(np.equal(x, 0) & np.equal(y, 0))
 
 
 def one_zero(ans: Any, x: Any, y: Any) -> Mask:
-    return np.equal(x, 0) | np.equal(y, 0)
+    return np.asarray(np.equal(x, 0) | np.equal(y, 0))
 
 
 def whole(ans: Any, x: Any, y: Any = 1) -> Mask:
@@ -181,7 +184,8 @@ def whole(ans: Any, x: Any, y: Any = 1) -> Mask:
 
 
 def at_bound(ans: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Mask:
-    return np.any([np.zeros(np.shape(a), bool), *(tied(a, b) for b in (a_min, a_max) if b is not None)], axis=0)
+    bounds = [tied(a, bound) for bound in (a_min, a_max) if bound is not None]
+    return np.asarray(np.any(bounds, axis=0))
 
 
 def vanishes(ans: Any, a: Any, axis: Any = None, keepdims: bool = False, **_: Any) -> Mask:
@@ -456,21 +460,21 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.norm",    "norm",    (REALS,),       "kink: norm",                   norm_kink),
     Row("linalg.vector_norm", "norm", (REALS,),      "kink: norm",                   vector_norm_kink),
     Row("linalg.matrix_norm", "norm", (REALS,),      "kink: norm",                   matrix_norm_kink),
-    Row("linalg.inv",     "regular", (BOUNDED,)),
-    Row("linalg.det",     "regular", (BOUNDED,)),
-    Row("linalg.slogdet", "regular", (BOUNDED,)),
-    Row("linalg.matrix_power", "regular", (BOUNDED,)),
-    Row("linalg.solve",   "regular", (BOUNDED,)),
-    Row("linalg.tensorsolve", "regular", (BOUNDED,)),
-    Row("linalg.tensorinv", "regular", (BOUNDED,)),
-    Row("linalg.cholesky", "definite", (BOUNDED,)),
-    Row("linalg.eigh",    "symmetric", (BOUNDED,)),
-    Row("linalg.eigvalsh", "symmetric", (BOUNDED,)),
-    Row("linalg.svd",     "distinct", (BOUNDED,)),
-    Row("linalg.svdvals", "distinct", (BOUNDED,)),
-    Row("linalg.qr",      "distinct", (BOUNDED,)),
-    Row("linalg.cond",    "distinct", (BOUNDED,)),
-    Row("linalg.pinv",    "distinct", (BOUNDED,)),
+    Row("linalg.inv",     "regular"),
+    Row("linalg.det",     "regular"),
+    Row("linalg.slogdet", "regular"),
+    Row("linalg.matrix_power", "regular"),
+    Row("linalg.solve",   "regular"),
+    Row("linalg.tensorsolve", "regular"),
+    Row("linalg.tensorinv", "regular"),
+    Row("linalg.cholesky", "definite"),
+    Row("linalg.eigh",    "symmetric"),
+    Row("linalg.eigvalsh", "symmetric"),
+    Row("linalg.svd",     "distinct"),
+    Row("linalg.svdvals", "distinct"),
+    Row("linalg.qr",      "distinct"),
+    Row("linalg.cond",    "distinct"),
+    Row("linalg.pinv",    "distinct"),
 )
 
 SPECIAL: tuple[Row, ...] = (
@@ -530,6 +534,8 @@ def names(kinds: Sequence[str]) -> list[str]:
 
 
 def drawn_within(name: str, place: int = 0) -> Interval:
-    """Where programs evaluate an operand of a function."""
-    domain = CATALOGUE[name].domain
-    return STEADY.get(name, domain[min(place, len(domain) - 1)])
+    """Where programs evaluate an operand of a function; of matrices, where `oracles.strategies` can condition them."""
+    row = CATALOGUE[name]
+    if row.kind in CONDITIONED:
+        return BOUNDED
+    return STEADY.get(name, row.domain[min(place, len(row.domain) - 1)])

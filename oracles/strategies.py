@@ -543,6 +543,7 @@ class Builder:
         constants = (0.5, -1.0, 0) if name in ("maximum", "minimum", "fmax", "fmin") else (2, 0.5, 3, -1.0)
         constant = self.draw(st.sampled_from((None,) * 8 + constants))
         if constant is not None and domain.contains(constant):
+            constant = float(constant) if name.startswith("scipy") else constant
             swap = self.draw(st.booleans()) and "power" not in name and domain is REALS and name != "copysign"
             return self.narrowed(name, *((constant, x) if swap else (x, constant)))
         shape = self.shape_of(x)

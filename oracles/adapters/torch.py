@@ -32,10 +32,10 @@ class TorchSpelling(Spelling):
         if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
         texts = {key: self.parameter(value) for key, value in parameters.items()}
-        if row.kind == "reduce" and "keepdims" in texts and "axis" not in texts:
+        if row.kind == "reduce" and "keepdims" in texts and "axis" not in texts and function not in ONE_AXIS:
             # PyTorch keeps dimensions only where they are named.
             texts = {"axis": f"tuple(range({operands[0]}.ndim))", **texts}
-        if function in ONE_AXIS and texts.get("axis", "").startswith(("(", "tuple")):
+        if function in ONE_AXIS and texts.get("axis", "").startswith("("):
             raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
         if row.torch is None:
             if function in OPERATORS or function in ("getitem", "negative"):
