@@ -118,8 +118,8 @@ def tied(x: Any, y: Any) -> Mask:
 def axes_of(a: Any, axis: Any) -> tuple[int, ...]:
     """The axes that a reduction over `axis` reduces."""
     ndim = np.ndim(a)
-    chosen = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return tuple(i % ndim for i in chosen)
+    each = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(i % ndim for i in each)
 
 
 def many_attain(ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Mask:
@@ -321,7 +321,7 @@ ROWS: tuple[Row, ...] = (
     # Choices and comparisons
     Row("where",       "choice"),
     Row("select",      "choice",  torch="torch.where({0}[0], {1}[0], torch.where({0}[1], {1}[1], {default}))"),
-    Row("clip",        "limits",  (REALS,),          "kink: clip at a bound",        at_bound,
+    Row("clip",        "chosen",  (REALS,),          "kink: clip at a bound",        at_bound,
         torch="torch.clip({0}, {a_min}, {a_max})", jax="jnp.clip({0}, {a_min}, {a_max})"),
     Row("greater",     "compare"),
     Row("less_equal",  "compare"),
@@ -363,9 +363,9 @@ ROWS: tuple[Row, ...] = (
     Row("minigrad.running_min", "scan", (REALS,),    "kink: several attain",         running_tie,
         torch="torch.cummin({0}, {axis}).values", jax="jax.lax.cummin"),
     Row("minigrad.running_logsumexp", "scan", torch="torch.logcumsumexp({0}, {axis})", jax="jax.lax.cumlogsumexp"),
-    Row("diff",        "along"),
-    Row("ediff1d",     "along",   torch="torch.diff({0}.reshape(-1))"),
-    Row("trapezoid",   "along"),
+    Row("diff",        "chosen"),
+    Row("ediff1d",     "chosen",  torch="torch.diff({0}.reshape(-1))"),
+    Row("trapezoid",   "chosen"),
     # Order
     Row("sort",        "scan",    (REALS,),          "kink: tie",                    tie_in_order,
         torch="torch.sort({0}, {axis}).values"),
@@ -446,7 +446,7 @@ ROWS: tuple[Row, ...] = (
     Row("cross",       "product", torch="torch.linalg.cross({0}, {1}, dim={axis})"),
     Row("convolve",    "product", torch=WINDOW.replace("{1}[None", "{1}.flip(0)[None")),
     Row("correlate",   "product", torch=WINDOW),
-    Row("trace",       "shape",   torch="torch.diagonal({0}, {offset}, {axis1}, {axis2}).sum(-1)"),
+    Row("trace",       "chosen",  torch="torch.diagonal({0}, {offset}, {axis1}, {axis2}).sum(-1)"),
     # Linear algebra
     Row("linalg.matmul",  "product"),
     Row("linalg.vecdot",  "product"),
@@ -455,11 +455,11 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.cross",   "product", torch="torch.linalg.cross({0}, {1}, dim={axis})"),
     Row("linalg.multi_dot", "sums"),
     Row("linalg.diagonal", "shape"),
-    Row("linalg.trace",   "shape",   torch="torch.linalg.diagonal({0}{...}).sum(-1)"),
+    Row("linalg.trace",   "chosen",  torch="torch.linalg.diagonal({0}{...}).sum(-1)"),
     Row("linalg.matrix_transpose", "shape", torch="{0}.mT"),
-    Row("linalg.norm",    "norm",    (REALS,),       "kink: norm",                   norm_kink),
-    Row("linalg.vector_norm", "norm", (REALS,),      "kink: norm",                   vector_norm_kink),
-    Row("linalg.matrix_norm", "norm", (REALS,),      "kink: norm",                   matrix_norm_kink),
+    Row("linalg.norm",    "chosen",  (REALS,),       "kink: norm",                   norm_kink),
+    Row("linalg.vector_norm", "chosen", (REALS,),    "kink: norm",                   vector_norm_kink),
+    Row("linalg.matrix_norm", "chosen", (REALS,),    "kink: norm",                   matrix_norm_kink),
     Row("linalg.inv",     "regular"),
     Row("linalg.det",     "regular"),
     Row("linalg.slogdet", "regular"),
@@ -512,6 +512,7 @@ STEADY: dict[str, Interval] = {
     "arccos": Interval(low=-0.7, high=0.7),
     "arctanh": Interval(low=-0.7, high=0.7),
     "arccosh": Interval(low=1.5),
+    "sinc": Interval(low=0.3),
     "minigrad.sigmoid": Interval(high=1.0),
     "minigrad.softmax": UNIT,
     "minigrad.log_softmax": UNIT,
@@ -522,7 +523,7 @@ STEADY: dict[str, Interval] = {
 """Where PyTorch and JAX keep their digits: as long as they are the only judges, programs go no further.
 
 Beyond, both compute ``1 - tanh(x)**2`` and the like, whose leading digits cancel: they agree with each
-other, and not with an engine that keeps its digits.
+other, or with nobody, and not with an engine that keeps its digits.
 """
 
 CATALOGUE: dict[str, Row] = {row.name: row for row in ROWS}

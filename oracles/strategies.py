@@ -451,7 +451,7 @@ class Builder:
             last = self.fit(domain.contains)[:1] if attempt == 0 else []
             x = last[0] if last else self.new_input(lambda value: self.fits(name, np.shape(value)), domain)
             if x is None:  # the inputs are used up: begin anew
-                self.steps, self.kinds, self.values = [], {}, [None] * len(INPUT_NAMES)
+                self.steps, self.kinds, self.values, self.hidden = [], {}, [None] * len(INPUT_NAMES), set()
                 continue
             ans = self.add_call(name, x) if self.fits(name, self.shape_of(x)) else None
             if ans is not None and name in [step.function for step in self.steps] and self.is_float(ans.index):
@@ -473,7 +473,7 @@ class Builder:
             return False
         if kind in ("regular", "definite", "symmetric"):
             return len(shape) > 1 and shape[-1] == shape[-2] > 1
-        return len(shape) >= {"distinct": 2, "scan": 1, "along": 1, "update": 1, "sums": 1, "parts": 0}.get(kind, 0)
+        return len(shape) >= {"distinct": 2, "scan": 1, "update": 1, "sums": 1}.get(kind, 0)
 
     def append(self, name: str, operands: Sequence[Any], parameters: dict[str, Any], force: bool = False) -> Ref | None:
         """Run a step and keep it if it is valid and its result is tame."""
@@ -587,11 +587,9 @@ class Builder:
             condition = self.draw(hnp.arrays(np.bool_, shape, fill=st.nothing()))
         return (condition, x, y), {}
 
-    def draw_limits(self, name: str, x: Ref) -> Any:
+    def draw_chosen(self, name: str, x: Ref) -> Any:
         extra, parameters = self.choose(name, x)
         return (x, *extra), parameters
-
-    draw_along = draw_norm = draw_limits
 
     def draw_reduce(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)
@@ -633,7 +631,7 @@ class Builder:
 
     def draw_scan(self, name: str, x: Ref) -> Any:
         if name in CHOICES:
-            return self.draw_limits(name, x)
+            return self.draw_chosen(name, x)
         axes = sides(self.shape_of(x))
         # JAX's own scans count axes from the front.
         return (x,), {"axis": self.draw(st.sampled_from(axes[len(axes) // 2 :] if "running" in name else axes))}
@@ -669,7 +667,7 @@ class Builder:
             return ((x,), {"shape": self.draw(st.sampled_from(fit))}) if fit else None
         if not CHOICES[name](shape):
             return None
-        return self.draw_limits(name, x)
+        return self.draw_chosen(name, x)
 
     def draw_masked(self, name: str, x: Ref) -> Any:
         """The condition comes first, and lets something through."""
