@@ -140,17 +140,21 @@ def cases_with(must: str, dtype: str, options: Options, palette: strategies.Pale
 
 
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
-    """Drawn cases without end, each program once; every function in its turn must occur."""
+    """Drawn cases without end; every function in its turn must occur, and programs are new as long as it has any."""
     palette = strategies.Palette.of(options.seed)
     short = {"float64": "f64", "float32": "f32"}[dtype]
     functions = [row.name for row in ROWS if row.kind != "compare"]
     random.Random(f"{options.seed}/{dtype}").shuffle(functions)
     streams = [cases_with(must, dtype, options, palette) for must in functions]
     seen = set()
-    for stream in itertools.cycle(streams):
-        case = next(case for case in stream if case.program not in seen)
+    for number, stream in enumerate(itertools.cycle(streams), 1):
+        case = next(stream)
+        for other in itertools.islice(stream, BLOCK * (case.program in seen)):
+            case = other
+            if case.program not in seen:
+                break
         seen.add(case.program)
-        yield replace(case, id=f"{short}-{len(seen):05d}")
+        yield replace(case, id=f"{short}-{number:05d}")
 
 
 def all_cases(options: Options) -> Iterator[Case]:

@@ -57,9 +57,9 @@ class Palette:
 
     @property
     def results(self) -> tuple[Shape, ...]:
-        """What steps may result in: the same, and what joining two vectors gives."""
+        """What steps may result in: the same, what joining two vectors gives, and what few functions ask for."""
         ((m,),) = self.shapes[1:2]
-        return (*self.shapes, (2 * m,), (2, m))
+        return (*self.shapes, (2 * m,), (2, m), *self.rare)
 
     @property
     def certain(self) -> tuple[Shape, ...]:
