@@ -634,7 +634,15 @@ class Builder:
             return self.draw_chosen(name, x)
         axes = sides(self.shape_of(x))
         # JAX's own scans count axes from the front.
-        return (x,), {"axis": self.draw(st.sampled_from(axes[len(axes) // 2 :] if "running" in name else axes))}
+        axis = self.draw(st.sampled_from(axes[len(axes) // 2 :] if "running" in name else axes))
+        if name != "minigrad.softmax":
+            return (x,), {"axis": axis}
+        shares = self.append(name, (x,), {"axis": axis})
+        if shares is None:
+            return None
+        # They sum to 1, so of an unweighted sum no gradient would be left.
+        self.hidden.add(shares.index)
+        return self.append("multiply", (shares, self.draw(weights(self.dtype, self.shape_of(x)))), {})
 
     def draw_product(self, name: str, x: Ref) -> Any:
         shape = self.shape_of(x)

@@ -32,7 +32,8 @@ class TorchSpelling(Spelling):
         if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
         texts = {key: self.parameter(value) for key, value in parameters.items()}
-        if row.kind == "reduce" and "keepdims" in texts and "axis" not in texts and function not in ONE_AXIS:
+        named = "keepdims" in texts and function not in ONE_AXIS
+        if row.kind == "reduce" and "axis" not in texts and (named or "{axis}" in (row.torch or "")):
             # PyTorch keeps dimensions only where they are named.
             texts = {"axis": f"tuple(range({operands[0]}.ndim))", **texts}
         if function in ONE_AXIS and texts.get("axis", "").startswith("("):
