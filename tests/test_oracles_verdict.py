@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from minigrad.program import Input, Program, Ref, Step
 from oracles.cases import Case
 from oracles.events import dependence, find_events
-from oracles.examine import facts_of, reference
+from oracles.examine import ask, facts_of, reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_apart
 from tests import trial
@@ -496,6 +496,26 @@ def test_facts_tell_kinks_from_edges() -> None:
     assert known.names == ["value", "d/dx", "d/dy"]
     assert [m.tolist() for m in known.edges] == [False, [True, False], [False, False]]
     assert [m.tolist() for m in known.kinks] == [False, [False, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("party", "case"),
+    [
+        ("torch", call_of("delete", [1.0, 2.0], 0)),
+        ("torch", call_of("cumulative_sum", [1.0, 2.0], axis=0, include_initial=True)),
+        ("jax", call_of("lib.stride_tricks.sliding_window_view", [1.0, 2.0], 2, axis=0)),
+    ],
+)
+def test_what_a_library_lacks_is_unsupported(party: str, case: Case) -> None:
+    assert ask(party, case, 1).label == Label.UNSUPPORTED
+
+
+def test_what_a_library_says_it_has_not_implemented_is_unsupported() -> None:
+    x = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    steps = (Step("linalg.svd", (Ref(0),)), Step("getitem", (Ref(1), 1)))
+    case = Case("svd", Program((Input("x", (2, 3), "float64"),), steps, Ref(2)), (x,), np.ones(2), (x,))
+    answer = ask("jax", case, 1)
+    assert (answer.label, "not implemented" in answer.why) == (Label.UNSUPPORTED, True)
 
 
 # Subjects on trial.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,15 @@ def compiled(program: Program) -> Callable[..., Any]:
     return namespace["program"]  # type: ignore[no-any-return]
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What JAX says that it has not implemented is unsupported, not an error."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise Unsupported(str(error)) from None
+
+
 class JaxAdapter:
     """JAX on the CPU, with 64-bit floats enabled, one primitive at a time.
 
@@ -87,7 +96,7 @@ class JaxAdapter:
             return np.asarray(compiled(program)(*map(jnp.asarray, inputs)))
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        with self.mode():
+        with refusals(), self.mode():
             value, pullback = jax.vjp(compiled(program), *map(jnp.asarray, inputs))
             return np.asarray(value), [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]
 
@@ -95,6 +104,6 @@ class JaxAdapter:
         def gradients(*primals: Any) -> Any:
             return jax.vjp(compiled(program), *primals)[1](jnp.asarray(cotangent))
 
-        with self.mode():
+        with refusals(), self.mode():
             _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
             return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]

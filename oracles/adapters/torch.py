@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,17 @@ def as_arrays(tensors: Sequence[Any]) -> list[Any]:
     return [None if t is None else t.detach().clone().numpy() for t in tensors]
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What PyTorch says that it has no derivative of is unsupported, not an error."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, NotImplementedError) or "is not implemented" in str(error):
+            raise Unsupported(str(error)) from None
+        raise
+
+
 class TorchAdapter:
     """PyTorch in eager mode, on the CPU, one thread."""
 
@@ -90,17 +102,19 @@ class TorchAdapter:
             return compiled(program)(*(torch.tensor(x) for x in inputs)).numpy()
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        value, gradients, _ = self._gradients(program, inputs, cotangent, create_graph=False)
+        with refusals():
+            value, gradients, _ = self._gradients(program, inputs, cotangent, create_graph=False)
         return value.detach().numpy(), as_arrays(gradients)
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
-        _, gradients, primals = self._gradients(program, inputs, cotangent, create_graph=True)
-        pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors, strict=True) if g is not None]
-        pairs = [(g, v) for g, v in pairs if g.requires_grad]
-        if not pairs:
-            return [None] * len(primals)
-        outputs, weights = zip(*pairs, strict=True)
-        return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
+        with refusals():
+            _, gradients, primals = self._gradients(program, inputs, cotangent, create_graph=True)
+            pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors, strict=True) if g is not None]
+            pairs = [(g, v) for g, v in pairs if g.requires_grad]
+            if not pairs:
+                return [None] * len(primals)
+            outputs, weights = zip(*pairs, strict=True)
+            return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
 
     def _gradients(
         self, program: Program, inputs: Sequence[Any], cotangent: Any, create_graph: bool
