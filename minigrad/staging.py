@@ -305,7 +305,7 @@ class Source(Spelling):
     def __init__(self, writer: Writer):
         self.writer, self.tape = writer, writer.tape
         self.constants: dict[str, Any] = {}
-        self.imports: dict[str, None] = {}
+        self.imports: dict[str, dict[str, None]] = {}
         self.lines: list[tuple[str, int]] = []
         self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
         """The variable that holds a recorded value by now."""
@@ -341,7 +341,7 @@ class Source(Spelling):
         return "\n".join(
             [
                 "import numpy as np",
-                *self.imports,
+                *(f"from {home} import {', '.join(names)}" for home, names in self.imports.items()),
                 *(f"{name} = {self.constant_source(name)}" for name in self.constants),
                 "",
                 f"def staged({', '.join(declared.name for declared in self.tape.inputs)}):",
@@ -433,7 +433,7 @@ class Source(Spelling):
         if "." not in function or not text.startswith(f"{home}.{name}("):
             return text
         taken = any(declared.name == name for declared in self.tape.inputs)
-        self.imports[f"from {home} import {name}" + f" as {name}_" * taken] = None
+        self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
         return name + "_" * taken + text.removeprefix(f"{home}.{name}")
 
     def array(self, value: Any) -> str:

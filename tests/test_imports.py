@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gates": BASE,
     "rules.common": BASE | {"gates"},
     "rules.absent": BASE,
-    "rules.special": BASE,
+    "rules.special": BASE | {"gates", "rules.common"},
     "rules.elementwise": BASE | {"gates", "rules.common"},
     "rules.products": BASE | {"rules.common"},
     "rules.places": BASE | {"rules.common"},

@@ -288,7 +288,9 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.cofactor", "minigrad.logabsdet"), "of det, and of slogdet"),
     **dict.fromkeys(("minigrad.euclidean", "minigrad.singular_values", "minigrad.eigenvalues"), "norms, svd, eigvalsh"),
     **dict.fromkeys(("minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"), "several results as one"),
-    "scipy.special.polygamma": "the derivative of digamma",
+    **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
+    **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
+    "minigrad.unit": "the derivative of norms",
 }
 """Functions with a rule that users do not call, with what they are for: they have no row."""
 

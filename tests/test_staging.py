@@ -38,7 +38,7 @@ def figure(x: Any, y: Any) -> Any:
 
 FIGURE = """\
 import numpy as np
-from minigrad.gates import sigmoid
+from minigrad.gates import sigmoid, sigmoid_slope
 
 def staged(x, y):
     # forward pass
@@ -57,10 +57,10 @@ def staged(x, y):
     dv4 = 2 * dv5 * v4             #(5)
     dx = dv4                       #(4)
     dy = dv4                       #(4)
-    dx += dv3 * v3 * sigmoid(-x)   #(3)
+    dx += dv3 * sigmoid_slope(x)   #(3)
     dx += dv2                      #(2)
     dv1 = dv2                      #(2)
-    dy += dv1 * v1 * sigmoid(-y)   #(1)
+    dy += dv1 * sigmoid_slope(y)   #(1)
     return v7, (dx, dy)"""
 
 

@@ -238,7 +238,7 @@ UNSUPPORTED = [
     (np.linalg.eig, "linalg.eig", "np.linalg.eigh for symmetric matrices"),
     (np.linalg.eigvals, "linalg.eigvals", "np.linalg.eigh for symmetric matrices"),
     (lambda x: np.linalg.lstsq(x, x), "linalg.lstsq", "np.linalg.pinv(a) @ b"),
-    (np.fft.fft, "fft.fft", "a function of your own, by minigrad.primitive and defvjp"),
+    (np.fft.fft, "fft.fft", "np.matmul with the matrix of the transform"),
     (np.histogram, "histogram", "a function of your own, by minigrad.primitive and defvjp"),
     (lambda x: np.interp(x, [0.0, 1.0], [0.0, 1.0]), "interp", "np.searchsorted and indexing"),
     (lambda x: np.polyval([1.0, 2.0], x), "polyval", "np.sum(c * x ** k)"),
@@ -320,14 +320,14 @@ def test_at_of_a_ufunc_is_refused() -> None:
 
 
 def test_too_many_arguments_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="squeeze: got 3 arguments"):
+    with pytest.raises(TypeError, match="squeeze: got 3 arguments, more than a, axis"):
         Tensor(1.0).__array_function__(np.squeeze, (), (Tensor(1.0), None, 3), {})
 
 
-@pytest.mark.parametrize("function", [np.sum, np.mean, np.prod, np.max, np.min])
-def test_third_place_is_not_taken_for_keepdims(function: Function) -> None:
-    with pytest.raises(UnsupportedError, match="keepdims by keyword only"):
-        function(Tensor(vector()), 0, None)
+@pytest.mark.parametrize("function", [np.sum, np.mean, np.prod])
+def test_third_place_is_dtypes_as_in_numpy(function: Function) -> None:
+    with pytest.raises(UnsupportedError, match="dtype= is not supported"):
+        function(Tensor(vector()), 0, np.float32)
 
 
 def test_complex_numbers_are_refused() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.gates import sigmoid_slope
 from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
+from minigrad.rules.common import broadcasting
 
 
 @primitive
@@ -27,6 +28,10 @@ def gaussian(x: Any) -> Any:
     return 2 / math.sqrt(math.pi) * np.exp(-head * head) * np.exp(-(x - head) * (x + head))
 
 
+broadcasting(gaussian, lambda g, ans, x: -2 * g * x * ans)
+broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
+
+
 def load() -> None:
     """Give rules to the functions of ``scipy.special``, if somebody has imported it."""
     sp: Any = sys.modules.get("scipy.special")
@@ -36,8 +41,6 @@ def load() -> None:
     def elementwise(function: Function, *vjps: Function | None) -> None:
         defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
 
-    elementwise(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
-    elementwise(gaussian, lambda g, ans, x: -2 * g * x * ans)
     elementwise(sp.expit, lambda g, ans, x: g * sigmoid_slope(x))
     elementwise(sp.logit, lambda g, ans, x: g / x / (1 - x))
     elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
