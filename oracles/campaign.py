@@ -181,18 +181,22 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 
 
 def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script."""
+    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script.
+
+    What nobody can decide, for want of an oracle that has the function, may become plainly wrong.
+    """
     case = Case.from_data(data)
     deadline = time.monotonic() + SHRINKING
+    labels = (label, Label.WRONG) if label == Label.UNDECIDED else (label,)
 
     def still_fails(candidate: Case) -> bool:
         if time.monotonic() > deadline:
             return False
-        return any(v.party == who and v.label == label for v in examine(candidate, setup).verdicts)
+        return any(v.party == who and v.label in labels for v in examine(candidate, setup).verdicts)
 
     small = replace(shrink(case, still_fails), id=name)
     found = examine(small, setup)
-    verdict = next((v for v in found.verdicts if v.party == who and v.label == label), None)
+    verdict = next((v for v in found.verdicts if v.party == who and v.label in labels), None)
     if verdict is None:  # it fails once in a while
         return as_found(data, setup, who, label, name)
     record = found.as_data()
