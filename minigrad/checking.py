@@ -34,7 +34,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        return bool(abs(self.engine - self.limit) <= SAFETY * self.error)
+        return bool(np.isfinite(self.error) and abs(self.engine - self.limit) <= SAFETY * self.error)
 
     def __str__(self) -> str:
         sign = "<=" if self.agrees else ">"
@@ -53,8 +53,8 @@ class Check:
 
     @property
     def worst_error(self) -> float:
-        """The largest relative error that the limits themselves may have: finer faults go unseen."""
-        return max(c.error / max(abs(c.limit), np.finfo(float).tiny) for c in self.comparisons)
+        """The largest error that the limits may have, relative to those above 1: finer faults go unseen."""
+        return max(c.error / max(abs(c.limit), 1) for c in self.comparisons)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.comparisons))
@@ -75,6 +75,8 @@ def check_grads(f: Function, args: Sequence[Any], order: int = 2, directions: in
     """
     if order not in (1, 2):
         raise ValueError(f"order {order!r}: give 1, or 2 for second derivatives too")
+    if directions < 1:
+        raise ValueError(f"directions {directions!r}: give at least 1")
     if isinstance(args, np.ndarray) or not isinstance(args, Sequence):
         raise TypeError("args: give the function's arguments as a tuple, such as (x,)")
     primals = [np.asarray(as_floats(arg, f"argument {i}")) for i, arg in enumerate(args)]
@@ -96,7 +98,7 @@ def check_grads(f: Function, args: Sequence[Any], order: int = 2, directions: in
             return sum(np.sum(g * v) for g, v in zip(gradients, across, strict=True))
 
         def total(*x: Any, cotangent: Any = cotangent) -> Any:
-            return np.sum(f(*x) * cotangent)
+            return np.sum(vjp(f, *x)[0] * cotangent)
 
         for number, g in enumerate((total, slope)[:order], 1):
             pulled = vjp(g, *primals)[1](None)
@@ -112,6 +114,7 @@ def limit(f: Function, primals: Sequence[Any], shrink: float = 2.0, rows: int = 
     """The derivative of `f` at 0 by Ridders' method, and its estimated error."""
     unit = max(float(np.finfo(x.dtype).eps) for x in primals)
     h = 0.1 * min([1.0, *(float(np.abs(x[x != 0]).min()) for x in primals if np.any(x != 0))])
+    largest = max(float(np.max(np.abs(x), initial=0)) for x in primals)
     best, error = 0.0, np.inf
     before: list[float] = []
     for _ in range(rows):
@@ -119,7 +122,8 @@ def limit(f: Function, primals: Sequence[Any], shrink: float = 2.0, rows: int = 
         row = [(above - below) / (2 * h)]
         for k, previous in enumerate(before, 1):
             row.append(row[-1] + (row[-1] - previous) / (shrink ** (2 * k) - 1))
-        rounding = unit * max(abs(above), abs(below)) / h
+        # Of the function's values, and of the points x + h v themselves.
+        rounding = unit * (max(abs(above), abs(below)) + abs(row[0]) * largest) / h
         for k in range(1, len(row)):
             apart = max(abs(row[k] - row[k - 1]), abs(row[k] - before[k - 1])) + rounding
             if apart < error:

@@ -1,8 +1,7 @@
 """Gates of neural networks as single steps, each with its own local gradient.
 
 They are written as anyone would write their own: a `primitive` in NumPy, and its rule by `defvjp`.
-Their gradients stay accurate where the gate saturates: ``1 - sigmoid(x)`` is computed as
-``sigmoid(-x)``, which loses no digits when ``sigmoid(x)`` is close to 1.
+Their gradients stay accurate where the gate saturates, and ``1 - sigmoid(x)`` would have lost its digits.
 """
 
 from __future__ import annotations
@@ -19,6 +18,14 @@ def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``, elementwise, without overflow; its local gradient is ``(1 - sigmoid) * sigmoid``."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
+
+
+@primitive
+def sigmoid_slope(x: Any) -> Any:
+    """``(1 - sigmoid(x)) * sigmoid(x)``, which is ``(sech(x / 2) / 2)**2``: in this form nothing cancels."""
+    with np.errstate(over="ignore"):
+        half = 0.5 / np.cosh(0.5 * x)
+    return half * half
 
 
 @primitive
@@ -58,7 +65,8 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
 
 
 # fmt: off
-defvjp(sigmoid,     lambda g, ans, x: g * ans * sigmoid(-x))
+defvjp(sigmoid,     lambda g, ans, x: g * sigmoid_slope(x))
+defvjp(sigmoid_slope, lambda g, ans, x: -g * ans * np.tanh(0.5 * x))
 defvjp(relu,        lambda g, ans, x: np.where(x > 0, g, 0))
 defvjp(softplus,    lambda g, ans, x: g * sigmoid(x))
 defvjp(logsumexp,   lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * softmax(x, axis))

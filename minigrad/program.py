@@ -84,7 +84,7 @@ class Spelling:
     def parameter(self, value: Any) -> str:
         if isinstance(value, (np.dtype, type)):
             return f"{self.module}.{np.dtype(value).name}"
-        return literal(value)
+        return self.array(value) if isinstance(value, np.ndarray) else literal(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         """The expression for a constant array."""

@@ -28,8 +28,6 @@ Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-BY_KEYWORD = frozenset({"dtype", "keepdims"})
-"""Parameters that NumPy itself has in other places than a `Signature`, hence taken by keyword only."""
 
 
 class Signature(NamedTuple):
@@ -38,26 +36,25 @@ class Signature(NamedTuple):
     name: str
     operands: tuple[str, ...]
     parameters: tuple[str, ...]
+    places: tuple[str, ...]
+    """The arguments that may be given by place, in the function's own order, unsupported ones included."""
     variadic: bool = False
     """Whether all arguments by place are operands, as of ``np.einsum``."""
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Sort a call's arguments into positional operands and named parameters.
 
-        Raises `UnsupportedError` for a keyword outside the signature unless its value is None;
+        Raises `UnsupportedError` for an argument outside the signature unless its value is None;
         raises `MutationError` for ``out=``.
         """
         if not kwargs and (self.variadic or len(args) == len(self.operands)):
             return list(args), {}
+        if not self.variadic and len(args) > len(self.places):
+            raise TypeError(f"{self.name}: got {len(args)} arguments, more than {', '.join(self.places)}")
+        bound: dict[str, Any] = {}
         names = self.operands + self.parameters
-        by_place = () if self.variadic else names[: len(args)]
-        if not self.variadic and (len(args) > len(names) or BY_KEYWORD & {*by_place[len(self.operands) :]}):
-            raise UnsupportedError(
-                f"{self.name}: got {len(args)} arguments by place; supported: {', '.join(names)}, of these "
-                f"{' and '.join(sorted(BY_KEYWORD))} by keyword only"
-            )
-        bound = dict(zip(by_place, args, strict=True)) if by_place else {}
-        for key, value in kwargs.items():
+        by_place = () if self.variadic else zip(self.places, args, strict=False)
+        for key, value in (*by_place, *kwargs.items()):
             if key in bound:
                 raise TypeError(f"{self.name}: argument {key!r} given twice")
             if key in names:
@@ -138,7 +135,17 @@ def register(
     if NAMES.get(name, function) is not function:
         raise ValueError(f"two functions are called {name!r}; rename one of them")
     NAMES[name] = function
-    FUNCTIONS[function] = Signature(name, operands, parameters, variadic)
+    FUNCTIONS[function] = Signature(name, operands, parameters, places(function, operands + parameters), variadic)
+
+
+def places(function: Function, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments that `function` takes by place, or `names` where it does not tell, or has other names for them."""
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return names
+    own = tuple(p.name for p in arguments if p.kind in POSITIONAL)
+    return own if own[:1] == names[:1] else names
 
 
 def register_like(function: Function, model: Function) -> None:
@@ -249,7 +256,7 @@ def primitive(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if highest((args, tuple(kwargs.values()))) is not None:
+        if highest(args) is not None or (kwargs and highest(kwargs.values()) is not None):
             return dispatch(call, args, kwargs)
         return function(*args, **kwargs)
 
@@ -361,7 +368,7 @@ class Array:
     def _no_number(self) -> Any:
         raise ConversionError(
             f"a {type(self).__name__} cannot become a plain number: its derivative would be lost. "
-            "Use np.exp and the like instead of math.exp, np.stack or y.at[index].set to put it into an array, "
+            "Use np.exp and the like instead of math.exp, np.stack or np.where instead of writing it into an array, "
             "or take the plain value with .value"
         )
 
@@ -463,7 +470,7 @@ class Array:
 
     def __pow__(self, other: Any) -> Any:
         # As ndarray does it: faster, and in the same bits.
-        plain = isinstance(other, (int, float)) and self.dtype.kind == "f"
+        plain = type(other) in (int, float) and self.dtype.kind == "f"
         ufunc = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if plain else None
         return dispatch(np.power, (self, other), {}) if ufunc is None else dispatch(ufunc, (self,), {})
 

@@ -9,6 +9,7 @@ numbers, ``dx += ...`` where a value forks, forward values reused.  That source 
 from __future__ import annotations
 
 import ast
+import hashlib
 import operator
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from minigrad.program import Program, Ref, Spelling, Step, literal, path_of
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
 from minigrad.tracing import Recorder, Tape, argument_names
+
+RESERVED = ("np", "staged", "constants", "cotangent")
+"""Names that the source uses itself."""
 
 SPEC = operator.attrgetter("shape", "dtype")
 
@@ -53,29 +57,29 @@ class Staged:
     def __init__(self, program: Program, source: str, constants: dict[str, Any]):
         self.program = program
         self.source = source
-        self._namespace = {"constants": constants}
-        exec(compile(source, "<staged>", "exec"), self._namespace)
-        for name, value in list(self._namespace.items()):
-            # A primitive itself, without the look for Arrays among its arguments: there are none.
-            self._namespace[name] = getattr(value, "__wrapped__", value)
-        self._run: Function = self._namespace["staged"]  # type: ignore[assignment]
+        namespace: dict[str, Any] = {"constants": constants}
+        exec(compile(source, "<staged>", "exec"), namespace)
+        self._run: Function = namespace["staged"]
         self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
+        self._scalars = [i for i, declared in enumerate(program.inputs) if not declared.shape]
 
     def __call__(self, *args: Any) -> Any:
         try:
             as_expected = list(map(SPEC, args)) == self._expected
         except AttributeError:  # a Python number
             as_expected = False
-        return self._run(*(args if as_expected else self._checked(args)))
+        given = list(args) if as_expected else self._checked(args)
+        for i in self._scalars:
+            given[i] = given[i][()]  # lest `+=` write into an array without axes
+        return self._run(*given)
 
     def _checked(self, args: Sequence[Any]) -> list[Any]:
         """The arguments as arrays, if they are what the function was staged for."""
         if len(args) != len(self._expected):
             names = ", ".join(declared.name for declared in self.program.inputs)
             raise TypeError(f"the staged function takes {len(self._expected)} arguments ({names}), got {len(args)}")
-        arrays = []
-        for arg, declared in zip(args, self.program.inputs, strict=True):
-            array = np.asarray(innermost(arg))
+        arrays = [arg if isinstance(arg, Array) else np.asarray(arg) for arg in args]
+        for array, declared in zip(arrays, self.program.inputs, strict=True):
             if array.shape != declared.shape:
                 raise ShapeError(
                     f"{declared.name} has shape {array.shape}, but the function was staged for {declared.shape}; "
@@ -86,7 +90,6 @@ class Staged:
                     f"{declared.name} has dtype {array.dtype}, but the function was staged for {declared.dtype}; "
                     "stage it again with an example of the new dtype"
                 )
-            arrays.append(array[()])
         return arrays
 
     def __repr__(self) -> str:
@@ -119,9 +122,18 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
         return v3, (dx, dy)
     >>> value, (dx, dy) = staged(2.0, 3.0)
     """
+    for i, arg in enumerate(example_args):
+        if isinstance(arg, (dict, list, tuple)):
+            raise DtypeError(
+                f"argument {i} is a {type(arg).__name__}; stage takes arrays: pass each as its own argument"
+            )
     values = [np.asarray(arg)[()] for arg in example_args]
-    names = argument_names(f, len(values))
-    result = innermost(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)))
+    names = [name + "_" * (name in RESERVED) for name in argument_names(f, len(values))]
+    result = innermost(
+        as_floats(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)), "the function's result")
+    )
+    if result.dtype.kind != "f":
+        raise DtypeError(f"the function's result has dtype {result.dtype}; derivatives need floats")
     if cotangent is not None or np.ndim(result):
         values.append(np.ones_like(result) if cotangent is None else as_cotangent(cotangent, result))
         names.append("cotangent")
@@ -159,7 +171,11 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
 
 def fingerprint(*parts: Any) -> Any:
     """Equal for equal calls: arrays are compared by their bits."""
-    return repr(map_operand(lambda x: (x.dtype, x.shape, x.tobytes()) if hasattr(x, "tobytes") else x, parts))
+
+    def bits(x: Any) -> Any:
+        return (x.dtype, x.shape, hashlib.sha256(x.tobytes()).digest()) if hasattr(x, "tobytes") else x
+
+    return repr(map_operand(bits, parts))
 
 
 def is_number(x: Any) -> bool:
@@ -194,7 +210,8 @@ class Writer:
             else:
                 step = Step(step.function, self.now(step.operands), step.parameters)
             self.steps[i] = step
-            replaced = None if i in joins else self.simplified(step, i)
+            constant = not any(isinstance(leaf, Ref) for leaf in leaves(step.operands))
+            replaced = self.simplified(step, i) if constant or i not in joins else None
             key = i if i in joins else fingerprint(step.function, step.operands, step.parameters)
             self.same[i] = seen.setdefault(key, Ref(i)) if replaced is None else replaced
         self.result, self.gradients = self.now(result), self.now(gradients)
@@ -293,12 +310,12 @@ class Source(Spelling):
     def __init__(self, writer: Writer):
         self.writer, self.tape = writer, writer.tape
         self.constants: dict[str, Any] = {}
-        self.imports: dict[str, None] = {}
+        self.imports: dict[str, dict[str, None]] = {}
         self.lines: list[tuple[str, int]] = []
         self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
         """The variable that holds a recorded value by now."""
         self.owned: set[str] = set()
-        """Variables whose array nothing else refers to: these may be added to in place."""
+        """Variables whose array nothing else refers to, or that hold a number: these may be added to by ``+=``."""
 
     def source(self) -> str:
         w = self.writer
@@ -329,7 +346,7 @@ class Source(Spelling):
         return "\n".join(
             [
                 "import numpy as np",
-                *self.imports,
+                *(f"from {home} import {', '.join(names)}" for home, names in self.imports.items()),
                 *(f"{name} = {self.constant_source(name)}" for name in self.constants),
                 "",
                 f"def staged({', '.join(declared.name for declared in self.tape.inputs)}):",
@@ -373,11 +390,12 @@ class Source(Spelling):
         if not send.joins:
             self.lines.append((f"{name} = {text}", number))
             array = self.writer.like(part)
-            if fresh and isinstance(array, np.ndarray) and array.base is None:
+            made = fresh and step.function != "broadcast_to" and getattr(array, "base", None) is None
+            if made or not isinstance(array, np.ndarray):
                 self.owned.add(name)
         else:
-            # In place only where no other variable would change along; numbers never do.
-            in_place = name in self.owned or not np.shape(self.writer.like(send.total))
+            # In place only where no other variable would change along.
+            in_place = name in self.owned
             self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
             self.owned.add(name)
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
@@ -385,13 +403,15 @@ class Source(Spelling):
 
     def returned(self, value: Any, variable: str | None) -> str:
         """A result as it is returned: a gradient as an array of its own, a constant as NumPy's number."""
-        if not isinstance(value, Ref):
-            return (
-                "None" if value is None else f"np.copy({self.value(value)})" if np.ndim(value) else super().array(value)
-            )
-        text = variable or self.value(value)
-        shared = variable is not None and variable not in self.owned and np.shape(self.writer.like(value))
-        return f"np.copy({text})" if shared else text
+        if value is None:
+            return "None"
+        if isinstance(value, Ref):
+            text = variable or self.value(value)
+            shared = value is not self.writer.result and text not in self.owned
+            return f"np.copy({text})" if shared and np.ndim(self.writer.like(value)) else text
+        if np.ndim(value):
+            return f"np.copy({self.value(value)})"
+        return f"np.{value.dtype}({variable})" if variable else super().array(np.asarray(value))
 
     def value(self, operand: Any, number: int = 0) -> str:
         """A name or literal for a value; one that is used again gets its own line first."""
@@ -415,10 +435,11 @@ class Source(Spelling):
             return f"({operands[0]}).T"
         text = super().call(function, operands, parameters)
         home, _, name = path_of(function).rpartition(".")
-        if "." in function and text.startswith(f"{home}.{name}("):
-            self.imports[f"from {home} import {name}"] = None
-            return text.removeprefix(f"{home}.")
-        return text
+        if "." not in function or not text.startswith(f"{home}.{name}("):
+            return text
+        taken = any(declared.name == name for declared in self.tape.inputs)
+        self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
+        return name + "_" * taken + text.removeprefix(f"{home}.{name}")
 
     def array(self, value: Any) -> str:
         if not np.ndim(value):

@@ -99,6 +99,11 @@ def trace(f: Function, *example_args: Any) -> Program:
         v4 = v2 + v3               #(4)
         return v4
     """
+    for i, arg in enumerate(example_args):
+        if isinstance(arg, (dict, list, tuple)):
+            raise TypeError(
+                f"argument {i} is a {type(arg).__name__}; a program takes arrays: pass each as its own argument"
+            )
     values = [np.asarray(arg) for arg in example_args]
     tape = Tape(argument_names(f, len(values)), values)
     result = f(*tape.recorders())

@@ -14,8 +14,8 @@ import numpy as np
 import optree
 
 from minigrad.backward import walk
-from minigrad.errors import DtypeError, ShapeError
-from minigrad.protocol import Array, Function, defvjp, dispatch, innermost, leaves, register
+from minigrad.errors import ConversionError, DtypeError, ShapeError
+from minigrad.protocol import Array, Function, defvjp, dispatch, highest, innermost, register
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
@@ -160,6 +160,9 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         raise ShapeError(f"tangents: there are {len(tangents)} for {len(primals)} primals; give one for each")
     value, pullback = vjp(f, *primals)
     _, transposed = vjp(pullback, optree.tree_map(zeros_like, value))
+    given, wanted = (optree.tree_structure(tuple(each)) for each in (tangents, primals))
+    if given != wanted:
+        raise ShapeError(f"the tangent has the structure {given}; give it the primals', {wanted}")
     return value, transposed(optree.tree_map(as_tangent, tuple(tangents), tuple(primals)))[0]
 
 
@@ -195,7 +198,7 @@ def jacobian(f: Function, argnums: int = 0, layout: Literal["numerator", "denomi
         basis = np.eye(np.size(value), dtype=innermost(value).dtype)
         rows = [trace.pull([np.reshape(e, np.shape(value))[()]])[0] for e in basis]
         flat_rows = np.stack(rows) if rows else np.zeros((0, *np.shape(flat[0])), innermost(flat[0]).dtype)
-        matrix = np.reshape(flat_rows, (*np.shape(value), *np.shape(flat[0])))
+        matrix = np.reshape(flat_rows, (*np.shape(value), *np.shape(flat[0])))[()]
         if layout == "numerator":
             return matrix
         m = np.ndim(value)
@@ -247,9 +250,17 @@ def checkpoint(f: Function) -> Function:
 
 def recomputed(arrays: Any, *, f: Function) -> Any:
     """``f(*arrays)``, as a single step where it is differentiated and as its own steps everywhere else."""
-    if any(isinstance(leaf, Tensor) for leaf in leaves(arrays)):
+    top = highest(arrays)
+    if isinstance(top, Tensor):
         return dispatch(recomputed, (arrays,), {"f": f})
-    return f(*arrays)
+    ans = f(*arrays)
+    if isinstance(ans, (dict, list, tuple)):
+        raise ShapeError(f"the checkpointed function returned a {type(ans).__name__}; return one array")
+    if isinstance(ans, Tensor):
+        raise ConversionError(
+            "the checkpointed function uses a differentiated value that is not among its arguments; pass it as one"
+        )
+    return ans
 
 
 def recomputed_vjp(g: Any, ans: Any, arrays: Any, f: Function) -> list[Any]:

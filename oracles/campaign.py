@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import shlex
 import shutil
 import signal
@@ -33,6 +34,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from oracles import strategies
 from oracles.cases import Case, write_text
+from oracles.catalogue import ROWS
 from oracles.errors import HarnessError, UsageError
 from oracles.examine import SURE_REPLAYS, Setup, ask, examine, facts_of, party
 from oracles.journal import NAME, JournalWriter
@@ -41,8 +43,8 @@ from oracles.repro import script
 from oracles.shrink import shrink
 from oracles.verdict import FATAL, UNITS, Label
 
-BLOCK = 100
-"""Draws per block; Hypothesis is seeded anew for each."""
+BLOCK = 8
+"""Draws per block, all with a certain function; Hypothesis is seeded anew for each."""
 
 TIMEOUT = 60.0
 """Seconds that a worker may spend on one case, the first imports included."""
@@ -108,10 +110,10 @@ class SeededProvider(HypothesisProvider):
 AVAILABLE_PROVIDERS["minigrad-seeded"] = SeededProvider
 
 
-def draw_block(dtype: str, campaign_seed: int, block: int, palette: strategies.Palette) -> list[Case]:
-    """The cases of one block: a function of its arguments alone."""
+def draw_block(dtype: str, campaign_seed: int, must: str, block: int, palette: strategies.Palette) -> list[Case]:
+    """The cases of one block, all of which contain one function: a function of its arguments alone."""
     drawn: list[Case] = []
-    digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{block}".encode()).digest()
+    digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{must}/{block}".encode()).digest()
 
     @seed(int.from_bytes(digest[:8]))
     @settings(
@@ -122,25 +124,37 @@ def draw_block(dtype: str, campaign_seed: int, block: int, palette: strategies.P
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(strategies.cases(dtype, palette))
+    @given(strategies.cases(dtype, palette, must=must))
     def collect(case: Case) -> None:
         drawn.append(case)
 
     collect()
-    return drawn
+    return drawn[1:]  # Hypothesis begins with the simplest draw, which is the same in every block
+
+
+def cases_with(must: str, dtype: str, options: Options, palette: strategies.Palette) -> Iterator[Case]:
+    """Drawn cases that contain one function, without end."""
+    for block in itertools.count():
+        for number, case in enumerate(draw_block(dtype, options.seed, must, block, palette)):
+            yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})
 
 
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
-    """Drawn cases without end, each program once."""
+    """Drawn cases without end; every function in its turn must occur, and programs are new as long as it has any."""
     palette = strategies.Palette.of(options.seed)
     short = {"float64": "f64", "float32": "f32"}[dtype]
+    functions = [row.name for row in ROWS if row.kind != "compare"]
+    random.Random(f"{options.seed}/{dtype}").shuffle(functions)
+    streams = [cases_with(must, dtype, options, palette) for must in functions]
     seen = set()
-    for block in itertools.count():
-        for number, case in enumerate(draw_block(dtype, options.seed, block, palette)):
+    for number, stream in enumerate(itertools.cycle(streams), 1):
+        case = next(stream)
+        for other in itertools.islice(stream, BLOCK * (case.program in seen)):
+            case = other
             if case.program not in seen:
-                seen.add(case.program)
-                origin = {**case.origin, "seed": options.seed, "block": block, "draw": number}
-                yield replace(case, id=f"{short}-{len(seen):05d}", origin=origin)
+                break
+        seen.add(case.program)
+        yield replace(case, id=f"{short}-{number:05d}")
 
 
 def all_cases(options: Options) -> Iterator[Case]:
@@ -167,18 +181,22 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 
 
 def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script."""
+    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script.
+
+    What nobody can decide, for want of an oracle that has the function, may become plainly wrong.
+    """
     case = Case.from_data(data)
     deadline = time.monotonic() + SHRINKING
+    labels = (label, Label.WRONG) if label == Label.UNDECIDED else (label,)
 
     def still_fails(candidate: Case) -> bool:
         if time.monotonic() > deadline:
             return False
-        return any(v.party == who and v.label == label for v in examine(candidate, setup).verdicts)
+        return any(v.party == who and v.label in labels for v in examine(candidate, setup).verdicts)
 
     small = replace(shrink(case, still_fails), id=name)
     found = examine(small, setup)
-    verdict = next((v for v in found.verdicts if v.party == who and v.label == label), None)
+    verdict = next((v for v in found.verdicts if v.party == who and v.label in labels), None)
     if verdict is None:  # it fails once in a while
         return as_found(data, setup, who, label, name)
     record = found.as_data()
@@ -197,9 +215,11 @@ def script_for(record: Mapping[str, Any], setup: Setup, verdict: Mapping[str, An
     case, order = Case.from_data(record), verdict["order"]
     oracle = verdict["party"]
     if oracle == setup.subject:
-        mute = (Label.UNSUPPORTED, Label.ERRORED, Label.STRUCTURE)
         others = [v for v in record["verdicts"] if v["order"] == order and v["party"] != setup.subject]
-        oracle = next((v["party"] for v in others if v["label"] not in mute), setup.oracles[0])
+        # Rather one that answered than one that raised; what it cannot even spell, the subject must show alone.
+        others = [v for v in others if v["label"] != Label.UNSUPPORTED]
+        others.sort(key=lambda v: v["label"] in (Label.ERRORED, Label.STRUCTURE))
+        oracle = others[0]["party"] if others else setup.subject
     allowed = [UNITS * noise for noise in facts_of(case, order, (), SURE_REPLAYS).noise]
     return script(case, setup.subject, oracle, order, allowed, verdict["why"] or verdict["label"])
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.protocol import NAMES
+from minigrad.protocol import NAMES, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, Mask
 
@@ -27,6 +27,27 @@ def poison(x: Any, mask: Any) -> Any:
 
 # A product, not a np.where: so that NaN also reaches what differentiates this once more.
 mg.defvjp(poison, lambda g, ans, x, mask: g * np.where(mask, np.nan, 1.0), None)
+
+
+PICKS = {"median": None, "quantile": None, "percentile": None, "partition": -1}
+"""Functions that pick some entries by their order, with the axis that they do it along unless told.
+
+At a tie, which of the tied is picked is anyone's choice: so all that they pick from depends on it.
+"""
+
+CUTS = ("clip", "minigrad.relu")
+"""Functions that, at a kink, may let all or nothing through: minigrad's rule lets nothing, so NaN would not pass."""
+
+
+def concerned(step: Any, operands: list[Any]) -> Any:
+    """What an event of a step concerns, whatever passes through minigrad's own rule."""
+    if step.function in CUTS:
+        return operands[0]
+    if step.function in PICKS:
+        axis = step.parameters.get("axis", PICKS[step.function])
+        keepdims = step.function == "partition" or step.parameters.get("keepdims", False)
+        return np.sum(operands[0], axis=axis, keepdims=keepdims)
+    return None
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,11 @@ def dependence(case: Case, events: Sequence[Event], order: int) -> list[Mask]:
     masks = {event.step: event.mask for event in events}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-        return poison(result, masks[number]) if number in masks else result
+        if number not in masks:
+            return result
+        if (origin := concerned(step, operands)) is not None:
+            result = result + 0 * origin
+        return map_operand(lambda each: poison(each, masks[number]), result)
 
     def poisoned(*inputs: Any) -> Any:
         return case.program.run(inputs, NAMES.__getitem__, watch)

@@ -15,11 +15,17 @@ import numpy as np
 
 from minigrad.protocol import FUNCTIONS, RULES, Array, Function, map_operand
 from oracles.cases import Case, FloatArray
-from oracles.catalogue import CATALOGUE
+from oracles.catalogue import CATALOGUE, CONDITIONED
 
 Compute = Callable[[Case], Sequence[Any]]
 
 ROUNDS_ONCE = ("unary", "binary")
+
+ROUNDS_ALIKE = frozenset(
+    {"minigrad.cofactor", "minigrad.logabsdet", "minigrad.singular_values", "minigrad.eigenvalues"}
+    | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"}
+)
+"""Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 
 
 class Noisy(Array):
@@ -38,25 +44,28 @@ class Noisy(Array):
         self.random = random
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
-        row = CATALOGUE.get(FUNCTIONS[function].name)
+        name = FUNCTIONS[function].name
+        row = CATALOGUE.get(name)
         exact = function not in RULES or (row is not None and row.is_exact)
         many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
+        alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
         def strip(operand: Any) -> Any:
             value = operand.value if isinstance(operand, Noisy) else operand
-            return self.nudge(value) if many else value
+            return self.nudge(value, alike) if many else value
 
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         if getattr(result, "dtype", np.dtype(bool)).kind != "f":
             return result
         return Noisy(result if exact else self.nudge(result), self.random)
 
-    def nudge(self, value: Any) -> Any:
+    def nudge(self, value: Any, alike: bool = False) -> Any:
+        """Every entry off by up to a rounding unit of its own, or `alike` by one of the largest entry."""
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
         unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
-        return value + value * unit.astype(dtype)
+        return value + (np.max(np.abs(value), initial=0) if alike else value) * unit.astype(dtype)
 
 
 def noisy(case: Case, random: np.random.Generator) -> Case:

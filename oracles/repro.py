@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -41,6 +42,24 @@ ASKING = {
                     return sum(np.sum(g * v) for g, v in zip(gradients, vectors))
 
                 return mg.grad(slope, argnums=range(len(inputs)))(*inputs)
+            """),
+        ),
+    ),
+    "minigrad.stage": Asking(
+        ("import minigrad as mg",),
+        "",
+        (
+            code("""
+                staged = mg.stage(lambda *xs: program(*xs), *inputs, cotangent=cotangent)
+                value, gradients = staged(*inputs, cotangent)
+                return [value, *gradients]
+            """),
+            code("""
+                def slope(*primals):
+                    gradients = mg.vjp(lambda *xs: program(*xs), *primals)[1](cotangent)
+                    return sum(np.sum(g * v) for g, v in zip(gradients, vectors))
+
+                return mg.stage(slope, *inputs)(*inputs)[1]
             """),
         ),
     ),
@@ -121,6 +140,12 @@ def spelling_of(party: str) -> tuple[str, Spelling | None]:
     return "program", None
 
 
+def needed_by(program: str) -> set[str]:
+    """What else a printed program takes: the modules that its functions live in."""
+    modules = ("minigrad", "scipy.special", "jax.scipy.special")
+    return {f"import {m}" for m in modules if re.search(rf"(?<![\w.]){re.escape(m)}\.", program)}
+
+
 def exact(x: Any) -> str:
     """An array as Python; the decimals are long enough to give back every bit."""
     x = np.asarray(x)
@@ -144,6 +169,8 @@ def script(case: Case, subject: str, oracle: str, order: int, allowed: Sequence[
     asked = [asking(party) for party in (subject, oracle)]
     names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
     own = ":" in subject
+    programs = [case.program.source(name, spelling) for name, spelling in map(spelling_of, (subject, oracle))]
+    lines = {line for a in asked for line in a.imports}.union(*map(needed_by, programs))
     return env.get_template("repro.py.j2").render(
         id=case.id,
         what="value or gradients" if order == 1 else "Hessian-vector products",
@@ -152,13 +179,13 @@ def script(case: Case, subject: str, oracle: str, order: int, allowed: Sequence[
         needs=["NumPy", "minigrad", *(party for party in (subject, oracle) if party in ("torch", "jax"))],
         folder=f", and to be run where {subject.partition(':')[0]} can be imported" if own else "",
         why=why.replace("\\", "/").replace('"""', "'''"),
-        imports=sorted({line for a in asked for line in a.imports}, key=lambda line: line.split()[1]),
+        imports=sorted(lines, key=lambda line: line.split()[1]),
         settings=[a.settings for a in asked if a.settings],
         order=order,
         inputs=case.inputs,
         cotangent=case.cotangent,
         vectors=case.vectors,
-        programs=[case.program.source(name, spelling) for name, spelling in map(spelling_of, (subject, oracle))],
+        programs=programs,
         subject_body=asked[0].body[order - 1],
         oracle_body=asked[1].body[order - 1],
         names=["value", *names] if order == 1 else names,

@@ -88,8 +88,13 @@ def without_one(case: Case, values: Sequence[Any], plan: Plan) -> Iterator[Plan]
         kept = tuple(k for k in plan.kept if k != step)
         yield Plan(kept, plan.instead)
         for leaf in leaves(case.program.steps[step].operands):
-            if isinstance(leaf, Ref) and np.shape(values[leaf.index]) == np.shape(values[n + step]):
+            if isinstance(leaf, Ref) and shape_of(values[leaf.index]) == shape_of(values[n + step]) is not None:
                 yield Plan(kept, {**plan.instead, n + step: leaf.index})
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of an array; of several results, none."""
+    return None if isinstance(value, (tuple, list)) else np.shape(value)
 
 
 def all_values(case: Case) -> list[Any]:
@@ -117,6 +122,8 @@ def rebuild(case: Case, values: Sequence[Any], plan: Plan) -> Case | None:
 
     steps = [case.program.steps[step] for step in plan.kept]
     used = {source(leaf.index) for step in steps for leaf in leaves(step.operands) if isinstance(leaf, Ref)}
+    if any(shape_of(values[i]) is None for i in used - made):
+        return None
     outside = sorted(i for i in used - made if np.asarray(values[i]).dtype.kind == "f")
     inputs = tuple(np.array(values[i]) for i in outside)
     if not inputs:

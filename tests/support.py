@@ -10,16 +10,16 @@ import jax
 import numpy as np
 import numpy.testing as npt
 
-from minigrad.protocol import FUNCTIONS, NAMES, RULES, Function, name_of
+import minigrad.rules  # noqa: F401 (it fills the tables)
+from minigrad.protocol import DEFINITIONS, FUNCTIONS, NAMES, RULES, Function, name_of
 
 jax.config.update("jax_enable_x64", True)
 
-OWN_RULES = {
-    function: name
-    for function, name in ((function, name_of(function)) for function in RULES)
-    if "." not in name or name.startswith("minigrad.")
-}
-"""minigrad's own rules by name: taken on import, before any test or doctest adds one."""
+OWN_RULES = {function: name_of(function) for function in RULES}
+"""The functions with a rule, by name: taken on import, before any test or doctest adds one, or SciPy's arrive."""
+
+OWN_DEFINITIONS = {function: name_of(function) for function in DEFINITIONS}
+"""The functions with a definition, likewise."""
 
 
 def bits(x: Any) -> tuple[str, tuple[int, ...], bytes]:
@@ -28,13 +28,13 @@ def bits(x: Any) -> tuple[str, tuple[int, ...], bytes]:
     return array.dtype.name, array.shape, array.tobytes()
 
 
-def assert_close(got: Any, want: Any, rtol: float = 1e-12) -> None:
+def assert_close(got: Any, want: Any, rtol: float = 1e-12, about: str = "") -> None:
     """Two sequences of arrays agree in shape, and in value up to rounding."""
-    assert len(got) == len(want)
+    assert len(got) == len(want), about
     for g, w in zip(got, want, strict=True):
-        assert np.shape(g) == np.shape(w)
+        assert np.shape(g) == np.shape(w), about
         scale = np.max(np.abs(w), initial=1.0)
-        npt.assert_allclose(g, w, rtol=rtol, atol=rtol * scale)
+        npt.assert_allclose(g, w, rtol=rtol, atol=rtol * scale, err_msg=about)
 
 
 @contextmanager
@@ -58,4 +58,5 @@ def forget_primitives() -> Iterator[None]:
 
 def jitted(f: Function) -> Function:
     """``jax.jit`` that spends no time on optimising."""
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+    compiled: Function = jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+    return compiled

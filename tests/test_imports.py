@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,36 +18,72 @@ MINIGRAD = ROOT / "minigrad"
 ORACLES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "oracles").rglob("*.py"))
 
 PUBLIC = [
+    "Circuit",
     "ConversionError",
     "DtypeError",
+    "GradientError",
     "MinigradError",
     "MutationError",
     "Program",
     "ProgramError",
     "ShapeError",
+    "Staged",
     "Tensor",
     "TracedControlFlowError",
     "UnsupportedError",
+    "check_grads",
+    "checkpoint",
+    "circuit",
     "defvjp",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "log_softmax",
+    "logsumexp",
     "primitive",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "stage",
     "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",
 ]
 
-MAY_IMPORT = {
+BASE = {"errors", "protocol"}
+WALK = BASE | {"backward", "tensor"}
+RULES = ["absent", "common", "elementwise", "linalg", "places", "products", "reductions", "special"]
+
+MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "protocol": {"errors"},
-    "rules": {"errors", "protocol"},
-    "backward": {"errors", "protocol", "rules"},
-    "tensor": {"errors", "protocol", "rules", "backward"},
-    "transforms": {"errors", "protocol", "rules", "backward", "tensor"},
-    "program": {"errors", "protocol"},
-    "tracing": {"errors", "protocol", "tensor", "program"},
-    "__init__": {"errors", "program", "protocol", "rules", "tensor", "tracing", "transforms"},
+    "gates": BASE,
+    "rules.common": BASE | {"gates"},
+    "rules.absent": BASE,
+    "rules.special": BASE | {"gates", "rules.common"},
+    "rules.elementwise": BASE | {"gates", "rules.common"},
+    "rules.products": BASE | {"rules.common"},
+    "rules.places": BASE | {"rules.common"},
+    "rules.reductions": BASE | {"gates", "rules.common", "rules.elementwise"},
+    "rules.linalg": BASE | {"gates", "rules.common", "rules.places", "rules.reductions"},
+    "rules.__init__": {f"rules.{name}" for name in RULES},
+    "backward": BASE,
+    "tensor": BASE | {"backward"},
+    "transforms": WALK,
+    "program": BASE,
+    "tracing": BASE | {"tensor", "program"},
+    "staging": WALK | {"program", "tracing"},
+    "circuit": WALK | {"program", "tracing"},
+    "checking": WALK | {"transforms"},
+    "__init__": WALK | {"rules", "gates", "transforms", "program", "tracing", "staging", "circuit", "checking"},
 }
+"""What each file may lean on: never on one that leans on it, and the rules never on what walks through them."""
+
+FILES = list(MAY_IMPORT)
 
 LOADS_NONE_OF = {
     "minigrad": "torch jax pandas hypothesis rich jinja2 pebble",
@@ -95,21 +133,51 @@ def test_public_names_exist() -> None:
     assert [name for name in PUBLIC if not hasattr(minigrad, name)] == []
 
 
+def test_public_names_are_those_that_the_package_imports() -> None:
+    tree = ast.parse((MINIGRAD / "__init__.py").read_text())
+    names = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted({*names} - {"rules"}) == PUBLIC
+
+
+def file_of(name: str) -> Path:
+    return MINIGRAD / f"{name.replace('.', '/')}.py"
+
+
 def test_every_file_of_minigrad_has_its_place() -> None:
-    assert {path.stem for path in MINIGRAD.glob("*.py")} == MAY_IMPORT.keys()
+    files = {path.relative_to(MINIGRAD).with_suffix("") for path in MINIGRAD.rglob("*.py")}
+    assert {".".join(path.parts) for path in files} == {*FILES}
 
 
-@pytest.mark.parametrize("name", MAY_IMPORT)
+@pytest.mark.parametrize("name", FILES)
 def test_file_of_minigrad_imports_only_those_before_it(name: str) -> None:
-    modules = {module for module in imported(MINIGRAD / f"{name}.py") if module.split(".")[0] == "minigrad"}
-    assert {".".join(module.split(".")[:2]) for module in modules} <= {
-        f"minigrad.{other}" for other in MAY_IMPORT[name]
-    }
+    def leant_on(module: str) -> str:
+        """The file that a full name belongs to, which may be that of something inside the file."""
+        below = module.removeprefix("minigrad.")
+        return below if below in MAY_IMPORT or "." not in below else leant_on(below.rpartition(".")[0])
+
+    modules = {module for module in imported(file_of(name)) if module.startswith("minigrad.")}
+    # "from minigrad.rules import common" names the package first: it says nothing of its own.
+    found = {leant_on(module) for module in modules} - ({"rules"} if name.startswith("rules.") else set())
+    assert found <= MAY_IMPORT[name]
 
 
-@pytest.mark.parametrize("name", MAY_IMPORT)
+@pytest.mark.parametrize("name", FILES)
 def test_file_of_minigrad_imports_nothing_but_numpy_and_the_standard_library(name: str) -> None:
-    assert packages(MINIGRAD / f"{name}.py") - sys.stdlib_module_names <= {"minigrad", "numpy"}
+    optree = {"optree"} if name == "transforms" else set()
+    assert packages(file_of(name)) - sys.stdlib_module_names <= {"minigrad", "numpy"} | optree
+
+
+def test_what_minigrad_imports_is_installed_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = {re.split("[^a-z]", requirement)[0] for requirement in project["dependencies"]}
+    assert set().union(*map(packages, map(file_of, FILES))) - sys.stdlib_module_names - {"minigrad"} == installed
+
+
+def test_order_of_the_files_has_no_circle() -> None:
+    before: set[str] = set()
+    for name, below in MAY_IMPORT.items():
+        assert {f"{file}.__init__" if file == "rules" else file for file in below} <= before
+        before.add(name)
 
 
 @pytest.mark.parametrize("path", ORACLES)

@@ -112,7 +112,7 @@ def test_the_package_runs_as_a_module() -> None:
 @pytest.mark.parametrize(
     ("subject", "message"),
     [
-        ("tensorflow", "subject 'tensorflow' is not known; choose from minigrad, torch, jax, or write"),
+        ("tensorflow", "subject 'tensorflow' is not known; choose from minigrad, minigrad.stage, torch, jax, or write"),
         ("no_such_module:Engine", "subject no_such_module:Engine: importing it raised ModuleNotFoundError: "),
         ("tests.trial:NoSuchEngine", "subject tests.trial:NoSuchEngine: module 'tests.trial' has no attribute"),
         (spec(trial.not_an_adapter), "subject tests.trial:not_an_adapter: not_an_adapter() returned a int without"),

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from minigrad.program import Input, Program, Ref, Step
 from oracles.cases import Case
 from oracles.events import dependence, find_events
-from oracles.examine import facts_of, reference
+from oracles.examine import ask, facts_of, reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_apart
 from tests import trial
@@ -372,6 +373,12 @@ def test_more_replays_never_show_less_noise() -> None:
         assert np.all(few <= many)
 
 
+def test_decompositions_round_small_entries_as_much_as_large_ones() -> None:
+    case = case_of(np.linalg.det, [[1e6, 0.0], [0.0, 1.0]])
+    plain = reference(case, 1)
+    assert noise(case, lambda c: reference(c, 1), plain, 16, 0)[1][0, 1] > 1e-12
+
+
 def test_the_noise_is_never_zero() -> None:
     for each in noise_of(case_of(lambda x: 0 * x, [0.0, 0.0])):
         assert np.all(each > 0)
@@ -407,7 +414,7 @@ def test_a_tie_of_maximum_is_found_where_it_is() -> None:
         (np.max, [2.0, 2.0, 1.0], "kink: several attain"),
         (lambda x: np.min(x, axis=0), [[1.0], [1.0]], "kink: several attain"),
         (np.sqrt, [0.0, 4.0], "edge: sqrt at 0"),
-        (lambda x: x**0.5, [0.0, 4.0], "edge: power of 0"),
+        (lambda x: x**0.25, [0.0, 16.0], "edge: power of 0"),
     ],
 )
 def test_kinks_and_edges_are_found(f: Any, x: Any, what: str) -> None:
@@ -445,6 +452,43 @@ def test_what_depends_on_a_tie_in_the_gradient_depends_on_it_in_the_hessian_prod
     assert [m.tolist() for m in masks] == [[False, True]] * 2
 
 
+def call_of(name: str, x: Any, *further: Any, **parameters: Any) -> Case:
+    """A case of one call, also of a function that tracing works out by others."""
+    array = np.array(x, float)
+    program = Program((Input("x", array.shape, "float64"),), (Step(name, (Ref(0), *further), parameters),), Ref(1))
+    return Case("call", program, (array,), np.ones_like(program(array)), (np.ones_like(array),))
+
+
+@pytest.mark.parametrize(
+    ("case", "what"),
+    [
+        (call_of("clip", [0.0, 0.5], a_min=0.0, a_max=None), [True, False]),
+        (call_of("minigrad.relu", [0.0, 0.5]), [True, False]),
+        (call_of("median", [[1.0, 2.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]], axis=1), [[True] * 4, [False] * 4]),
+        (call_of("quantile", [[1.0, 1.0], [1.0, 2.0]], 0.5, axis=1, keepdims=True), [[True] * 2, [False] * 2]),
+        (call_of("sort", [[1.0, 1.0], [1.0, 2.0]]), [[True] * 2, [False] * 2]),
+        (call_of("partition", [[1.0, 1.0], [1.0, 2.0]], 0), [[True] * 2, [False] * 2]),
+        (call_of("minigrad.running_max", [1.0, 1.0, 2.0]), [True, True, False]),
+        (call_of("linalg.norm", [[0.0, 0.0], [1.0, 2.0]], axis=1), [[True] * 2, [False] * 2]),
+        (call_of("linalg.norm", [[3.0, 3.0], [1.0, 2.0]], axis=1, ord=np.inf), [[True] * 2, [False] * 2]),
+        (call_of("std", [[2.0, 2.0], [1.0, 2.0]], axis=1), [[True] * 2, [False] * 2]),
+    ],
+)
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_kink_concerns_what_any_subgradient_may_reach(case: Case, what: Any, order: int) -> None:
+    with np.errstate(all="ignore"):
+        [mask] = dependence(case, find_events(case), order)
+    assert mask.tolist() == what
+
+
+def test_an_event_of_a_function_of_several_results_concerns_them_all() -> None:
+    inputs = (np.array([2.0, 2.5]),)
+    steps = (Step("modf", (Ref(0),)), Step("getitem", (Ref(1), 0)))
+    case = Case("modf", Program((Input("x", (2,), "float64"),), steps, Ref(2)), inputs, np.ones(2), inputs)
+    [mask] = dependence(case, find_events(case), 1)
+    assert mask.tolist() == [True, False]
+
+
 def test_facts_tell_kinks_from_edges() -> None:
     case = case_of(lambda x, y: np.sum(np.sqrt(x)) + np.sum(np.abs(y)), [0.0, 1.0], [1.0, 0.0])
     with np.errstate(all="ignore"):
@@ -452,6 +496,26 @@ def test_facts_tell_kinks_from_edges() -> None:
     assert known.names == ["value", "d/dx", "d/dy"]
     assert [m.tolist() for m in known.edges] == [False, [True, False], [False, False]]
     assert [m.tolist() for m in known.kinks] == [False, [False, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("party", "case"),
+    [
+        ("torch", call_of("delete", [1.0, 2.0], 0)),
+        ("torch", call_of("cumulative_sum", [1.0, 2.0], axis=0, include_initial=True)),
+        ("jax", call_of("lib.stride_tricks.sliding_window_view", [1.0, 2.0], 2, axis=0)),
+    ],
+)
+def test_what_a_library_lacks_is_unsupported(party: str, case: Case) -> None:
+    assert ask(party, case, 1).label == Label.UNSUPPORTED
+
+
+def test_what_a_library_says_it_has_not_implemented_is_unsupported() -> None:
+    x = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    steps = (Step("linalg.svd", (Ref(0),)), Step("getitem", (Ref(1), 1)))
+    case = Case("svd", Program((Input("x", (2, 3), "float64"),), steps, Ref(2)), (x,), np.ones(2), (x,))
+    answer = ask("jax", case, 1)
+    assert (answer.label, "not implemented" in answer.why) == (Label.UNSUPPORTED, True)
 
 
 # Subjects on trial.

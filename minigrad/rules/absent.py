@@ -26,12 +26,14 @@ zero("a", (np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.any, np.all, np.
 zero("a", (np.argsort,), "axis kind stable")
 zero("a kth", (np.argpartition,), "axis kind")
 zero("a", (np.round, np.around), "decimals")
-zero("a", (np.nonzero, np.flatnonzero, np.argwhere, np.imag, np.angle))
+zero("val", (np.imag,))
+zero("z", (np.angle,))
+zero("a", (np.nonzero, np.flatnonzero, np.argwhere))
 zero("a b", (np.isclose, np.allclose), "rtol atol equal_nan")
-zero("a b", (np.array_equal, np.array_equiv))
+zero("a1 a2", (np.array_equal, np.array_equiv))
 zero("a v", (np.searchsorted,), "side sorter")
 zero("x bins", (np.digitize,), "right")
-zero("element test_elements", (np.isin,), "invert")
+zero("element test_elements", (np.isin,), "assume_unique invert kind")
 zero("A", (np.linalg.matrix_rank,), "tol")
 
 # Refused when called, with what to use instead.
@@ -50,7 +52,7 @@ _BY_ALTERNATIVE = {
     ),
     "np.linalg.eigh for symmetric matrices: eigenvalues of others may be complex": "linalg.eig linalg.eigvals roots",
     "np.linalg.pinv(a) @ b": "linalg.lstsq polyfit",
-    "np.sum(c * x ** k)": "poly polyadd polyder polydiv polyint polymul polysub polyval",
+    "np.sum(c * x ** k)": "polynomial.polynomial poly polyadd polyder polydiv polyint polymul polysub polyval",
     "the deviations from np.mean, multiplied by np.matmul": "corrcoef cov",
     "slices, as in (x[2:] - x[:-2]) / 2": "gradient",
     "np.searchsorted and indexing": "interp",
@@ -58,8 +60,9 @@ _BY_ALTERNATIVE = {
     "np.logical_and and the like": "intersect1d setdiff1d setxor1d union1d",
     "np.sort and np.diff": "unique unique_all unique_counts unique_inverse unique_values",
     "np.ldexp and np.log2": "frexp",
+    "np.matmul with the matrix of the transform": "fft",
     "x itself": "nextafter unwrap trim_zeros sort_complex",
-    "the function of np itself": "lib.scimath _core.umath",
+    "the function of np itself, on numbers in its domain": "lib.scimath _core.umath strings char",
     "": (
         "bincount busday_count busday_offset is_busday diag_indices_from einsum_path histogram histogram2d "
         "histogram_bin_edges histogramdd i0 isnat ix_ lib.recfunctions lexsort ravel_multi_index tril_indices_from "

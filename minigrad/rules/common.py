@@ -36,10 +36,30 @@ def count(a: Any, axis: Any) -> int:
     return math.prod(shape if axis is None else (shape[i] for i in leaves([axis])))
 
 
-def unit(x: Any, axis: Any) -> Any:
+@primitive
+def unit(x: Any, *, axis: Any) -> Any:
     """``x / norm(x)``, and 0 for the zero vector; scaled by a power of two, so that no square overflows."""
-    x = x / power_of_two(x, axis)
+    x = x / power_of_two(x, axis=axis)
     return x / np.sqrt(nonzero(np.sum(x * x, axis=axis, keepdims=True)))
+
+
+def unit_dx(g: Any, ans: Any, x: Any, axis: Any) -> Any:
+    """``(g - ans * sum(ans * g)) / norm(x)``, of which each entry leaves out its own part, which would cancel."""
+    (u, restore), (v, _) = merged(ans, axis), merged(g, axis)
+    scale = power_of_two(x, axis=axis)
+    size = scale * np.sqrt(np.sum((x / scale) ** 2, axis=axis, keepdims=True))
+    return restore(v * rest(u * u) - u * rest(u * v)) / nonzero(size)
+
+
+def rest(a: Any) -> Any:
+    """Along the last axis, for each entry the sum of all others."""
+    none = np.zeros_like(a[..., :1])
+    before = np.cumsum(np.concatenate([none, a[..., :-1]], axis=-1), axis=-1)
+    after = np.cumsum(np.concatenate([none, a[..., :0:-1]], axis=-1), axis=-1)
+    return before + after[..., ::-1] if np.shape(a)[-1] else a
+
+
+defvjp(unit, unit_dx)
 
 
 def merged(a: Any, axis: Any) -> tuple[Any, Function]:

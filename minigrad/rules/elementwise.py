@@ -23,6 +23,13 @@ def sech2(x: Any) -> Any:
 
 
 @primitive
+def sigmoid2(x: Any) -> Any:
+    """`sigmoid` to the base 2."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp2(-x))
+
+
+@primitive
 def one_minus_square(x: Any) -> Any:
     """``1 - x**2``, without cancellation near 1; its derivative has none near 0."""
     return (1 - x) * (1 + x)
@@ -55,11 +62,16 @@ def spherical_bessel_dx(x: Any, n: int) -> Any:
     return (n * spherical_bessel(x, n=n - 1) - above) / (2 * n + 1) if n else -above
 
 
-def power_dx(x: Any, y: Any) -> Any:
-    """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite."""
-    if isinstance(y, (int, float)):
+def power_dx(ans: Any, x: Any, y: Any) -> Any:
+    """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite.
+
+    Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.
+    """
+    if isinstance(y, (int, float)) and y == int(y):
         return 0 * x if y == 0 else y * (x if y == 2 else x ** (y - 1))
-    return y * np.where((x == 0) & (y == 0), 1, x) ** (y - 1)
+    base = np.where((x == 0) & (y == 0), 1, x)
+    lost = (x == 0) | (ans == 0) | np.isinf(ans)
+    return y * np.where(lost, np.where(lost, base, 1) ** (y - 1), ans / np.where(lost, 1, x))
 
 
 def power_dy(ans: Any, x: Any) -> Any:
@@ -83,7 +95,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any
     return a if high is None else np.where(a >= high, high, a)
 
 
-def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     info = np.finfo(x.dtype)
     x = np.where(np.isposinf(x), info.max if posinf is None else posinf, x)
     x = np.where(np.isneginf(x), info.min if neginf is None else neginf, x)
@@ -134,14 +146,15 @@ broadcasting(np.rad2deg,     lambda g, ans, x: np.rad2deg(g))
 broadcasting(np.radians,     lambda g, ans, x: np.radians(g))
 broadcasting(np.deg2rad,     lambda g, ans, x: np.deg2rad(g))
 broadcasting(sech2,          lambda g, ans, x: -2 * g * ans * np.tanh(x))
+broadcasting(sigmoid2,       lambda g, ans, x: g * LN2 * ans * sigmoid2(-x))
 broadcasting(one_minus_square, lambda g, ans, x: -2 * g * x)
 broadcasting(spherical_bessel, lambda g, ans, x, n: g * spherical_bessel_dx(x, n))
 broadcasting(np.add,         lambda g, ans, x, y: g,                       lambda g, ans, x, y: g)
 broadcasting(np.subtract,    lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g)
 broadcasting(np.multiply,    lambda g, ans, x, y: g * y,                   lambda g, ans, x, y: g * x)
 broadcasting(np.divide,      lambda g, ans, x, y: g / y,                   lambda g, ans, x, y: -g * ans / y)
-broadcasting(np.power,       lambda g, ans, x, y: g * power_dx(x, y),      lambda g, ans, x, y: g * power_dy(ans, x))
-broadcasting(np.float_power, lambda g, ans, x, y: g * power_dx(x, y),      lambda g, ans, x, y: g * power_dy(ans, x))
+broadcasting(np.power,       lambda g, ans, x, y: g * power_dx(ans, x, y), lambda g, ans, x, y: g * power_dy(ans, x))
+broadcasting(np.float_power, lambda g, ans, x, y: g * power_dx(ans, x, y), lambda g, ans, x, y: g * power_dy(ans, x))
 broadcasting(np.maximum,     lambda g, ans, x, y: winner(g, x, y),         lambda g, ans, x, y: winner(g, y, x))
 broadcasting(np.minimum,     lambda g, ans, x, y: winner(g, y, x),         lambda g, ans, x, y: winner(g, x, y))
 broadcasting(np.fmax,        lambda g, ans, x, y: number(g, x, y),         lambda g, ans, x, y: number(g, y, x))
@@ -152,8 +165,7 @@ broadcasting(cosine,         lambda g, ans, x, y: g * cosine(y, x) * cosine(y, x
 broadcasting(np.arctan2,     lambda g, ans, x, y: g * cosine(y, x) / nonzero(np.hypot(x, y)),
                              lambda g, ans, x, y: -g * cosine(x, y) / nonzero(np.hypot(x, y)))
 broadcasting(np.logaddexp,   lambda g, ans, x, y: g * sigmoid(x - y),      lambda g, ans, x, y: g * sigmoid(y - x))
-broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid(LN2 * (x - y)),
-                             lambda g, ans, x, y: g * sigmoid(LN2 * (y - x)))
+broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid2(x - y),         lambda g, ans, x, y: g * sigmoid2(y - x))
 broadcasting(np.fmod,        lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.trunc(x / y))
 broadcasting(np.remainder,   lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.floor(x / y))
 broadcasting(np.ldexp,       lambda g, ans, x, y: np.ldexp(g, y),          None)

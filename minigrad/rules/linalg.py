@@ -20,9 +20,9 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules.common import broadcasting, unit
+from minigrad.rules.common import broadcasting, merged, nonzero, unit
 from minigrad.rules.places import scatter
-from minigrad.rules.reductions import others
+from minigrad.rules.reductions import kept_shape, others
 
 EighResult: Any = type(np.linalg.eigh(np.eye(1)))
 SVDResult: Any = type(np.linalg.svd(np.eye(1)))
@@ -194,7 +194,7 @@ def eigenvalues_da(g: Any, a: Any, UPLO: Any) -> Any:
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 (NumPy's name)
     pair = axis is None and ord is not None and np.ndim(x) == 2
-    axes = (0, 1) if pair else axis
+    axes = (0, 1) if pair else axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     if ord in (None, "fro") or (ord == 2 and not isinstance(axes, tuple)):
         return euclidean(x, axis=axes, keepdims=keepdims)
     if isinstance(axes, tuple):
@@ -206,7 +206,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return np.sum(size, axis=axes, keepdims=keepdims)
     if ord == 0 or not isinstance(ord, (int, float)):
         raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
-    return np.sum(size**ord, axis=axes, keepdims=keepdims) ** (1 / ord)
+    total = np.sum(size ** float(ord), axis=axes, keepdims=keepdims)
+    return np.where(total == 0, 0, nonzero(total) ** (1 / float(ord)))
 
 
 def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
@@ -218,11 +219,13 @@ def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noq
         ans = (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
     else:
         raise UnsupportedError(f"linalg.norm: ord={ord!r} of matrices has no derivative; use 'fro', 'nuc', 1, 2 or inf")
+    ans = np.where(np.any(x != 0, axis=(-2, -1)), ans, 0)
     return np.expand_dims(ans, axes) if keepdims else ans
 
 
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
-    return norm(np.reshape(x, -1) if axis is None and not keepdims else x, ord, axis, keepdims)
+    ans = norm(merged(x, axis)[0], ord, -1)
+    return np.reshape(ans, kept_shape(x, axis)) if keepdims else ans
 
 
 def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
@@ -284,7 +287,8 @@ defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
 defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
 defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
 defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
-defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * unit(x, axis))
+defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False:
+                                regained(g, axis, keepdims) * unit(x, axis=axis))
 defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))
 defvjp(eigenvalues,         lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
 defvjp(packed_eigh,         lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))

@@ -59,6 +59,24 @@ def ordered(argorder: Function, a: Any, axis: int | None) -> Any:
     return np.take_along_axis(a, argorder(a, axis=axis), axis)
 
 
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    return np.concatenate(
+        [np.reshape(arr, -1), np.reshape(values, -1)] if axis is None else [arr, values], axis=axis or 0
+    )
+
+
+def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple(np.broadcast_to(x, shape) for x in args)
+
+
+def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    n = len(xi)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else [*range(n)]
+    grids = [np.reshape(x, [-1 if i == k else 1 for i in range(n)]) for k, x in zip(order, xi, strict=True)]
+    return tuple(grids) if sparse else broadcast_arrays(*grids)
+
+
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect or wrap")
@@ -94,11 +112,13 @@ define(np.sort,              sort)
 define(np.partition,         partition)
 define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + fill_value)
 define(np.pad,               pad)
-define(np.append,            lambda arr, values, axis=None: np.concatenate([arr, values], axis))
+define(np.append,            append)
+define(np.broadcast_arrays,  broadcast_arrays)
+define(np.meshgrid,          meshgrid)
 moving(np.fliplr, np.flipud, np.rot90, np.rollaxis, np.repeat, np.tile, np.resize, np.diag, np.diagflat, np.diagonal)
 moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)
 moving(np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
-moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays, np.meshgrid, data=slice(None))
+moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, data=slice(None))
 moving(np.compress, np.extract, data=slice(1, 2))
 moving(np.insert, data=slice(0, 3, 2))
 # fmt: on

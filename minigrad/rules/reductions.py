@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import logsumexp, regained
-from minigrad.protocol import MASKED, METHODS, Function, define, defvjp, primitive
-from minigrad.rules.common import count, merged, spread, unit
+from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
+from minigrad.rules.common import count, merged, nonzero, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """`g` shared evenly among the entries that attain the extreme."""
     attained = np.astype(a == regained(ans, axis, keepdims), a.dtype)
-    return attained * (regained(g, axis, keepdims) / np.sum(attained, axis=axis, keepdims=True))
+    return attained * (regained(g, axis, keepdims) / nonzero(np.sum(attained, axis=axis, keepdims=True)))
 
 
 def others(a: Any) -> Any:
@@ -70,7 +70,10 @@ def running_extreme_da(g: Any, ans: Any, a: Any) -> Any:
 
 
 def running_logsumexp_da(g: Any, ans: Any, a: Any) -> Any:
-    return np.exp(a - ans) * recurrence(np.exp(ans - ahead(ans, 1, lambda end: end + np.inf)), g)
+    none = np.isneginf(ans)
+    finite = np.where(none, 0, ans)
+    onward = np.where(none, -np.inf, finite - ahead(finite, 1, lambda end: end + np.inf))
+    return np.exp(np.where(a == ans, 0, a - finite)) * recurrence(np.exp(onward), g)
 
 
 @primitive
@@ -89,7 +92,9 @@ def running_logsumexp(a: Any, axis: Any = 0) -> Any:
 
 
 def deviation(a: Any, axis: Any) -> Any:
-    return a - np.mean(a, axis=axis, keepdims=True)
+    """How far each entry is from the mean; the second step takes back what the mean's rounding left."""
+    away = a - np.mean(a, axis=axis, keepdims=True)
+    return away - np.mean(away, axis=axis, keepdims=True)
 
 
 def masked(function: Function, neutral: Any, join: Function) -> Function:
@@ -152,20 +157,31 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """Sums over a window sliding along the longer operand."""
-    a, v = (a, v) if np.size(a) >= np.size(v) else (v, a)
+    a, v = np.reshape(a, -1), np.reshape(v, -1)
+    return slide(a, v[::-1], mode) if np.size(a) >= np.size(v) else slide(v, a[::-1], mode)
+
+
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    a, v = np.reshape(a, -1), np.reshape(v, -1)
+    return slide(a, v, mode) if np.size(a) >= np.size(v) else slide(v, a, mode)[::-1]
+
+
+def slide(a: Any, v: Any, mode: str) -> Any:
+    """Products with a window that slides along `a`, the longer of the two."""
     n, m = np.size(a), np.size(v)
-    full = np.lib.stride_tricks.sliding_window_view(np.pad(a, m - 1), m) @ v[::-1]
+    full = np.lib.stride_tricks.sliding_window_view(np.pad(a, m - 1), m) @ v
     start, length = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}[mode]
     return full[start : start + length]
 
 
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    return convolve(a, v[::-1], mode)
+def in_order(a: Any, axis: Any) -> Any:
+    """The reduced entries in order, along the last axis; all of them NaN where one is."""
+    entries = np.sort(merged(a, axis)[0], axis=-1)
+    return np.where(np.isnan(entries[..., -1:]), np.nan, entries)
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    entries = np.sort(merged(a, axis)[0], axis=-1)
+    entries = in_order(a, axis)
     n = np.shape(entries)[-1]
     ans = np.mean(entries[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
     return np.reshape(ans, kept_shape(a, axis)) if keepdims else ans
@@ -173,18 +189,21 @@ def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Linear interpolation between the neighbours in order; the axes of `q` come first."""
-    entries = np.sort(merged(a, axis)[0], axis=-1)
-    place = np.multiply(q, np.shape(entries)[-1] - 1)
-    below = np.floor(place).astype(int)
-    above, part = np.ceil(place).astype(int), np.astype(np.asarray(place - below), a.dtype)
-    low, high = entries[..., below], entries[..., above]
+    if not isinstance(q, Array):
+        q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
+    if np.any(q < 0) or np.any(q > 1):
+        raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
+    entries = in_order(a, axis)
+    place = q * (np.shape(entries)[-1] - 1)
+    below, above = np.floor(place), np.ceil(place)
+    part, low, high = place - below, entries[..., below.astype(int)], entries[..., above.astype(int)]
     ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
     ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
 
 def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return quantile(a, np.true_divide(q, 100), axis, keepdims)
+    return quantile(a, q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100), axis, keepdims)
 
 
 def kept_shape(a: Any, axis: Any) -> tuple[int, ...]:
@@ -196,8 +215,10 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     if weights is None:
         return np.mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
-        rest = [n for i, n in enumerate(np.shape(a)) if i != axis % np.ndim(a)]
-        weights = np.moveaxis(np.broadcast_to(weights, (*rest, np.size(weights))), -1, axis)
+        axes = [i % np.ndim(a) for i in leaves([axis])]
+        weights = np.transpose(weights, np.argsort(axes).tolist())
+        weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(np.shape(a))])
+        weights = np.broadcast_to(weights, np.shape(a))
     scale = np.sum(weights, axis=axis, keepdims=keepdims)
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / scale
 
@@ -227,7 +248,7 @@ defvjp(np.prod,           lambda g, ans, a, axis=None, keepdims=False: prod_da(g
 defvjp(np.var,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
                               2 / (count(a, axis) - ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
 defvjp(np.std,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
-                              spread(g, a, axis, keepdims) * unit(deviation(a, axis), axis)
+                              spread(g, a, axis, keepdims) * unit(deviation(a, axis), axis=axis)
                               / math.sqrt(count(a, axis) - ddof))
 defvjp(np.cumsum,         lambda g, ans, a, axis=None:
                               np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), np.shape(a)))

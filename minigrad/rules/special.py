@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.gates import sigmoid_slope
 from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
+from minigrad.rules.common import broadcasting
 
 
 @primitive
@@ -16,6 +18,18 @@ def polygamma(x: Any, *, n: int) -> Any:
     """The n-th derivative of digamma, by Hurwitz's zeta function: DLMF 5.15.1."""
     zeta = sys.modules["scipy.special"].zeta
     return np.astype((-1) ** (n + 1) * math.factorial(n) * zeta(n + 1, x), x.dtype)
+
+
+@primitive
+def gaussian(x: Any) -> Any:
+    """``2 / sqrt(pi) * exp(-x**2)``, the square in two parts: the error of a rounded one grows with it."""
+    x = np.clip(x, -30, 30)
+    head = np.astype(np.asarray(x), np.float32 if x.dtype == np.float64 else np.float16).astype(x.dtype)
+    return 2 / math.sqrt(math.pi) * np.exp(-head * head) * np.exp(-(x - head) * (x + head))
+
+
+broadcasting(gaussian, lambda g, ans, x: -2 * g * x * ans)
+broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
 
 
 def load() -> None:
@@ -27,11 +41,7 @@ def load() -> None:
     def elementwise(function: Function, *vjps: Function | None) -> None:
         defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
 
-    def gaussian(x: Any) -> Any:
-        return 2 / math.sqrt(math.pi) * np.exp(-x * x)
-
-    elementwise(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
-    elementwise(sp.expit, lambda g, ans, x: g * ans * sp.expit(-x))
+    elementwise(sp.expit, lambda g, ans, x: g * sigmoid_slope(x))
     elementwise(sp.logit, lambda g, ans, x: g / x / (1 - x))
     elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
     elementwise(sp.erf, lambda g, ans, x: g * gaussian(x))
@@ -40,7 +50,11 @@ def load() -> None:
     elementwise(sp.erfcinv, lambda g, ans, x: -g / gaussian(ans))
     elementwise(sp.gammaln, lambda g, ans, x: g * sp.digamma(x))
     elementwise(sp.digamma, lambda g, ans, x: g * polygamma(x, n=1))
-    elementwise(sp.xlogy, lambda g, ans, x, y: g * np.log(y), lambda g, ans, x, y: g * x / y)
+    elementwise(
+        sp.xlogy,
+        lambda g, ans, x, y: g * np.log(y),
+        lambda g, ans, x, y: g * np.where(x == 0, 0, x) / np.where(x == 0, 1, y),
+    )
     elementwise(sp.xlog1py, lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
     elementwise(sp.entr, lambda g, ans, x: -g * (1 + np.log(x)))
 

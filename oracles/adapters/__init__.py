@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from minigrad.program import Program
-from oracles.errors import MissingError, UsageError
+from oracles.errors import MissingError, Unsupported, UsageError
 
 ORACLES = {"torch": "oracles.adapters.torch:TorchAdapter", "jax": "oracles.adapters.jax:JaxAdapter"}
 """The oracles by name, as ``module:factory``."""
@@ -92,3 +93,33 @@ def load(spec: str) -> Adapter:
             "see oracles.adapters.Adapter"
         )
     return adapter  # type: ignore[no-any-return]
+
+
+def spelled(spelling: str, operands: Sequence[str], parameters: Mapping[str, str]) -> str:
+    """A step in a library's words, from the catalogue's spelling of its function.
+
+    The spelling is a name, which is called with all operands and parameters, or a template: an expression with
+    ``{0}`` and so on for operands, ``{axis}`` for a parameter, and ``{...}`` for all further parameters, by keyword.
+    Raises `Unsupported` for a call that leaves a parameter of the template open, or has one that it does not hold.
+
+    >>> spelled("torch.amax", ["x"], {"axis": "0"})
+    'torch.amax(x, axis=0)'
+    >>> spelled("torch.roll({0}, {1}, {axis})", ["x", "1"], {"axis": "0"})
+    'torch.roll(x, 1, 0)'
+    >>> spelled("torch.amax({0}{...}) - torch.amin({0}{...})", ["x"], {"axis": "0"})
+    'torch.amax(x, axis=0) - torch.amin(x, axis=0)'
+    """
+    if "{" not in spelling:
+        spelling += "(" + ", ".join(f"{{{i}}}" for i in range(len(operands))) + "{...})"
+    held = set(re.findall(r"{(\w+)}", spelling))
+    rest = {key: value for key, value in parameters.items() if key not in held}
+    missing = {key for key in held if not key.isdecimal()} - set(parameters)
+    if missing or (rest and "{...}" not in spelling):
+        raise Unsupported(f"{spelling} does not fit a call with the parameters {', '.join(parameters) or 'left out'}")
+    further = "".join(f", {key}={value}" for key, value in rest.items())
+
+    def filled(place: re.Match[str]) -> str:
+        key = place[1]
+        return further if key == "..." else operands[int(key)] if key.isdecimal() else parameters[key]
+
+    return re.sub(r"{(\.\.\.|\w+)}", filled, spelling)

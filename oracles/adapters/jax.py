@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from minigrad.program import Program, Spelling, literal
-from oracles.catalogue import CATALOGUE
+from oracles.adapters import spelled
+from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
 jax.config.update("jax_enable_x64", True)
@@ -38,9 +39,15 @@ class JaxSpelling(Spelling):
     module = "jnp"
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
-        if function not in CATALOGUE:
+        row = CATALOGUE.get(function)
+        if row is None or row.jax == ABSENT:
             raise Unsupported(f"JAX has no spelling of {function} here")
-        return super().call(function, operands, parameters)
+        if row.jax is None:
+            return super().call(function, operands, parameters)
+        return spelled(row.jax, operands, {key: self.parameter(value) for key, value in parameters.items()})
+
+    def parameter(self, value: Any) -> str:
+        return self.array(value) if isinstance(value, np.ndarray) else super().parameter(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         if not value.size:
@@ -51,9 +58,18 @@ class JaxSpelling(Spelling):
 @functools.lru_cache(maxsize=64)
 def compiled(program: Program) -> Callable[..., Any]:
     """The program as a Python function of JAX arrays."""
-    namespace: dict[str, Any] = {"jnp": jnp}
+    namespace: dict[str, Any] = {"jax": jax, "jnp": jnp}
     exec(program.source(spelling=JaxSpelling()), namespace)
     return namespace["program"]  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What JAX says that it has not implemented is unsupported, not an error."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise Unsupported(str(error)) from None
 
 
 class JaxAdapter:
@@ -80,7 +96,7 @@ class JaxAdapter:
             return np.asarray(compiled(program)(*map(jnp.asarray, inputs)))
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        with self.mode():
+        with refusals(), self.mode():
             value, pullback = jax.vjp(compiled(program), *map(jnp.asarray, inputs))
             return np.asarray(value), [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]
 
@@ -88,6 +104,6 @@ class JaxAdapter:
         def gradients(*primals: Any) -> Any:
             return jax.vjp(compiled(program), *primals)[1](jnp.asarray(cotangent))
 
-        with self.mode():
+        with refusals(), self.mode():
             _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
             return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]

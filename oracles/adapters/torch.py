@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from minigrad.program import Program, Spelling, literal
-from oracles.catalogue import CATALOGUE
+from minigrad.program import OPERATORS, Program, Spelling, literal
+from oracles.adapters import spelled
+from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
 # One thread a worker: the campaign's workers are the parallelism.
 torch.set_num_threads(1)
+
+
+ONE_AXIS = ("prod", "median", "quantile", "percentile")
+"""Reductions that take no tuple of axes."""
 
 
 class TorchSpelling(Spelling):
@@ -24,35 +30,33 @@ class TorchSpelling(Spelling):
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
         row = CATALOGUE.get(function)
-        if row is None:
+        if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
-        if row.kind == "reduce" and "keepdims" in parameters and parameters.get("axis") is None:
+        texts = {key: self.parameter(value) for key, value in parameters.items()}
+        named = "keepdims" in texts and function not in ONE_AXIS
+        if row.kind == "reduce" and "axis" not in texts and (named or "{axis}" in (row.torch or "")):
             # PyTorch keeps dimensions only where they are named.
-            parameters = {"axis": f"tuple(range({operands[0]}.ndim))", "keepdims": parameters["keepdims"]}
-        if function == "prod" and isinstance(parameters.get("axis"), (tuple, str)):
-            raise Unsupported("torch.prod reduces all axes or a single one")
-        style = row.torch
-        if style is None:
-            return super().call(function, operands, parameters)
-        if style == "to":
-            return f"{operands[0]}.to({operands[1]})"
-        if style == "permute":
-            axes = parameters.get("axes") or f"tuple(reversed(range({operands[0]}.ndim)))"
+            texts = {"axis": f"tuple(range({operands[0]}.ndim))", **texts}
+        if function in ONE_AXIS and texts.get("axis", "").startswith("("):
+            raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
+        if row.torch is None:
+            if function in OPERATORS or function in ("getitem", "negative"):
+                return super().call(function, operands, parameters)
+            return spelled(f"torch.{function}", operands, texts)
+        if row.torch == "permute":
+            axes = texts.get("axes", f"tuple(reversed(range({operands[0]}.ndim)))")
             return f"torch.permute({operands[0]}, {axes})"
-        if style == "positional":
-            return f"torch.{function}({', '.join([*operands, *map(repr, parameters.values())])})"
-        if style == "tensors":
+        if row.torch == "tensors":
             x, y = operands
             x, y = (
                 (x if x.isidentifier() else f"torch.as_tensor({x}, dtype={y}.dtype)"),
                 (y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"),
             )
             return f"torch.{function}({x}, {y})"
-        named = [f"{key}={self.parameter(value)}" for key, value in parameters.items()]
-        return f"{style}({', '.join([*operands, *named])})"
+        return spelled(row.torch, operands, texts)
 
     def parameter(self, value: Any) -> str:
-        return value if isinstance(value, str) else super().parameter(value)
+        return self.array(value) if isinstance(value, np.ndarray) else super().parameter(value)
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         if not value.size:
@@ -76,6 +80,17 @@ def as_arrays(tensors: Sequence[Any]) -> list[Any]:
     return [None if t is None else t.detach().clone().numpy() for t in tensors]
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What PyTorch says that it has no derivative of is unsupported, not an error."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, NotImplementedError) or "is not implemented" in str(error):
+            raise Unsupported(str(error)) from None
+        raise
+
+
 class TorchAdapter:
     """PyTorch in eager mode, on the CPU, one thread."""
 
@@ -87,17 +102,19 @@ class TorchAdapter:
             return compiled(program)(*(torch.tensor(x) for x in inputs)).numpy()
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        value, gradients, _ = self._gradients(program, inputs, cotangent, create_graph=False)
+        with refusals():
+            value, gradients, _ = self._gradients(program, inputs, cotangent, create_graph=False)
         return value.detach().numpy(), as_arrays(gradients)
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
-        _, gradients, primals = self._gradients(program, inputs, cotangent, create_graph=True)
-        pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors, strict=True) if g is not None]
-        pairs = [(g, v) for g, v in pairs if g.requires_grad]
-        if not pairs:
-            return [None] * len(primals)
-        outputs, weights = zip(*pairs, strict=True)
-        return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
+        with refusals():
+            _, gradients, primals = self._gradients(program, inputs, cotangent, create_graph=True)
+            pairs = [(g, torch.tensor(v)) for g, v in zip(gradients, vectors, strict=True) if g is not None]
+            pairs = [(g, v) for g, v in pairs if g.requires_grad]
+            if not pairs:
+                return [None] * len(primals)
+            outputs, weights = zip(*pairs, strict=True)
+            return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
 
     def _gradients(
         self, program: Program, inputs: Sequence[Any], cotangent: Any, create_graph: bool

@@ -1,0 +1,770 @@
+"""``stage``: the source that it writes, and that this source computes what the engine does, to the last bit."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import sys
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import (
+    ConversionError,
+    DtypeError,
+    Program,
+    ShapeError,
+    Tensor,
+    TracedControlFlowError,
+    grad,
+    stage,
+    trace,
+    value_and_grad,
+    vjp,
+)
+from minigrad.protocol import Function
+from tests.support import bits
+
+# The source.
+
+
+def figure(x: Any, y: Any) -> Any:
+    return (x + mg.sigmoid(y)) / (mg.sigmoid(x) + (x + y) ** 2)
+
+
+FIGURE = """\
+import numpy as np
+from minigrad.gates import sigmoid, sigmoid_slope
+
+def staged(x, y):
+    # forward pass
+    v1 = sigmoid(y)                #(1)
+    v2 = x + v1                    #(2)
+    v3 = sigmoid(x)                #(3)
+    v4 = x + y                     #(4)
+    v5 = np.square(v4)             #(5)
+    v6 = v3 + v5                   #(6)
+    v7 = v2 / v6                   #(7)
+    # backward pass
+    dv2 = 1.0 / v6                 #(7)
+    dv6 = -1.0 * v7 / v6           #(7)
+    dv3 = dv6                      #(6)
+    dv5 = dv6                      #(6)
+    dv4 = 2 * dv5 * v4             #(5)
+    dx = dv4                       #(4)
+    dy = dv4                       #(4)
+    dx += dv3 * sigmoid_slope(x)   #(3)
+    dx += dv2                      #(2)
+    dv1 = dv2                      #(2)
+    dy += dv1 * sigmoid_slope(y)   #(1)
+    return v7, (dx, dy)"""
+
+
+def test_source_of_the_figure() -> None:
+    assert stage(figure, 3.0, -4.0).source == FIGURE
+
+
+def test_staged_figure_has_the_value_and_gradients_of_the_figure() -> None:
+    staged = stage(figure, 1.0, 1.0)  # the example's shapes matter, not its numbers
+    assert staged(3.0, -4.0) == value_and_grad(figure, (0, 1))(3.0, -4.0)
+    assert staged(3.0, -4.0) == (1.5456448841066441, (2.0595697955721652, 1.5922327514838093))
+
+
+SOURCES = {
+    "product of a value with itself": (
+        lambda x: x * x,
+        (3.0,),
+        ["v1 = x * x   #(1)", "dx = x       #(1)", "dx += x      #(1)", "return v1, (dx,)"],
+    ),
+    "sum of a value with itself": (
+        lambda x: x + x,
+        (3.0,),
+        ["v1 = x + x   #(1)", "dx = 1.0     #(1)", "dx += 1.0    #(1)", "return v1, (np.float64(dx),)"],
+    ),
+    "integers": (
+        lambda x, n: x * n,
+        (3.0, 2),
+        ["v1 = x * n     #(1)", "dx = 1.0 * n   #(1)", "return v1, (dx, None)"],
+    ),
+    "ignored argument": (
+        lambda x, y: -y,
+        (3.0, 2.0),
+        ["v1 = -y     #(1)", "dy = -1.0   #(1)", "return v1, (np.float64(0.0), np.float64(dy))"],
+    ),
+    "subtraction at a fork": (
+        lambda x, y: x * y - x,
+        (3.0, 2.0),
+        [
+            "v1 = x * y    #(1)",
+            "v2 = v1 - x   #(2)",
+            "dv1 = 1.0     #(2)",
+            "dx = -1.0     #(2)",
+            "dx += y       #(1)",
+            "dy = x        #(1)",
+            "return v2, (dx, dy)",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("f", "args", "lines"), SOURCES.values(), ids=SOURCES)
+def test_lines_of_the_source(f: Function, args: Any, lines: list[str]) -> None:
+    body = stage(f, *args).source.splitlines()[3:]
+    assert [line.strip() for line in body if "pass" not in line] == lines
+
+
+def test_lines_of_a_matrix_product_are_those_of_the_notes() -> None:
+    lines = stage(lambda W, X: np.sum(W @ X), np.ones((2, 3)), np.ones((3, 4))).source.splitlines()
+    assert any(re.fullmatch(r" *dW = dv1 @ \(?X\)?\.T +#\(1\)", line) for line in lines)
+    assert any(re.fullmatch(r" *dX = \(?W\)?\.T @ dv1 +#\(1\)", line) for line in lines)
+
+
+def passes(source: str) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """The lines of the forward pass and of the backward pass, each with its number."""
+    _, _, rest = source.partition("# forward pass\n")
+    forward, _, backward = rest.partition("    # backward pass\n")
+
+    def numbered(text: str) -> list[tuple[str, int]]:
+        lines = [line for line in text.splitlines() if not line.startswith("    return")]
+        return [(text.strip(), int(n)) for text, n in (re.fullmatch(r"(.*)#\((\d+)\)", x).groups() for x in lines)]  # type: ignore[union-attr]
+
+    return numbered(forward), numbered(backward)
+
+
+def perceptron(W1: Any, W2: Any, x: Any) -> Any:
+    hidden = mg.relu(W1 @ x)
+    return np.sum(mg.sigmoid(W2 @ hidden) ** 2) + 0.1 * (np.sum(W1 * W1) + np.sum(W2 * W2))
+
+
+def residual(x: Any, y: Any) -> Any:
+    for _ in range(3):
+        x = x + np.tanh(x * y) - y / (1 + x * x)
+    return np.sum(x * np.exp(y))
+
+
+NOTED = {
+    "figure": (figure, (3.0, -4.0)),
+    "perceptron": (perceptron, (np.ones((3, 2)), np.ones((2, 3)), np.ones(2))),
+    "residual": (residual, (np.ones((3, 4)), np.ones((3, 4)))),
+    "gradient": (lambda x, y: np.sum(grad(residual)(x, y) * y), (np.ones(3), np.ones(3))),
+}
+EACH_NOTED = pytest.mark.parametrize(("f", "args"), NOTED.values(), ids=NOTED)
+
+
+@EACH_NOTED
+def test_forward_lines_count_up_and_backward_lines_down(f: Function, args: Any) -> None:
+    forward, backward = passes(stage(f, *args).source)
+    assert [n for _, n in forward] == list(range(1, len(forward) + 1))
+    assert [text.split(" = ")[0] for text, _ in forward] == [f"v{n}" for _, n in forward]
+    down = [n for _, n in backward]
+    assert down == sorted(down, reverse=True)
+    assert {*down} <= {n for _, n in forward}
+
+
+def uses(text: str) -> Counter[str]:
+    """How often an expression refers to each name."""
+    return Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
+
+
+@pytest.mark.parametrize("name", ["figure", "residual"])
+def test_gradients_are_added_to_exactly_where_values_fork(name: str) -> None:
+    f, args = NOTED[name]
+    forward, backward = passes(stage(f, *args).source)
+    used = Counter[str]()
+    for text, _ in forward:
+        used += uses(text.split(" = ")[1])
+    first, added = Counter[str](), Counter[str]()
+    for text, _ in backward:
+        target, _, value = text.partition(" ")
+        # A sum of arrays that another name shares is spelled out: += would change both.
+        joins = re.match(rf"[+-]= |= {target} [+-] ", value) is not None
+        (added if joins else first)[target] += 1
+        assert not joins or first[target] == 1
+    values = [f"v{n}" for _, n in forward[:-1]] + ["x", "y"]
+    shared = {t for t in first if t.startswith("t")}  # contributions that are sent twice
+    assert {name: n for name, n in first.items() if name not in shared} == {f"d{v}": 1 for v in values}
+    assert added == {f"d{v}": used[v] - 1 for v in values if used[v] > 1}
+
+
+@pytest.mark.parametrize(
+    ("f", "call"),
+    [
+        (lambda x, y: np.exp(x * y), "np.exp("),
+        (lambda x, y: np.sqrt(x * y), "np.sqrt("),
+        (lambda x, y: np.tan(x * y), "np.tan("),
+        (lambda x, y: 1 / (x * y), "x * y"),
+        (lambda x, y: mg.sigmoid(x) * y, "sigmoid(x)"),
+        (lambda x, y: (x / y) / y, "x / y"),
+        (lambda x, y: np.hypot(x, y), "v1 = np.hypot(x, y)"),
+    ],
+)
+def test_forward_values_are_not_computed_again(f: Function, call: str) -> None:
+    assert stage(f, 3.0, 2.0).source.count(call) == 1
+
+
+def test_factor_one_is_left_out_and_multiplication_by_it_too() -> None:
+    _, backward = passes(stage(lambda x, y: x * 1.0 + y, 3.0, 2.0).source)
+    assert not any("*" in text for text, _ in backward)
+
+
+# Source that stands on its own.
+
+
+STANDALONE = {
+    **NOTED,
+    "small constants": (lambda x: np.sum(x * np.arange(3.0) + np.array([[0.1], [-np.inf]])), (np.ones(3),)),
+    "specials": (lambda x: np.sum(np.minimum(x, [np.inf, -0.0, 5e-324]) * 1e300), (np.ones(3),)),
+    "float32": (lambda x: np.sum(x * np.float32(0.1) * np.array([1, 1e-45, 3], np.float32)), (np.ones(3, np.float32),)),
+    "index": (lambda x: np.sum(x[np.array([0, 0, 2])] * x[::-1] + x[..., None]), (np.ones(3),)),
+    "sorted": (lambda x: np.sum(np.sort(x) * np.arange(3.0)), (np.array([3.0, 1.0, 2.0]),)),
+    "solved": (lambda A, b: np.sum(np.linalg.solve(A, b) ** 2), (np.eye(3) * 2, np.ones(3))),
+    "gates": (lambda x: np.sum(mg.softmax(x) * mg.log_softmax(x) + mg.softplus(x)), (np.ones(3),)),
+}
+
+
+@pytest.mark.parametrize(("f", "args"), STANDALONE.values(), ids=STANDALONE)
+def test_source_runs_on_its_own(f: Function, args: Any) -> None:
+    staged = stage(f, *args)
+    scope: dict[str, Any] = {}
+    exec(staged.source, scope)
+    assert all_bits(scope["staged"](*map(as_given, args))) == all_bits(staged(*args))
+
+
+@pytest.mark.parametrize(("f", "args"), STANDALONE.values(), ids=STANDALONE)
+def test_source_imports_only_numpy_and_minigrad(f: Function, args: Any) -> None:
+    modules = set()
+    for node in ast.parse(stage(f, *args).source).body:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(str(node.module).split(".")[0])
+    assert modules <= {"numpy", "minigrad"}
+
+
+def as_given(x: Any) -> Any:
+    return np.asarray(x)[()]
+
+
+def all_bits(result: Any) -> Any:
+    return [all_bits(item) for item in result] if isinstance(result, (list, tuple)) else bits(result)
+
+
+# Bit for bit what the engine computes.
+
+
+def either_sign(shape: tuple[int, ...], dtype: str, seed: int) -> Any:
+    x = np.random.default_rng(seed).uniform(0.2, 1.5, shape) * np.random.default_rng(seed + 1).choice([-1, 1], shape)
+    return x.astype(dtype)[()]
+
+
+ANY = [(), (3,), (3, 4)]
+ARRAYS = ANY[1:]
+MATRIX = ANY[2:]
+
+# Functions of two operands of one shape.  Some ignore the second: its gradient is zero.
+EQUAL: dict[str, tuple[Function, list[tuple[int, ...]]]] = {
+    "arithmetic": (lambda x, y: (x + 2.0) * y - x / (y - 3) + 3 * x * y - (-y), ANY),
+    "powers": (lambda x, y: x**2 + y**3 + x**-1 + abs(x) ** 0.5 + abs(x) ** y, ANY),
+    "exponentials": (lambda x, y: np.exp(x) * np.expm1(y) + np.exp2(x) + np.log(abs(x)) + np.log1p(abs(y)), ANY),
+    "circular": (lambda x, y: np.sin(x) * np.cos(y) + np.tan(x) + np.arctan2(x, y) + np.arcsin(x / 2), ANY),
+    "hyperbolic": (lambda x, y: np.tanh(x) * np.sinh(y) + np.cosh(x) + np.arcsinh(y), ANY),
+    "extremes": (lambda x, y: np.maximum(x, y) * np.minimum(x, 0.5) + np.clip(y, -1, 1) + np.hypot(x, y), ANY),
+    "branches": (lambda x, y: np.where(x > y, x * x, np.sin(y)) + np.abs(x), ANY),
+    "gates": (lambda x, y: mg.sigmoid(x) * mg.relu(y) + mg.softplus(x * y) + np.logaddexp(x, y), ANY),
+    "piecewise constant": (lambda x, y: x * np.sign(y) + np.floor(x) * y, ANY),
+    "used many times": (lambda x, y: x * x * x * y * x + y * x * y * y, ANY),
+    "linear in places": (lambda x, y: x * x * x * y * x + y + x + y, ANY),
+    "linear at the end": (lambda x, y: x * y - x / y + 3 * x - (-y), ANY),
+    "times a constant": (lambda x, y: x * y + 3 * x, ANY),
+    "kinks at a fork": (lambda x, y: 5 * x + mg.relu(x + y) + np.where(x > y, x, y) * y, ANY),
+    "functional update": (lambda x, y: x.at[1:].set(2.0) * y.at[[0, 0]].add(x[:2]), ARRAYS),
+    "quantiles": (lambda x, y: np.quantile(x, 0.3, axis=0) * y, ARRAYS),
+    "ignored": (lambda x, y: np.sin(x), ANY),
+    "identity": (lambda x, y: y, ANY),
+    "constant": (lambda x, y: 0 * np.floor(x) + 2.5, ANY),
+    "sums": (lambda x, y: np.sum(x) * np.mean(y) + np.sum(x * y, axis=-1, keepdims=True), ARRAYS),
+    "other reductions": (
+        lambda x, y: np.prod(x, axis=0) + np.max(y, axis=0) * np.min(x) - np.var(y) + np.std(x),
+        ARRAYS,
+    ),
+    "running": (lambda x, y: np.cumsum(x, axis=0) * np.cumprod(y, axis=-1) + np.diff(x, axis=0)[0], ARRAYS),
+    "normalised": (lambda x, y: mg.softmax(x) * mg.log_softmax(y, axis=0) + mg.logsumexp(x), ARRAYS),
+    "norms": (lambda x, y: np.linalg.norm(x) * y + np.linalg.norm(y, axis=0), ARRAYS),
+    "broadcasting": (lambda x, y: x[..., None] * y + np.broadcast_to(x, (2, *x.shape))[1] * 3, [(3,)]),
+    "slices": (lambda x, y: x[::-1] * y[1:2] + x[..., -1:], ARRAYS),
+    "repeated index": (lambda x, y: x[np.array([0, 2, 2])] * y[[1, 0, 1]] + x[None, 0], ARRAYS),
+    "traced index": (lambda x, y: x[np.argsort(y[..., 0] if y.ndim > 1 else y)] + x[np.argmax(y) % 3], ARRAYS),
+    "joined": (lambda x, y: np.concatenate([x, y, x * y])[1:7] + np.stack([y, x])[0, 0], ARRAYS),
+    "sorted": (lambda x, y: np.sort(x, axis=0) * y + np.sort(y), ARRAYS),
+    "median": (lambda x, y: np.median(x) * y + np.sort(y, axis=0)[0], ARRAYS),
+    "moved": (lambda x, y: np.roll(x, 1) * np.flip(y) + np.repeat(x, 2, axis=0)[::2] + np.tile(y, 1), ARRAYS),
+    "shapes": (lambda x, y: np.reshape(x, (2, -1)).T @ np.reshape(y, (2, 6)) + x.T[0, 0], MATRIX),
+    "products": (lambda x, y: x @ y.T @ x + np.einsum("ij,kj->ik", x, y) @ y, MATRIX),
+    "vector products": (
+        lambda x, y: x[0] @ y.T + x @ y[1] + np.dot(x[0], y[0]) * np.outer(x[:, 0], y[0])[:, 0],
+        MATRIX,
+    ),
+    "linear systems": (lambda x, y: np.linalg.solve(x @ x.T + np.eye(3, dtype=x.dtype), y) @ y.T, MATRIX),
+    "inverses": (lambda x, y: np.linalg.inv(x @ x.T + 2 * np.eye(3, dtype=x.dtype)) @ y, MATRIX),
+    "determinants": (lambda x, y: np.linalg.det(x @ y.T) * np.linalg.slogdet(x @ x.T + np.eye(3))[1], MATRIX),
+    "factors": (lambda x, y: np.linalg.cholesky(x @ x.T + np.eye(3, dtype=x.dtype)) @ y, MATRIX),
+    "eigenvalues": (lambda x, y: np.linalg.eigh(x @ x.T)[0] * np.linalg.eigh(y @ y.T)[1], MATRIX),
+}
+EACH_AT_EACH_SHAPE = pytest.mark.parametrize(
+    ("name", "shape", "dtype"),
+    [
+        (name, shape, dtype)
+        for name, (_, shapes) in EQUAL.items()
+        for shape in shapes
+        for dtype in ("float64", "float32")
+    ],
+)
+
+
+@EACH_AT_EACH_SHAPE
+def test_staged_equals_value_and_grad_bit_for_bit(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(EQUAL[name][0](x, y))
+
+    example, args = (tuple(either_sign(shape, dtype, seed) for seed in seeds) for seeds in ((1, 2), (3, 4)))
+    assert all_bits(stage(f, *example)(*args)) == all_bits(value_and_grad(f, (0, 1))(*args))
+
+
+@EACH_AT_EACH_SHAPE
+def test_staged_with_a_cotangent_equals_vjp_bit_for_bit(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    f = EQUAL[name][0]
+    example, args = (tuple(either_sign(shape, dtype, seed) for seed in seeds) for seeds in ((1, 2), (3, 4)))
+    value, pullback = vjp(f, *args)
+    cotangent = either_sign(np.shape(value), np.asarray(value).dtype.name, 5)
+    staged = stage(f, *example, cotangent=np.ones_like(value))
+    assert all_bits(staged(*args, cotangent)) == all_bits((value, pullback(cotangent)))
+
+
+@pytest.mark.parametrize(
+    "name", ["arithmetic", "exponentials", "hyperbolic", "gates", "sums", "joined", "linear systems"]
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_staged_gradient_of_a_gradient(name: str, dtype: str) -> None:
+    f, shapes = EQUAL[name]
+
+    def slope(x: Any, y: Any) -> Any:
+        return np.sum(grad(lambda x: np.sum(f(x, y)))(x) * y)
+
+    example, args = (tuple(either_sign(shapes[-1], dtype, seed) for seed in seeds) for seeds in ((1, 2), (3, 4)))
+    assert all_bits(stage(slope, *example)(*args)) == all_bits(value_and_grad(slope, (0, 1))(*args))
+
+
+def test_third_derivative_staged() -> None:
+    third = grad(grad(grad(lambda x: np.sin(x) * x)))
+    assert all_bits(stage(third, 0.5)(1.5)) == all_bits((third(1.5), (grad(third)(1.5),)))
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_second_call_gives_the_same_bits(name: str) -> None:
+    f, args = NOTED[name]
+    staged = stage(f, *args)
+    assert all_bits(staged(*args)) == all_bits(staged(*args))
+
+
+def test_staged_where_follows_the_argument_not_the_example() -> None:
+    staged = stage(lambda x: np.where(x > 0, x * x, -x), 1.0)
+    assert [staged(x) for x in (3.0, -3.0)] == [(9, (6,)), (3, (-1,))]
+
+
+# Layouts and memory.
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("name", ["arithmetic", "sums", "slices", "shapes", "products", "moved"])
+def test_layout_of_the_arguments_is_free(name: str, order: Any) -> None:
+    """Source that was written for one layout may not add in place where another one makes views."""
+    f = EQUAL[name][0]
+    one, other = "FC" if order == "C" else "CF"
+    x, y = (either_sign((3, 4), "float64", seed) for seed in (3, 4))
+    staged = stage(lambda x, y: np.sum(f(x, y)), *(np.array(a, order=one) for a in (x, y)))
+    want = value_and_grad(lambda x, y: np.sum(f(x, y)), (0, 1))(np.array(x, order=other), np.array(y, order=other))
+    assert all_bits(staged(np.array(x, order=other), np.array(y, order=other))) == all_bits(want)
+
+
+SHARING: dict[str, Function] = {
+    "sum": lambda x, y: x + y,
+    "sum of sums": lambda x, y: (x + y) + (x + y),
+    "copies": lambda x, y: +x + np.copy(y),
+    "reshaped": lambda x, y: np.reshape(x, (4, 3)) + np.reshape(y, (4, 3)),
+    "transposed": lambda x, y: x.T + np.transpose(y),
+    "joined": lambda x, y: np.concatenate([x, y])[:3] + y,
+    "stacked": lambda x, y: np.stack([x, y])[0] + y,
+    "sliced": lambda x, y: x[:, ::-1] + y[::-1],
+    "broadcast": lambda x, y: np.broadcast_to(x, (2, 3, 4)) + y,
+    "constant": lambda x, y: x * np.arange(4.0) + y * np.arange(4.0),
+    "ignored": lambda x, y: np.sin(x),
+    "itself": lambda x, y: x,
+    "each other": lambda x, y: x * y,
+}
+
+
+def read_only(x: Any) -> Any:
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("f", SHARING.values(), ids=SHARING)
+@pytest.mark.parametrize("with_cotangent", [False, True])
+def test_gradients_share_no_memory(f: Function, with_cotangent: bool) -> None:
+    x, y = (read_only(either_sign((3, 4), "float64", seed)) for seed in (3, 4))
+    args: tuple[Any, ...] = (x, y)
+    if with_cotangent:
+        staged = stage(f, x, y)
+        args += (read_only(np.ones(np.shape(f(Tensor(x), y)))),)
+    else:
+        staged = stage(lambda x, y: np.sum(f(x, y)), x, y)
+    before = all_bits(args)
+    value, gradients = staged(*args)
+    for a, b in itertools.product(gradients, (value, *args)):
+        assert not np.shares_memory(a, b)
+    assert not np.shares_memory(*gradients)
+    assert all_bits(args) == before
+
+
+@pytest.mark.parametrize("f", SHARING.values(), ids=SHARING)
+def test_gradients_may_be_written_to_between_calls(f: Function) -> None:
+    """Constants and what a gradient was computed from must not change along."""
+    x, y = (either_sign((3, 4), "float64", seed) for seed in (3, 4))
+    staged = stage(lambda x, y: np.sum(f(x, y)), x, y)
+    first = all_bits(staged(x, y))
+    for gradient in staged(x, y)[1]:
+        gradient += 1
+    assert all_bits(staged(x, y)) == first
+
+
+def test_staged_gradients_at_a_fork_of_numbers_do_not_change_along() -> None:
+    """np.where gives 0-d arrays, which += would change in place under every name that they have."""
+    staged = stage(lambda x, y: x * 5.0 + mg.relu(x + y), 1.0, 2.0)
+    assert staged(1.0, 2.0) == (8, (6, 1))
+
+
+def test_staged_0d_argument_is_not_written_to() -> None:
+    x = np.array(2.0)
+    value, (dx,) = stage(lambda x: x * x, 2.0)(x)
+    assert (value, dx, x) == (4, 4, 2)
+    assert not np.shares_memory(dx, x)
+
+
+def test_staged_constant_value_may_be_written_to_between_calls() -> None:
+    staged = stage(lambda x: np.arange(3.0), 1.0)
+    value, _ = staged(1.0, np.ones(3))
+    value += 1
+    assert staged(1.0, np.ones(3))[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: 2.0 * x, lambda x: x + x, lambda x: 5.0, lambda x: x * x])
+def test_staged_numbers_are_those_of_numpy(f: Function) -> None:
+    value, (gradient,) = stage(f, 2.0)(2.0)
+    assert (type(value), type(gradient)) == (np.float64, np.float64)
+
+
+UNARY = [
+    np.sin,
+    np.exp,
+    mg.relu,
+    mg.sigmoid,
+    np.negative,
+    np.abs,
+    np.square,
+    np.sum,
+    np.cumsum,
+    np.mean,
+    np.max,
+    np.copy,
+]
+UNARY += [lambda v: 2.0 * v, lambda v: 1.0 * v, lambda v: v + 0.0, lambda v: v / 1.0, lambda v: 3 - v, np.transpose]
+UNARY += [
+    lambda v: np.where(v > 0, v, 0.5),
+    lambda v: np.reshape(v, -1),
+    lambda v: v[...],
+    lambda v: v[None],
+    np.squeeze,
+]
+BINARY = [
+    np.add,
+    np.subtract,
+    np.multiply,
+    np.maximum,
+    lambda a, b: np.where(a > b, a, b),
+    lambda a, b: a / (b * b + 1),
+]
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(), ()], [(3,), (3,)], [(2, 3), (3,)], [(3,), ()], [(1,), (3,)], [(), (2, 2)]], ids=str
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_random_functions_staged_equal_value_and_grad_bit_for_bit(shapes: Any, dtype: str) -> None:
+    for seed in range(40):
+
+        def f(*args: Any, seed: int = seed) -> Any:
+            random = np.random.default_rng(seed)
+            values = list(args)
+            for _ in range(random.integers(2, 10)):
+                a, b = (values[random.integers(len(values))] for _ in range(2))
+                if random.random() < 0.45:
+                    values.append(UNARY[random.integers(len(UNARY))](a))
+                elif all(1 in pair or pair[0] == pair[1] for pair in zip(np.shape(a)[::-1], np.shape(b)[::-1])):  # noqa: B905
+                    values.append(BINARY[random.integers(len(BINARY))](a, b))
+            return sum(np.sum(value) for value in values[-3:])
+
+        args = [either_sign(shape, dtype, seed) for shape in shapes]
+        before = all_bits(args)
+        value, gradients = stage(f, *args)(*args)
+        assert all_bits((value, gradients)) == all_bits(value_and_grad(f, (0, 1))(*args)), seed
+        assert all_bits(args) == before, seed
+        arrays = [a for a in (*gradients, *args) if isinstance(a, np.ndarray)]
+        assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2)), seed
+
+
+# Constants.
+
+
+def test_small_constant_is_written_out() -> None:
+    source = stage(lambda x: np.sum(x * np.array([1.0, 2.5])), np.ones(2)).source
+    assert "c1 = np.array([1.0, 2.5], dtype=np.float64)" in source.splitlines()
+
+
+def test_constant_that_is_used_twice_is_written_once() -> None:
+    w = np.array([1.0, 2.5])
+    source = stage(lambda x: np.sum(np.sin(x * w) * w + np.array([1.0, 2.5])), np.ones(2)).source
+    assert len(re.findall(r"^c\d+ = ", source, re.MULTILINE)) == 1
+
+
+def test_large_constant_is_kept_beside_the_source() -> None:
+    w = np.arange(100.0)
+    staged = stage(lambda x: np.sum(x * w), np.ones(100))
+    assert 'c1 = constants["c1"]  # float64[100]' in staged.source.splitlines()
+    assert bits(staged(np.ones(100))[1][0]) == bits(w)
+
+
+@pytest.mark.parametrize("size", [3, 100])
+def test_constants_are_those_of_the_time_of_staging(size: int) -> None:
+    w = np.arange(float(size))
+    staged = stage(lambda x: np.sum(x * w), np.ones(size))
+    w[:] = 7
+    assert bits(staged(np.ones(size))[1][0]) == bits(np.arange(float(size)))
+
+
+# Arguments that are no floats, or are not used.
+
+
+@pytest.mark.parametrize("n", [3, np.int64(3), True, np.array([1, 0, 2]), np.array([True, False, True])])
+def test_arguments_that_are_no_floats_get_no_gradient(n: Any) -> None:
+    value, (dx, dn) = stage(lambda x, n: np.sum(x * n), np.ones(3), n)(np.arange(3.0), n)
+    assert (value, dx.tolist()) == (np.sum(np.arange(3.0) * n), (np.ones(3) * n).tolist())
+    assert dn is None
+
+
+def test_staged_index_is_an_argument() -> None:
+    staged = stage(lambda x, i: x[i] * 2, np.ones(4), 0)
+    assert staged(np.arange(4.0), 3)[0] == 6
+    assert staged(np.arange(4.0), 3)[1][0].tolist() == [0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (3, 4)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_argument_that_staging_does_not_need_has_gradient_zero(shape: tuple[int, ...], dtype: str) -> None:
+    x = np.ones(shape, dtype)[()]
+    value, (dx, dy) = stage(lambda x, y: y * y, x, 3.0)(x, 3.0)
+    assert (bits(dx), value, dy) == (bits(np.zeros(shape, dtype)), 9, 6)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0, 3)])
+def test_zero_size_arrays_are_staged(shape: tuple[int, ...]) -> None:
+    x = np.ones(shape)
+    value, (dx,) = stage(lambda x: np.sum(np.sin(x) * x), x)(x)
+    assert (value, bits(dx)) == (0, bits(x))
+
+
+def test_names_of_arguments_do_not_collide_with_those_of_the_source() -> None:
+    def f(x: Any, dx: Any, t1: Any, np_: Any, staged: Any) -> Any:
+        return x * dx * t1 * np_ * staged * dx + t1 * x * t1
+
+    args = (2.0, 3.0, 5.0, 7.0, 11.0)
+    assert stage(f, *args)(*args) == value_and_grad(f, range(5))(*args)
+
+
+def test_names_of_arguments_do_not_collide_with_what_the_source_imports() -> None:
+    assert stage(lambda sigmoid: mg.sigmoid(sigmoid), 1.0)(0.0) == (0.5, (0.25,))
+    assert stage(lambda cotangent: cotangent * 2, np.ones(2))(np.ones(2), np.ones(2))[1][0].tolist() == [2, 2]
+
+
+# Long chains.
+
+
+def test_chain_of_2000_steps_is_staged_without_recursion() -> None:
+    def chain(x: Any) -> Any:
+        for _ in range(1000):
+            x = np.sin(x) + 1.0
+        return x
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(300)
+    try:
+        staged = stage(chain, 0.5)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert all_bits(staged(0.7)) == all_bits((chain(0.7), (grad(chain)(0.7),)))
+    assert len(passes(staged.source)[0]) == 2000
+
+
+def test_value_with_a_thousand_uses_is_staged() -> None:
+    staged = stage(lambda x: sum((x * float(i) for i in range(1000)), 0.0), 1.0)
+    assert staged(2.0) == (999000, (499500,))
+
+
+# The same as a Program.
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_program_runs_to_the_same_bits_and_round_trips(name: str) -> None:
+    f, shapes = EQUAL[name]
+    args = tuple(either_sign(shapes[-1], "float64", seed) for seed in (1, 2))
+    staged = stage(lambda x, y: np.sum(f(x, y)), *args)
+    assert all_bits(staged.program(*args)) == all_bits(staged(*args))
+    again = Program.from_json(staged.program.to_json())
+    assert again == staged.program
+    assert all_bits(again(*args)) == all_bits(staged(*args))
+
+
+def test_program_has_no_dead_steps() -> None:
+    for f, args in NOTED.values():
+        program = stage(f, *args).program
+        assert program.without_dead_steps()[0] == program
+
+
+def test_staging_can_be_inspected() -> None:
+    assert repr(stage(lambda x, n: x * n, 1.0, 2)) == "<Staged of 2 inputs and 2 steps>"
+
+
+def test_staged_keeps_the_names_of_the_arguments() -> None:
+    assert "def staged(weight, bias):" in stage(lambda weight, bias: weight * bias, 1.0, 2.0).source
+    assert "def staged(x1, x2):" in stage(lambda *args: args[0] * args[1], 1.0, 2.0).source
+
+
+def test_staged_result_with_axes_takes_a_cotangent() -> None:
+    staged = stage(np.exp, np.ones(2))
+    assert [i.name for i in staged.program.inputs][1:] == ["cotangent"]
+    value, (dx,) = staged(np.zeros(2), np.array([2.0, 3.0]))
+    assert (value.tolist(), dx.tolist()) == ([1, 1], [2, 3])
+
+
+def test_staged_function_can_be_differentiated() -> None:
+    staged = stage(lambda x: np.sin(x) * x, 1.0)
+    assert grad(lambda x: staged(x)[0])(0.5) == grad(lambda x: np.sin(x) * x)(0.5)
+    assert grad(lambda x: staged(x)[1][0])(0.5) == pytest.approx(2 * np.cos(0.5) - 0.5 * np.sin(0.5), rel=1e-15)
+
+
+def test_staged_function_of_a_tensor_and_a_number_keeps_the_derivative() -> None:
+    staged = stage(lambda x, y: x * y, 1.0, 2.0)
+    assert grad(lambda x: staged(x, 3.0)[0])(2.0) == 3
+
+
+def test_staged_function_keeps_the_rules_of_primitives() -> None:
+    assert grad(lambda x: stage(mg.relu, 1.0)(x)[0])(0.0) == grad(mg.relu)(0.0) == 0
+
+
+# Misuse.
+
+
+def test_staged_nested_argument_is_refused() -> None:
+    with pytest.raises(TypeError, match="dict"):
+        stage(lambda p: p["a"] * 2, {"a": 1.0})
+
+
+def test_staged_tuple_is_refused_in_words_of_the_user() -> None:
+    with pytest.raises(DtypeError) as caught:
+        stage(lambda x: (x, x), 1.0)
+    assert "Recorder" not in str(caught.value)
+
+
+def line(weight: Any, bias: Any) -> Any:
+    return np.sum(weight * 2) + bias
+
+
+MISUSES: dict[str, tuple[tuple[Any, ...], type[Exception], str]] = {
+    "shape": (
+        (np.ones(4), 1.0),
+        ShapeError,
+        "weight has shape (4,), but the function was staged for (3,); stage it again with an example of the new shape",
+    ),
+    "scalar": ((1.0, 1.0), ShapeError, "weight has shape (), but the function was staged for (3,)"),
+    "array for a scalar": (
+        (np.ones(3), np.ones(1)),
+        ShapeError,
+        "bias has shape (1,), but the function was staged for ()",
+    ),
+    "float32": (
+        (np.ones(3, np.float32), 1.0),
+        DtypeError,
+        "weight has dtype float32, but the function was staged for float64; stage it again with an example of the new",
+    ),
+    "integer": ((np.ones(3), 1), DtypeError, "bias has dtype int64, but the function was staged for float64"),
+    "too few": ((np.ones(3),), TypeError, "the staged function takes 2 arguments (weight, bias), got 1"),
+    "too many": ((np.ones(3), 1.0, 1.0), TypeError, "the staged function takes 2 arguments (weight, bias), got 3"),
+    "none": ((), TypeError, "the staged function takes 2 arguments (weight, bias), got 0"),
+    "text": (("abc", 1.0), ShapeError, "weight has shape (), but"),
+}
+
+
+@pytest.mark.parametrize(("args", "error", "message"), MISUSES.values(), ids=MISUSES)
+def test_staged_call_misused_names_the_argument_and_the_mend(args: Any, error: type[Exception], message: str) -> None:
+    staged = stage(line, np.ones(3), 1.0)
+    with pytest.raises(error, match=re.escape(message)):
+        staged(*args)
+
+
+def test_python_numbers_and_lists_fit_where_their_arrays_do() -> None:
+    staged = stage(line, np.ones(3), 1.0)
+    assert all_bits(staged([1.0, 2.0, 3.0], 4.0)) == all_bits(staged(np.array([1.0, 2.0, 3.0]), np.float64(4)))
+
+
+def test_staged_cotangent_of_another_shape_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"the cotangent has shape \(2,\); give it the shape \(3,\)"):
+        stage(np.exp, np.ones(3), cotangent=np.ones(2))
+    with pytest.raises(ShapeError, match=r"cotangent has shape \(2,\), but the function was staged for \(3,\)"):
+        stage(np.exp, np.ones(3))(np.ones(3), np.ones(2))
+    with pytest.raises(TypeError, match=r"takes 2 arguments \(x1?, cotangent\), got 1"):
+        stage(lambda x: np.exp(x), np.ones(3))(np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: x if x > 0 else -x, lambda x: max(x, 0.0), lambda x: x * (x == 1 or 2), grad(lambda x: x if x else -x)],
+)
+def test_control_flow_is_refused_while_staging(f: Function) -> None:
+    with pytest.raises(TracedControlFlowError, match=r"use np\.where, np\.maximum or the like"):
+        stage(f, 1.0)
+
+
+def test_conversion_is_refused_while_staging() -> None:
+    with pytest.raises(ConversionError, match=r"Use np\.exp and the like"):
+        stage(lambda x: x * float(x), 1.0)
+
+
+def test_array_of_another_transform_is_refused_while_staging() -> None:
+    with pytest.raises(TypeError, match="pass it to the traced function as an argument"):
+        grad(lambda x: stage(lambda y: x * y, 1.0)(2.0)[0])(3.0)
+
+
+@pytest.mark.parametrize("f", [lambda x: None, lambda x: "text", lambda x: (x, x)])
+def test_staged_result_that_is_no_array_is_refused(f: Function) -> None:
+    with pytest.raises(DtypeError, match="the function's result"):
+        stage(f, 1.0)
+
+
+def test_staged_program_is_no_larger_than_its_trace() -> None:
+    """Simplification leaves nothing that a plain trace of value and gradient would not have either."""
+    for f, args in NOTED.values():
+        whole = trace(value_and_grad(f, range(len(args))), *args)
+        assert len(stage(f, *args).program.steps) <= len(whole.steps)
