@@ -32,6 +32,17 @@ class NoTruthError(ArithmeticError):
     """The program has no exact value here, or uses a function that has none yet."""
 
 
+@contextmanager
+def precision(bits: int, order: int) -> Any:
+    """Arithmetic with so many bits, and series with derivatives up to `order`."""
+    before = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, order + 1
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = before
+
+
 def ball(x: Any) -> arb:
     return arb(x.item() if hasattr(x, "item") else x)
 
@@ -61,8 +72,8 @@ class Jet:
             return -1
         if x > y:
             return 1
-        if x == y:
-            return 0
+        if x == y or (x.mid() == y.mid() and x.rad() == y.rad()):
+            return 0  # one number, or computed alike: a tie either way
         raise UndecidedError(f"{x} against {y}")
 
     def __lt__(self, other: Any) -> bool:
@@ -207,6 +218,33 @@ class Jet:
     def hypot(self, other: Any) -> Jet:
         return (self * self + other * other).sqrt()
 
+    def erf(self) -> Jet:
+        return Jet(self.series.erf())
+
+    def erfc(self) -> Jet:
+        return Jet(self.series.erfc())
+
+    def gammaln(self) -> Jet:
+        return Jet(self.series.lgamma())
+
+    def psi(self) -> Jet:
+        with precision(ctx.prec, ctx.cap):
+            near = arb_series([self.value, 1]).lgamma().derivative().coeffs()
+        return self.composed(near)
+
+    def erfinv(self) -> Jet:
+        start = self.value.erfinv()
+        away = arb_series([0, *arb_series([start, 1]).erf().coeffs()[1:]])
+        return self.composed([start, *away.reversion().coeffs()[1:]])
+
+    def composed(self, coefficients: Sequence[arb]) -> Jet:
+        """A function of this number, from its power series about this number's value."""
+        away = Jet(arb_series([0, *self.series.coeffs()[1:]]))
+        ans = jet(0)
+        for coefficient in reversed(coefficients):
+            ans = ans * away + constant(coefficient)
+        return ans
+
     def arctan2(self, other: Any) -> Jet:
         x = jet(other)
         if x > 0:
@@ -301,8 +339,25 @@ def sigmoid(x: Jet) -> Jet:
     return 1 / (1 + (-x).exp())
 
 
+def xlogy(x: Jet, y: Jet) -> Jet:
+    return x * y.log() if x != 0 or x.series.length() > 1 else jet(0)
+
+
+def running_logsumexp(a: Any, axis: Any = 0) -> Any:
+    a = np.moveaxis(a, axis, -1)
+    ans = np.empty(a.shape, object)
+    for i in np.ndindex(a.shape):
+        ans[i] = logsumexp(a[(*i[:-1], slice(i[-1] + 1))]).item()
+    return np.moveaxis(ans, -1, axis)
+
+
+def divmod_(x: Jet, y: Jet) -> Any:
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    top = np.max(x, axis=axis, keepdims=True)
+    x = np.asarray(x, object)
+    top = np.asarray(np.max(x, axis=axis, keepdims=True), object)
     ans = top + np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True))
     return ans if keepdims else np.squeeze(ans, axis=axis)
 
@@ -322,22 +377,38 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "conjugate": lambda x: x,
     "copy": lambda a: a,
     "copysign": each(copysign, 2),
+    "divmod": divmod_,
     "float_power": each(Jet.__pow__, 2),
     "isfinite": lambda x: np.ones(np.shape(x), bool),
-    "ldexp": lambda x, y: x * jet(2) ** jet(y),
+    "ldexp": each(lambda x, y: x * jet(2) ** y, 2),
     "logaddexp": each(logaddexp, 2),
     "logaddexp2": each(logaddexp2, 2),
+    "modf": lambda x: (x - np.trunc(x), np.trunc(x)),
     "nan_to_num": lambda x, **_: x,
     "real": lambda val: val,
+    "real_if_close": lambda a: a,
     "sinc": each(sinc, 1),
     "std": lambda *args, **kwargs: np.sqrt(var(*args, **kwargs)),
     "var": var,
     "minigrad.log_softmax": log_softmax,
     "minigrad.logsumexp": logsumexp,
     "minigrad.relu": lambda x: np.maximum(x, 0),
+    "minigrad.running_logsumexp": running_logsumexp,
     "minigrad.sigmoid": each(sigmoid, 1),
     "minigrad.softmax": lambda x, axis=-1: np.exp(log_softmax(x, axis)),
     "minigrad.softplus": each(lambda x: logaddexp(x, jet(0)), 1),
+    "scipy.special.entr": each(lambda x: -x * x.log(), 1),
+    "scipy.special.erf": each(Jet.erf, 1),
+    "scipy.special.erfc": each(Jet.erfc, 1),
+    "scipy.special.erfcinv": each(lambda x: (1 - x).erfinv(), 1),
+    "scipy.special.erfinv": each(Jet.erfinv, 1),
+    "scipy.special.expit": each(sigmoid, 1),
+    "scipy.special.gammaln": each(Jet.gammaln, 1),
+    "scipy.special.log_expit": each(lambda x: -logaddexp(-x, jet(0)), 1),
+    "scipy.special.logit": each(lambda x: (x / (1 - x)).log(), 1),
+    "scipy.special.psi": each(Jet.psi, 1),
+    "scipy.special.xlog1py": each(lambda x, y: xlogy(x, 1 + y), 2),
+    "scipy.special.xlogy": each(xlogy, 2),
 }
 
 
@@ -345,20 +416,21 @@ def lookup(name: str) -> Callable[..., Any]:
     return INSTEAD.get(name, NAMES[name])
 
 
-@contextmanager
-def precision(bits: int, order: int) -> Any:
-    """Arithmetic with so many bits, and series with derivatives up to `order`."""
-    before = ctx.prec, ctx.cap
-    ctx.prec, ctx.cap = bits, order + 1
-    try:
-        yield
-    finally:
-        ctx.prec, ctx.cap = before
+def as_jets(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+    """A step's result as an array of Jets all through, where NumPy left plain zeros or a bare Jet."""
+    if isinstance(result, (list, tuple)):
+        return [as_jets(number, step, operands, part) for part in result]
+    array = np.asarray(result)
+    return np.asarray(JETS(array), object) if array.dtype == object and array.size else array
+
+
+JETS = np.frompyfunc(jet, 1, 1)
 
 
 def along(program: Program, inputs: Sequence[Any], direction: Sequence[Any], cotangent: Any, order: int) -> list[arb]:
     """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``."""
-    jets = [np.frompyfunc(lambda x, v: Jet(arb_series([ball(x), ball(v)])), 2, 1)(x, v) for x, v in zip(inputs, direction, strict=True)]
-    value = np.asarray(program.run([np.asarray(x, object) for x in jets], lookup), object)
+    line = np.frompyfunc(lambda x, v: Jet(arb_series([ball(x), ball(v)])), 2, 1)
+    jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
+    value = np.asarray(program.run(jets, lookup, as_jets), object)
     total = sum((jet(v) * jet(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), jet(0))
     return [total.series[k] for k in range(order + 1)]
