@@ -622,7 +622,7 @@ EXAMPLES: dict[Function, list[Row]] = {
     sp.erfcinv: at_each(1 + inside(3)),
     sp.gammaln: unary(positive),
     sp.digamma: unary(positive),
-    sp.xlogy: [of(signed(2, 3), positive(3))],
+    sp.xlogy: [of(signed(2, 3), positive(3)), of(np.array([0.0, 1.0, -2.0]), positive(3))],
     sp.xlog1py: [of(signed(2, 3), positive(3))],
     sp.entr: unary(positive),
 }

@@ -28,6 +28,11 @@ def gaussian(x: Any) -> Any:
     return 2 / math.sqrt(math.pi) * np.exp(-head * head) * np.exp(-(x - head) * (x + head))
 
 
+def apart_from_zero(x: Any, y: Any) -> Any:
+    """`y`, and 1 where both are 0, so that ``x / y`` is 0 there and its derivative in `x` is right elsewhere."""
+    return np.where((x == 0) & (y == 0), 1, y)
+
+
 broadcasting(gaussian, lambda g, ans, x: -2 * g * x * ans)
 broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
 
@@ -41,25 +46,20 @@ def load() -> None:
     def elementwise(function: Function, *vjps: Function | None) -> None:
         defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
 
-    elementwise(sp.expit, lambda g, ans, x: g * sigmoid_slope(x))
-    elementwise(sp.logit, lambda g, ans, x: g / x / (1 - x))
+    # fmt: off
+    elementwise(sp.expit,     lambda g, ans, x: g * sigmoid_slope(x))
+    elementwise(sp.logit,     lambda g, ans, x: g / x / (1 - x))
     elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
-    elementwise(sp.erf, lambda g, ans, x: g * gaussian(x))
-    elementwise(sp.erfc, lambda g, ans, x: -g * gaussian(x))
-    elementwise(sp.erfinv, lambda g, ans, x: g / gaussian(ans))
-    elementwise(sp.erfcinv, lambda g, ans, x: -g / gaussian(ans))
-    elementwise(sp.gammaln, lambda g, ans, x: g * sp.digamma(x))
-    elementwise(sp.digamma, lambda g, ans, x: g * polygamma(x, n=1))
-    elementwise(
-        sp.xlogy,
-        lambda g, ans, x, y: g * np.log(y),
-        lambda g, ans, x, y: g * np.where(x == 0, 0, x) / np.where(x == 0, 1, y),
-    )
-    elementwise(sp.xlog1py, lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
-    elementwise(sp.entr, lambda g, ans, x: -g * (1 + np.log(x)))
-
-
-# fmt: on
+    elementwise(sp.erf,       lambda g, ans, x: g * gaussian(x))
+    elementwise(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
+    elementwise(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
+    elementwise(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
+    elementwise(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
+    elementwise(sp.digamma,   lambda g, ans, x: g * polygamma(x, n=1))
+    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y),   lambda g, ans, x, y: g * x / apart_from_zero(x, y))
+    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
+    elementwise(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
+    # fmt: on
 
 
 LATE.append(load)
