@@ -506,28 +506,6 @@ with contextlib.suppress(ImportError):
 load_special()
 ROWS += tuple(row for row in SPECIAL if row.name in NAMES)
 
-STEADY: dict[str, Interval] = {
-    "tanh": UNIT,
-    "arcsin": Interval(low=-0.7, high=0.7),
-    "arccos": Interval(low=-0.7, high=0.7),
-    "arctanh": Interval(low=-0.7, high=0.7),
-    "arccosh": Interval(low=1.5),
-    "sinc": Interval(low=0.3),
-    "minigrad.sigmoid": Interval(high=1.0),
-    "minigrad.softmax": UNIT,
-    "minigrad.log_softmax": UNIT,
-    "scipy.special.expit": Interval(high=1.0),
-    "logaddexp": Interval(low=-20.0, high=20.0),
-    "logaddexp2": Interval(low=-20.0, high=20.0),
-    "minigrad.logsumexp": Interval(low=-20.0, high=20.0),
-    "minigrad.running_logsumexp": Interval(low=-20.0, high=20.0),
-}
-"""Where PyTorch and JAX keep their digits: as long as they are the only judges, programs go no further.
-
-Beyond, both compute ``1 - tanh(x)**2`` and the like, whose leading digits cancel: they agree with each
-other, or with nobody, and not with an engine that keeps its digits.
-"""
-
 CATALOGUE: dict[str, Row] = {row.name: row for row in ROWS}
 
 
@@ -541,4 +519,4 @@ def drawn_within(name: str, place: int = 0) -> Interval:
     row = CATALOGUE[name]
     if row.kind in CONDITIONED:
         return BOUNDED
-    return STEADY.get(name, row.domain[min(place, len(row.domain) - 1)])
+    return row.domain[min(place, len(row.domain) - 1)]

@@ -20,6 +20,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
 from oracles.events import Event, dependence, find_events
+from oracles.exact import truth
 from oracles.noise import noise
 from oracles.verdict import FATAL, UNITS, Answer, Facts, Label, Verdict, judge
 
@@ -191,7 +192,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             if any(v.units > UNITS for v in judged):
                 # Look again before accusing anyone: few replays can miss the noise's full extent.
                 facts = facts_of(case, order, events, SURE_REPLAYS)
-                judged = judge(answers[order], setup.subject, order, facts)
+                judged = heard(case, answers[order], setup.subject, order, facts)
             verdicts += judged
             names[order] = facts.names
             if order == 1:
@@ -201,6 +202,16 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             check_excuses(case, setup, verdicts)
         timings = time_parties(case, setup, verdicts) if timed else {}
     return Examination(case, verdicts, answers, names, events, vacuous, timings, time.perf_counter() - start)
+
+
+def heard(case: Case, answers: Sequence[Answer], subject: str, order: int, facts: Facts) -> list[Verdict]:
+    """The verdicts, after hearing the certified truth where the subject is accused by its peers."""
+    judged = judge(answers, subject, order, facts)
+    if any(v.party == subject and v.label in (Label.WRONG, Label.UNDECIDED) for v in judged):
+        facts.truth = truth(case, order, facts.noise)
+        if facts.truth is not None:
+            judged = judge(answers, subject, order, facts)
+    return judged
 
 
 def check_excuses(case: Case, setup: Setup, verdicts: Sequence[Verdict]) -> None:
@@ -215,12 +226,8 @@ def check_excuses(case: Case, setup: Setup, verdicts: Sequence[Verdict]) -> None
                 verdict.why += "; the event stays wherever the inputs move"
         return
     for order in {v.order for v in verdicts if v.label in RESTS_ON_EVENTS}:
-        again = judge(
-            [ask(spec, moved, order) for spec in setup.parties],
-            setup.subject,
-            order,
-            facts_of(moved, order, (), SURE_REPLAYS),
-        )
+        answers = [ask(spec, moved, order) for spec in setup.parties]
+        again = heard(moved, answers, setup.subject, order, facts_of(moved, order, (), SURE_REPLAYS))
         for verdict, other in zip([v for v in verdicts if v.order == order], again, strict=True):
             if verdict.label in RESTS_ON_EVENTS and other.label in (Label.WRONG, Label.UNDECIDED):
                 verdict.label = other.label

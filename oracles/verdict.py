@@ -4,8 +4,9 @@ Labels are data, each with its rule in words.  They are computed from recorded f
 order: shape and dtype, then non-finite elements, then values.  Distances are measured in units of
 `noise`, what rounding alone may do at that very point.
 
-Truth is what a referee certifies; until one sits here, the oracles stand in for it.  A party is
-compared, element by element, with the nearest of its peers: the subject's peers are the oracles,
+The oracles stand in for the truth until the subject is accused; then `oracles.exact` certifies it,
+where it can, and the subject is compared with that alone.  Otherwise a party is compared, element
+by element, with the nearest of its peers: the subject's peers are the oracles,
 an oracle's are the other oracles and the subject.  Where two oracles agree with each other and the
 subject with neither, the subject is wrong; any other party that stands alone is undecided, since
 nothing here can tell who is right.  The subject is not accused of being off by less than the
@@ -56,7 +57,8 @@ RULES: dict[Label, str] = {
     "element; or it agrees with none, but the oracles lie farther from each other than it does from the nearest",
     Label.CONVENTION: "it differs only in elements that depend on a kink, and not once the inputs are moved off it",
     Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once moved off it",
-    Label.WRONG: "two oracles agree with each other, and it agrees with none",
+    Label.WRONG: "two oracles agree with each other, and it agrees with none; the subject is heard before the "
+    "certified truth, where that can be had, and is wrong only if it lies outside the noise of that",
     Label.UNDECIDED: "it agrees with none of its peers, and no two of these agree with each other",
 }
 
@@ -87,6 +89,8 @@ class Facts:
     kinks: Sequence[Mask]
     """Per array, the elements that depend on a kink."""
     edges: Sequence[Mask]
+    truth: Sequence[FloatArray] | None = None
+    """The arrays as `oracles.exact` certifies them, where the subject is accused and they can be had."""
 
 
 @dataclass
@@ -196,8 +200,12 @@ class Comparison:
         return np.asarray(self.units > np.maximum(UNITS, self.slack))
 
 
-def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, index: int, noise: Any) -> Comparison:
-    mine = formed[party][index]
+def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, index: int, facts: Facts) -> Comparison:
+    mine, noise = formed[party][index], facts.noise[index]
+    if party == subject and facts.truth is not None:
+        certain = np.asarray(facts.truth[index])
+        units = units_apart(mine, certain, noise)
+        return Comparison(units, ulp_distance(mine, certain), np.zeros(mine.shape, bool), np.zeros(mine.shape))
     peers = [arrays[index] for other, arrays in formed.items() if other != party]
     oracles = [arrays[index] for other, arrays in formed.items() if other != subject]
     apart = np.full(mine.shape, np.inf)
@@ -215,7 +223,7 @@ def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: st
     """The verdict on an answer of sound form."""
     if len(formed) < 2:
         return Verdict(party, order, Label.UNDECIDED, why="no other party answered: there is nothing to compare with")
-    compared = [compare(party, formed, subject, i, noise) for i, noise in enumerate(facts.noise)]
+    compared = [compare(party, formed, subject, i, facts) for i in range(len(facts.names))]
     verdict = Verdict(
         party,
         order,
@@ -235,7 +243,7 @@ def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: st
         else:
             verdict.label = Label.UNDECIDED
         verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
-        verdict.why = in_words(party, formed, index, element, compared[index], facts)
+        verdict.why = in_words(party, formed, subject, index, element, compared[index], facts)
         return verdict
     if any(np.any(c.units > UNITS) for c in compared):
         verdict.label = Label.ILL_CONDITIONED
@@ -265,6 +273,7 @@ def is_shaky(array: FloatArray, noise: Any) -> bool:
 def in_words(
     party: str,
     formed: Mapping[str, list[FloatArray]],
+    subject: str,
     index: int,
     element: tuple[int, ...],
     comparison: Comparison,
@@ -272,8 +281,10 @@ def in_words(
 ) -> str:
     """The deciding inequality, with its numbers."""
     values = ", ".join(f"{name} {float(arrays[index][element])!r}" for name, arrays in formed.items())
+    whom = "its nearest peer"
+    if party == subject and facts.truth is not None:
+        whom = "the certified truth"
+        values += f", truth {float(np.asarray(facts.truth[index])[element])!r}"
     noise = float(np.asarray(facts.noise[index])[element])
     distance = float(comparison.units[element])
-    return (
-        f"{values}; {party} is {distance:.3g} units of noise ({noise:.3g}) from its nearest peer, more than {UNITS:g}"
-    )
+    return f"{values}; {party} is {distance:.3g} units of noise ({noise:.3g}) from {whom}, more than {UNITS:g}"

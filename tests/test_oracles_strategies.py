@@ -18,7 +18,7 @@ from minigrad.protocol import DEFINITIONS, FUNCTIONS, NAMES, RULES, leaves
 from oracles import strategies
 from oracles.campaign import Options, drawn_cases
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, ROWS, STEADY, Interval
+from oracles.catalogue import CATALOGUE, ROWS, Interval
 from oracles.strategies import DRAWN, KINDS, Palette, elements, programs
 from tests.support import OWN_RULES
 
@@ -311,7 +311,7 @@ def test_every_row_can_be_drawn() -> None:
 
 
 def test_every_choice_and_pair_is_of_a_function_of_the_catalogue() -> None:
-    assert {*strategies.CHOICES, *strategies.PAIRS, *strategies.SEVERAL, *STEADY} <= set(CATALOGUE)
+    assert {*strategies.CHOICES, *strategies.PAIRS, *strategies.SEVERAL} <= set(CATALOGUE)
 
 
 @pytest.mark.parametrize("shape", sorted({*Palette.of(0).certain, *Palette.of(1).certain}))
