@@ -309,6 +309,7 @@ class Source(Spelling):
 
     def __init__(self, writer: Writer):
         self.writer, self.tape = writer, writer.tape
+        self.temporaries = 0
         self.constants: dict[str, Any] = {}
         self.imports: dict[str, dict[str, None]] = {}
         self.lines: list[tuple[str, int]] = []
@@ -423,7 +424,8 @@ class Source(Spelling):
             if self.writer.uses[i] == 1:
                 return f"({self.expression(step, number)})"
             text = self.expression(step, number)
-            self.names[i] = f"t{1 + sum(name.startswith('t') for name in self.names.values())}"
+            self.temporaries += 1
+            self.names[i] = f"t{self.temporaries}"
             self.lines.append((f"{self.names[i]} = {text}", number))
         return self.names[i]
 

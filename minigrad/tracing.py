@@ -129,6 +129,6 @@ def argument_names(f: Function, count: int) -> list[str]:
         names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds][:count]
     except (TypeError, ValueError):
         names = []
-    if len(names) < count or any(re.fullmatch(r"[cdv]\d+", name) for name in names):
+    if len(names) < count or any(re.fullmatch(r"[cdtv]\d+", name) for name in names):
         return [f"x{i}" for i in range(1, count + 1)]
     return names

@@ -768,3 +768,13 @@ def test_staged_program_is_no_larger_than_its_trace() -> None:
     for f, args in NOTED.values():
         whole = trace(value_and_grad(f, range(len(args))), *args)
         assert len(stage(f, *args).program.steps) <= len(whole.steps)
+
+
+def test_temporaries_of_different_lines_keep_their_names() -> None:
+    # Solving a system takes values that several lines share, on the way back and back again.
+    def f(a: Any, b: Any) -> Any:
+        gradient = vjp(np.linalg.solve, a, b)[1](np.sin(b))
+        return np.sum(gradient[0] * a) + np.sum(gradient[1] * b)
+
+    a, b = 3 * np.eye(3) + either_sign((3, 3), "float64", 1), either_sign((3,), "float64", 2)
+    assert all_bits(stage(f, a, b)(a, b)) == all_bits(value_and_grad(f, (0, 1))(a, b))

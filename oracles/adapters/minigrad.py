@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,11 +34,18 @@ class StagedAdapter:
     name = "minigrad.stage"
     version = mg.__version__
 
+    def __init__(self) -> None:
+        self.kept: tuple[Any, Any] = (None, None)
+        """The latest program and shapes, and its staged passes, for the next call: as a user would keep them."""
+
     def forward(self, program: mg.Program, inputs: Sequence[Any]) -> Any:
         return program(*inputs)
 
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        value, gradients = staged(program, *shapes(inputs))(*inputs, cotangent)
+        key = program, [(np.shape(x), np.asarray(x).dtype) for x in inputs]
+        if self.kept[0] != key:
+            self.kept = key, mg.stage(program, *inputs, cotangent=cotangent)
+        value, gradients = self.kept[1](*inputs, cotangent)
         return value, gradients
 
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
@@ -55,14 +61,3 @@ def slope(program: mg.Program, cotangent: Any, vectors: Sequence[Any]) -> Any:
         return sum(np.sum(g * v) for g, v in zip(gradients, vectors, strict=True))
 
     return along
-
-
-def shapes(inputs: Sequence[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
-    return tuple((np.shape(x), np.asarray(x).dtype.name) for x in inputs)
-
-
-@lru_cache(maxsize=64)
-def staged(program: mg.Program, *like: tuple[tuple[int, ...], str]) -> mg.Staged:
-    """The staged passes, kept for the next call, as a user would."""
-    examples = [np.ones(shape, dtype) for shape, dtype in like]
-    return mg.stage(program, *examples, cotangent=np.ones_like(program(*examples)))
