@@ -15,6 +15,7 @@ A map, each file leaning only on those above it:
 ``named``       the worked systems of the course notes
 ``noise``       what rounding alone may do to a gradient
 ``events``      kinks and edges, and what depends on them
+``exact``       the referee: values and derivatives with proved bounds
 ``verdict``     one label per party and order, with the inequality that decided
 ``examine``     a case, from the questions to the verdicts
 ``shrink``      a failing case made small

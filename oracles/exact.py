@@ -10,7 +10,6 @@ What NumPy cannot do with objects is in `INSTEAD`.
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -131,15 +130,15 @@ class Jet:
         power = exponent.value
         if exponent.series.length() <= 1 and power.is_integer() and abs(power) < 2**20:
             n = int(str(power.unique_fmpz()))
-            whole = functools.reduce(Jet.__mul__, [self] * abs(n), jet(1)) if abs(n) < 64 else self.whole_power(abs(n))
-            return whole if n >= 0 else 1 / whole
+            whole = self.whole_power(abs(n)) if n else jet(1)
+            return whole if n >= 0 else jet(1) / whole
         return (exponent * self.log()).exp()
 
     def __rpow__(self, other: Any) -> Jet:
         return jet(other) ** self
 
     def whole_power(self, n: int) -> Jet:
-        half = self.whole_power(n // 2) if n > 1 else self
+        half: Jet = self.whole_power(n // 2) if n > 1 else self
         return half if n == 1 else half * half * self if n % 2 else half * half
 
     # Named as NumPy calls them on objects.
@@ -214,7 +213,7 @@ class Jet:
         return ((1 + self) / (1 - self)).log() / 2
 
     def hypot(self, other: Any) -> Jet:
-        return (self * self + other * other).sqrt()
+        return Jet((self * self + jet(other) * other).series.sqrt())
 
     def erf(self) -> Jet:
         return Jet(self.series.erf())
@@ -231,7 +230,7 @@ class Jet:
         return self.composed(near)
 
     def erfinv(self) -> Jet:
-        start = self.value.erfinv()
+        start: arb = self.value.erfinv()
         away = arb_series([0, *arb_series([start, 1]).erf().coeffs()[1:]])
         return self.composed([start, *away.reversion().coeffs()[1:]])
 
@@ -309,14 +308,15 @@ def truncated(x: Jet) -> int:
 # What NumPy cannot do with objects, by the names of a Program's steps.
 
 
-def each(f: Callable[..., Any], operands: int) -> Callable[..., Any]:
+def each(f: Function, operands: int) -> Any:
     """A function of single numbers as one of arrays."""
     return np.frompyfunc(lambda *xs: f(*map(jet, xs)), operands, 1)
 
 
 def copysign(x: Jet, y: Jet) -> Jet:
-    # The sign of a zero is no part of a real number: it comes from the float that it was.
-    return abs(x) if y > 0 or (y == 0 and not y.value.is_exact()) else -abs(x)
+    if y == 0:
+        raise UndecidedError("the sign of a zero is no part of a real number")
+    return abs(x) if y > 0 else -abs(x)
 
 
 def logaddexp(x: Jet, y: Jet) -> Jet:
