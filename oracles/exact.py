@@ -48,7 +48,6 @@ class Jet:
     """A real number as a power series with proved error bounds."""
 
     __slots__ = ("series",)
-    __array_priority__ = 1000
 
     def __init__(self, series: Any):
         self.series = series if isinstance(series, arb_series) else arb_series([ball(series)])
@@ -286,6 +285,7 @@ def constant(x: arb) -> Jet:
 
 
 def jet(x: Any) -> Jet:
+    x = x.item() if isinstance(x, np.ndarray) else x
     return x if isinstance(x, Jet) else Jet(x)
 
 
@@ -364,6 +364,36 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     return x - logsumexp(x, axis, keepdims=True)
 
 
+def in_order(a: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
+    """The reduced entries in order, along the last axis, and the shape of the result."""
+    a = np.asarray(a, object)
+    axes = tuple(range(a.ndim)) if axis is None else tuple(i % a.ndim for i in np.atleast_1d(axis))
+    kept = [n for i, n in enumerate(a.shape) if i not in axes]
+    entries = np.moveaxis(a, axes, range(-len(axes), 0)).reshape((*kept, -1)) if axes else a[..., None]
+    shape = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else kept
+    return np.sort(entries, axis=-1), shape
+
+
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    entries, shape = in_order(a, axis, keepdims)
+    parts = []
+    for each_q in np.ravel(q):
+        place = jet(each_q) * (entries.shape[-1] - 1)
+        below = floored(place)
+        low, high = entries[..., below], entries[..., min(below + 1, entries.shape[-1] - 1)]
+        parts.append(np.reshape(low + (high - low) * (place - below), shape))
+    return np.reshape(np.array(parts, object), (*np.shape(q), *shape))
+
+
+def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+    if weights is None:
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    if np.shape(weights) != np.shape(a):
+        weights = np.moveaxis(np.broadcast_to(weights, np.moveaxis(a, axis, -1).shape), -1, axis)
+    total = np.sum(np.multiply(a, 0) + weights, axis=axis, keepdims=keepdims)
+    return np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims) / total
+
+
 def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
     away = a - np.mean(a, axis=axis, keepdims=True)
     total = np.sum(away * away, axis=axis, keepdims=keepdims)
@@ -371,7 +401,9 @@ def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
 
 
 INSTEAD: dict[str, Callable[..., Any]] = {
+    "arctan2": each(Jet.arctan2, 2),
     "astype": lambda x, dtype: x,
+    "average": average,
     "conjugate": lambda x: x,
     "copy": lambda a: a,
     "copysign": each(copysign, 2),
@@ -381,6 +413,9 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "ldexp": each(lambda x, y: x * jet(2) ** y, 2),
     "logaddexp": each(logaddexp, 2),
     "logaddexp2": each(logaddexp2, 2),
+    "median": lambda a, axis=None, keepdims=False: quantile(a, 0.5, axis, keepdims),
+    "percentile": lambda a, q, axis=None, keepdims=False: quantile(a, np.true_divide(q, 100), axis, keepdims),
+    "quantile": quantile,
     "modf": lambda x: (x - np.trunc(x), np.trunc(x)),
     "nan_to_num": lambda x, **_: x,
     "real": lambda val: val,

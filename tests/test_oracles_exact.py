@@ -17,7 +17,7 @@ from oracles.cases import Case
 from oracles.exact import UndecidedError, jet, truth
 from oracles.examine import Setup, examine
 from oracles.verdict import Label
-from tests.support import scratch_registry
+from tests.support import assert_close, scratch_registry
 
 
 def case(
@@ -79,6 +79,29 @@ def test_gradients_of_arrays_come_element_by_element() -> None:
 def test_hessian_products_mix_the_inputs() -> None:
     products = certified(case(lambda x, y: x**2 * y, 3.0, 5.0, vectors=[1.0, 10.0]), 2)
     assert [float(p) for p in products] == [2 * 5 + 10 * 2 * 3, 2 * 3]
+
+
+REDUCTIONS: list[Callable[[Any], Any]] = [
+    lambda x: np.median(x, axis=-1, keepdims=True),
+    lambda x: np.median(x),
+    lambda x: np.quantile(x, 0.25, axis=0),
+    lambda x: np.percentile(x, np.array([25.0, 62.5]), axis=(0, 1)),
+    lambda x: np.average(x, axis=1, weights=np.array([1.0, 2.0, 4.0])),
+    lambda x: np.std(x, axis=0, ddof=1),
+    lambda x: mg.logsumexp(x, axis=1),
+    lambda x: np.logaddexp.accumulate(x, axis=1),
+    lambda x: np.arctan2(1, x),
+]
+
+
+@pytest.mark.parametrize("f", REDUCTIONS)
+def test_truth_agrees_with_the_engine_on_what_numpy_cannot_do_with_objects(f: Callable[[Any], Any]) -> None:
+    x = np.array([[0.5, -1.25, 2.0], [3.5, 0.75, -0.375]])
+    weights = 1 + np.arange(np.size(f(x))).reshape(np.shape(f(x)))
+    each = case(f, x, cotangent=weights)
+    value, gradient = certified(each, 1)
+    got, pullback = mg.vjp(f, x)
+    assert_close([got, *pullback(each.cotangent)], [value, gradient])
 
 
 def test_truth_is_of_the_floats_that_the_inputs_are() -> None:
