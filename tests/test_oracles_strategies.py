@@ -324,7 +324,8 @@ def test_every_choice_is_valid(name: str, shape: tuple[int, ...]) -> None:
         return
     a = np.random.default_rng(0).uniform(1, 2, shape)
     for operands, parameters in strategies.CHOICES[name](shape):
-        NAMES[name](a, *operands, **parameters)
+        result = NAMES[name](a, *operands, **parameters)
+        assert all(isinstance(part, (np.ndarray, np.generic)) for part in leaves([result]))
 
 
 def test_what_happens_and_where_come_together() -> None:
