@@ -22,7 +22,7 @@ from minigrad.backward import contributions
 from minigrad.errors import DtypeError, ShapeError
 from minigrad.program import Program, Ref, Spelling, Step, literal, path_of
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
 from minigrad.tracing import Recorder, Tape, argument_names
 
 RESERVED = ("np", "staged", "constants", "cotangent")
@@ -149,11 +149,20 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     else:
         one = as_cotangent(None, innermost(result))
         seed = tape.add(np.positive, [one], {}, one)
+    sends, found = walked_back(result, seed) if of_level(result, level) else ([], {})
+    result = result.value if of_level(result, level) else result
+    gradients = [
+        None if not isinstance(x, Tensor) else referred(found.get(x, np.zeros(x.shape, x.dtype)[()]))
+        for x in inputs[: len(example_args)]
+    ]
+    return Writer(tape, forward, sends, referred(result), gradients).staged()
+
+
+def walked_back(result: Tensor, seed: Any) -> tuple[list[Send], dict[Any, Any]]:
+    """All that is sent on the way back from the result, in order, and the gradient of each Tensor."""
     sends: list[Send] = []
-    pending: dict[Any, Any] = {}
-    if isinstance(result, Tensor) and result.level == level:
-        pending, result = {result: seed}, result.value
     found: dict[Any, Any] = {}
+    pending: dict[Any, Any] = {result: seed}
     while pending:
         tensor = max(pending, key=lambda tensor: tensor.born)
         gradient = found[tensor] = pending.pop(tensor)
@@ -162,11 +171,7 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
             pending[parent] = np.add(pending[parent], part) if joins else part
             source, target = tensor.value.ref, parent.value.ref
             sends.append(Send(source, referred(gradient), target, referred(part), referred(pending[parent]), joins))
-    gradients = [
-        None if not isinstance(x, Tensor) else referred(found.get(x, np.zeros(x.shape, x.dtype)[()]))
-        for x in inputs[: len(example_args)]
-    ]
-    return Writer(tape, forward, sends, referred(result), gradients).staged()
+    return sends, found
 
 
 def fingerprint(*parts: Any) -> Any:

@@ -108,7 +108,7 @@ class LostFork(Broken):
         own = backward.contributions
         reached = set()
 
-        def first_to_arrive(node: backward.Node, g: Any) -> Iterator[tuple[backward.Node, Any]]:
+        def first_to_arrive(node: Any, g: Any) -> Iterator[tuple[Any, Any]]:
             for parent, contribution in own(node, g):
                 if parent not in reached:
                     reached.add(parent)
