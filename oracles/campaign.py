@@ -20,7 +20,7 @@ import signal
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -33,15 +33,18 @@ from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, Hypoth
 from pebble import ProcessExpired, ProcessPool
 
 from oracles import strategies
+from oracles.adapters import KNOWN
 from oracles.cases import Case, write_text
 from oracles.catalogue import ROWS
 from oracles.errors import HarnessError, UsageError
-from oracles.examine import SURE_REPLAYS, Setup, ask, examine, facts_of, party
+from oracles.examine import Setup, ask, examine, is_failure, party
+from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter
+from oracles.known import Finding, findings
 from oracles.named import NAMED
 from oracles.repro import script
 from oracles.shrink import shrink
-from oracles.verdict import FATAL, UNITS, Label
+from oracles.verdict import Label, Verdict
 
 BLOCK = 8
 """Draws per block, all with a certain function; Hypothesis is seeded anew for each."""
@@ -58,10 +61,10 @@ SHRINKING = 40.0
 TIMED_EVERY = 5
 """One drawn case in this many is timed; the named ones all are."""
 
-JUDGED = frozenset(Label) - {Label.UNSUPPORTED}
+RARELY = {"jax.jit": 10}
+"""Parties that are asked about one drawn case in so many: compiling a program whole takes longer than all else."""
 
-SHRUNK_AT_MOST = 6
-"""How many failures of different kinds are shrunk and written out."""
+JUDGED = frozenset(Label) - {Label.UNSUPPORTED}
 
 
 @dataclass(frozen=True)
@@ -158,13 +161,28 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
 
 
 def all_cases(options: Options) -> Iterator[Case]:
-    """The named cases, then the drawn ones, the dtypes taking turns."""
+    """The named cases and the known findings, then the drawn ones, the dtypes taking turns."""
     for dtype in options.dtypes:
         for named in NAMED:
             yield named.case(dtype)
+    for known in known_findings(options):
+        yield known.case()
     streams = [itertools.islice(drawn_cases(dtype, options), options.examples) for dtype in options.dtypes]
     for together in zip(*streams, strict=True):
         yield from together
+
+
+def known_findings(options: Options) -> list[Finding]:
+    """The known findings that this campaign can show: about a party and an order that it asks for."""
+    setup = options.setup
+    return [f for f in findings() if f.party in setup.parties and f.order in setup.orders]
+
+
+def setup_for(case: Case, number: int, setup: Setup) -> Setup:
+    """Who is asked about the drawn case of this number."""
+    if "block" not in case.origin:
+        return setup
+    return replace(setup, oracles=tuple(o for o in setup.oracles if number % RARELY.get(o, 1) == 0))
 
 
 # In the workers.
@@ -180,48 +198,29 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
         ask(spec, Case.from_data(data), order)
 
 
-def shrink_data(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as `who` gets `label`; the journal record, under a new id, and the repro script.
-
-    What nobody can decide, for want of an oracle that has the function, may become plainly wrong.
-    """
-    case = Case.from_data(data)
+def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
+    """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script."""
+    case = Case.from_data(suspect.record)
+    setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
-    labels = (label, Label.WRONG) if label == Label.UNDECIDED else (label,)
 
     def still_fails(candidate: Case) -> bool:
         if time.monotonic() > deadline:
             return False
-        return any(v.party == who and v.label in labels for v in examine(candidate, setup).verdicts)
+        return examine(candidate, setup).verdicts[0].label == suspect.label
 
     small = replace(shrink(case, still_fails), id=name)
     found = examine(small, setup)
-    verdict = next((v for v in found.verdicts if v.party == who and v.label in labels), None)
-    if verdict is None:  # it fails once in a while
-        return as_found(data, setup, who, label, name)
-    record = found.as_data()
-    return record, script_for(record, setup, verdict.as_data())
+    if found.verdicts[0].label != suspect.label:  # it fails once in a while
+        return as_found(suspect, name)
+    return found.as_data(), script(found, suspect.order)
 
 
-def as_found(data: Mapping[str, Any], setup: Setup, who: str, label: str, name: str) -> tuple[dict[str, Any], str]:
+def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     """The same for a case that does not survive being examined again: unshrunk."""
-    data = {**data, "id": name}
-    verdict = next(v for v in data["verdicts"] if v["party"] == who and v["label"] == label)
-    return dict(data), script_for(data, setup, verdict)
-
-
-def script_for(record: Mapping[str, Any], setup: Setup, verdict: Mapping[str, Any]) -> str:
-    """The script that sets an accused oracle against the subject, or the accused subject against an oracle."""
-    case, order = Case.from_data(record), verdict["order"]
-    oracle = verdict["party"]
-    if oracle == setup.subject:
-        others = [v for v in record["verdicts"] if v["order"] == order and v["party"] != setup.subject]
-        # Rather one that answered than one that raised; what it cannot even spell, the subject must show alone.
-        others = [v for v in others if v["label"] != Label.UNSUPPORTED]
-        others.sort(key=lambda v: v["label"] in (Label.ERRORED, Label.STRUCTURE))
-        oracle = others[0]["party"] if others else setup.subject
-    allowed = [UNITS * noise for noise in facts_of(case, order, (), SURE_REPLAYS).noise]
-    return script(case, setup.subject, oracle, order, allowed, verdict["why"] or verdict["label"])
+    data = {**suspect.record, "id": name}
+    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)))
+    return data, script(found, suspect.order)
 
 
 def start_worker() -> None:
@@ -242,15 +241,18 @@ class Campaign:
     def __init__(self, options: Options, on_progress: Callable[[Tally], None] = lambda tally: None):
         self.options = options
         self.on_progress = on_progress
-        self.tally = Tally(total=len(options.dtypes) * (options.examples + len(NAMED)))
+        self.known = known_findings(options)
+        self.tally = Tally(total=len(options.dtypes) * (options.examples + len(NAMED)) + len(self.known))
         self.blows: Counter[str] = Counter()
         self.silent: dict[str, str] = {}
-        self.telling: dict[tuple[str, str, str], tuple[dict[str, Any], str, str]] = {}
+        self.ledger = Ledger(options.setup.subject)
+        self.stale: list[dict[str, str]] = []
+        self.cost: Counter[str] = Counter()
 
     def run(self) -> dict[str, Any]:
         """Examine every case; returns the footer of the journal, which ends in ``run.jsonl``."""
         options, setup = self.options, self.options.setup
-        adapters = {spec: party(spec) for spec in setup.parties if spec not in setup.oracles}
+        adapters = {setup.subject: party(setup.subject)}
         check_out(options.out)
         start = time.time()
         context = multiprocessing.get_context("spawn")
@@ -274,6 +276,8 @@ class Campaign:
                 "cases": self.tally.cases,
                 "failures": self.tally.failures,
                 "findings": self.tally.findings,
+                "stale": self.stale,
+                "cost": dict(self.cost),
                 "silent": self.silent,
                 "seconds": time.time() - start,
                 "shrunk": [record for record, _ in shrunk],
@@ -290,7 +294,7 @@ class Campaign:
         for case in all_cases(self.options):
             drawn[case.dtype] += "block" in case.origin
             timed = "block" not in case.origin or drawn[case.dtype] % TIMED_EVERY == 0
-            task = (case.as_data(), setup, dict(self.silent), timed)
+            task = (case.as_data(), setup_for(case, drawn[case.dtype], setup), dict(self.silent), timed)
             future = self.pool.schedule(examine_data, task, timeout=TIMEOUT)
             pending.append((case, timed, future))
             while len(pending) >= 8 * self.options.workers or (pending and pending[0][2].done()):
@@ -329,46 +333,49 @@ class Campaign:
         subject = self.options.setup.subject
         self.tally.cases += 1
         self.tally.doing = record["id"]
+        self.cost.update(record["cost"])
+        verdicts = [Verdict(v["party"], v["order"], Label(v["label"])) for v in record["verdicts"]]
         failed = False
-        for verdict in record["verdicts"]:
-            self.tally.labels[verdict["party"], verdict["label"]] += 1
-            if verdict["party"] == subject:
-                if verdict["label"] in FATAL:
-                    failed = True
-                    self.remember(record, verdict)
-            elif verdict["label"] in (Label.UNDECIDED, Label.ERRORED, Label.STRUCTURE):
-                self.tally.findings += 1
-                self.remember(record, verdict)
+        for data, verdict in zip(record["verdicts"], verdicts, strict=True):
+            self.tally.labels[verdict.party, verdict.label] += 1
+            fails = verdict.party == subject and is_failure(verdict, verdicts)
+            failed = failed or fails
+            self.tally.findings += is_telling(data, subject)
+            if fails or is_telling(data, subject):
+                self.ledger.note(record, data)
         self.tally.failures += failed
+        self.note_stale(record["id"], verdicts)
         self.on_progress(self.tally)
 
-    def remember(self, record: dict[str, Any], verdict: dict[str, Any]) -> None:
-        """Keep the shortest case of each kind of trouble, to be shrunk."""
-        key = (verdict["party"], verdict["label"], record["functions"][-1])
-        if key not in self.telling or len(record["functions"]) < len(self.telling[key][0]["functions"]):
-            self.telling[key] = (record, verdict["party"], verdict["label"])
+    def note_stale(self, case: str, verdicts: Sequence[Verdict]) -> None:
+        """A known finding that is one no more."""
+        for known in self.known:
+            for verdict in verdicts:
+                is_its = (known.id, known.party, known.order) == (case, verdict.party, verdict.order)
+                if is_its and verdict.label != known.label:
+                    self.stale.append({"id": case, "was": known.label, "is": str(verdict.label)})
 
     def shrink_failures(self) -> list[tuple[dict[str, Any], str]]:
-        """The most telling failures, the subject's and the shortest first, shrunk."""
-        subject = self.options.setup.subject
-        chosen = sorted(self.telling.values(), key=lambda t: (t[1] != subject, len(t[0]["functions"]), t[0]["id"]))
-        shrunk: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
-        tasks = [
-            ((record, self.options.setup, who, label, f"{record['id']}-small{number}"), who, record["id"])
-            for number, (record, who, label) in enumerate(chosen[:SHRUNK_AT_MOST], 1)
-        ]
-        futures = [self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT) for arguments, _, _ in tasks]
-        for (arguments, who, found_as), future in zip(tasks, futures, strict=True):
-            self.tally.doing = f"shrinking {found_as}"
-            self.on_progress(self.tally)
-            try:
-                small, text = future.result()
-            except Exception:  # whatever stops the shrinking, the failure itself must be shown
-                small, text = self.pool.schedule(as_found, arguments, timeout=TIMEOUT).result()
-            small |= {"accused": who, "found_as": found_as}
-            # Cases that shrink to the same functions are the same finding.
-            shrunk.setdefault((who, *small["functions"]), (small, text))
-        return list(shrunk.values())
+        """The most telling cases, shrunk, until they explain all others or are enough."""
+        shrunk: list[tuple[dict[str, Any], str]] = []
+        while len(shrunk) < AT_MOST and (batch := self.ledger.batch(AT_MOST - len(shrunk))):
+            names = [f"{s.record['id']}-small{len(shrunk) + number}" for number, s in enumerate(batch, 1)]
+            futures = [
+                self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT)
+                for arguments in zip(batch, names, strict=True)
+            ]
+            for suspect, name, future in zip(batch, names, futures, strict=True):
+                self.tally.doing = f"shrinking {suspect.record['id']}"
+                self.on_progress(self.tally)
+                try:
+                    small, text = future.result()
+                except Exception:  # whatever stops the shrinking, the failure itself must be shown
+                    small, text = self.pool.schedule(as_found, (suspect, name), timeout=TIMEOUT).result()
+                self.ledger.explain(suspect, small["functions"])
+                mark = fingerprint(suspect, small)
+                found_as = {"accused": suspect.party, "found_as": suspect.record["id"], "fingerprint": mark}
+                shrunk.append((small | found_as | {"known": known_as(mark, self.known)}, text))
+        return shrunk
 
 
 def describe(error: Exception) -> str:
@@ -391,7 +398,12 @@ def check_out(out: Path) -> None:
 
 def header(options: Options, versions: dict[str, str]) -> dict[str, Any]:
     """Everything needed to repeat the run, and to know what it was run with."""
-    packages = ["numpy", "hypothesis", "pandas", *(o for o in options.setup.oracles if ":" not in o)]
+    packages = [
+        "numpy",
+        "hypothesis",
+        "pandas",
+        *dict.fromkeys(o.partition(".")[0] for o in options.setup.oracles if o in KNOWN),
+    ]
     for package in packages:
         try:
             versions[package] = version(package)

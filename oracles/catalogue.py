@@ -316,7 +316,7 @@ ROWS: tuple[Row, ...] = (
     Row("remainder",   "binary",  (REALS, NONZERO),  "kink: whole quotient",         whole, torch="tensors"),
     Row("divmod",      "parts",   (REALS, NONZERO),  "kink: whole quotient",         whole,
         torch="(torch.floor_divide({0}, {1}), torch.remainder({0}, {1}))"),
-    Row("ldexp",       "binary"),
+    Row("ldexp",       "binary",  torch="torch.ldexp({0}, torch.as_tensor({1}))"),
     Row("copysign",    "binary",  (REALS,),          "kink: copysign at 0",          one_zero, torch="tensors"),
     # Choices and comparisons
     Row("where",       "choice"),

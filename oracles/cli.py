@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from oracles.campaign import Tally
 
 PASS, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+ORACLES = ("torch", "jax", "jax.jit", "minigrad.stage", "exact")
+"""What ``--oracles`` takes; the exact referee judges whether it is named or not."""
 
 EXAMPLES = """\
 examples:
@@ -89,9 +92,9 @@ def parser() -> Parser:
     )
     verify.add_argument(
         "--oracles",
-        type=choices(("torch", "jax"), "--oracles"),
-        default=("torch", "jax"),
-        help="who judges (default torch,jax)",
+        type=choices(ORACLES, "--oracles"),
+        default=ORACLES,
+        help="who is judged beside it; exact alone needs no framework (default torch,jax,jax.jit,minigrad.stage,exact)",
     )
     verify.add_argument(
         "--dtypes",
@@ -117,9 +120,7 @@ def parser() -> Parser:
         help="where ids are looked up (default reports/latest)",
     )
     repro.add_argument("--subject", default="minigrad", help="who is judged")
-    repro.add_argument(
-        "--oracles", type=choices(("torch", "jax"), "--oracles"), default=("torch", "jax"), help="who judges"
-    )
+    repro.add_argument("--oracles", type=choices(ORACLES, "--oracles"), default=ORACLES, help="who is judged beside it")
     repro.set_defaults(run=run_repro)
     report = commands.add_parser("report", help="rebuild tables and pages from a run's journal")
     report.add_argument(
@@ -148,18 +149,16 @@ def check_libraries(*names: str) -> None:
 
 
 def check_parties(options: argparse.Namespace) -> None:
-    """The subject does not judge itself, and everybody must be installed."""
+    """The subject is asked once, and everybody must be installed."""
     from oracles.adapters import check_installed
 
-    options.oracles = tuple(name for name in options.oracles if name != options.subject)
-    if not options.oracles:
-        raise UsageError(f"--subject {options.subject} cannot be its own only oracle; add another to --oracles")
+    options.oracles = tuple(name for name in options.oracles if name not in (options.subject, "exact"))
     check_installed([options.subject, *options.oracles])
 
 
 def run_verify(options: argparse.Namespace) -> int:
     check_parties(options)
-    check_libraries("hypothesis", "jinja2", "pandas", "pebble", "rich")
+    check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
     from oracles.campaign import Campaign, Options
     from oracles.examine import Setup
     from oracles.journal import read_run
@@ -178,14 +177,25 @@ def run_verify(options: argparse.Namespace) -> int:
                 f"failed: {record['found_as']}, shrunk to {', '.join(record['functions'])}; "
                 f"reproduce: python {options.out}/repro/{record['id']}.py"
             )
+    new = sum(not record["known"] for record in footer["shrunk"] if record["accused"] != options.subject)
     print(
-        f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against {', '.join(options.oracles)}: "
-        f"{footer['failures']:,} failed, {footer['findings']:,} findings about the oracles; "
-        f"see {options.out / 'index.html'}"
+        f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against certified truth: "
+        f"{footer['failures']:,} failed; {footer['findings']:,} findings about {', '.join(options.oracles)}, "
+        f"{len(footer['shrunk'])} of them different, {new} new; see {options.out / 'index.html'}"
     )
+    print(f"time: {shares(footer['cost'])}")
+    for stale in footer["stale"]:
+        print(f"stale: {stale['id']} was {stale['was']}, and is {stale['is']} now; see oracles/known.toml")
     for who, reason in footer["silent"].items():
         print(f"{who} was {reason}")
     return {"PASS": PASS, "FAIL": FAILED}.get(footer["verdict"], INCOMPLETE)
+
+
+def shares(cost: Mapping[str, float]) -> str:
+    """Who took which part of the time that went into asking and judging."""
+    total = sum(cost.values()) or 1.0
+    parts = sorted(cost.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts)
 
 
 @contextmanager

@@ -6,36 +6,39 @@ import hashlib
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from minigrad.program import Ref, encode_array
+from minigrad.program import Program, Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import Adapter, load
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
-from oracles.events import Event, dependence, find_events
-from oracles.exact import truth
-from oracles.noise import noise
-from oracles.verdict import FATAL, UNITS, Answer, Facts, Label, Verdict, judge
+from oracles.events import Event, find_events
+from oracles.exact import Referee, Truth
+from oracles.known import meant_otherwise
+from oracles.noise import Flushing, floor_of, noise, wrapped
+from oracles.verdict import FATAL, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
 """Replays for the noise of every case, and of those where somebody lies outside it."""
 
-RESTS_ON_EVENTS = (Label.CONVENTION, Label.EDGE)
+EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Who is judged, by whom, and how far: the part of a campaign's options that a verdict depends on."""
+    """Who is judged, and how far: the part of a campaign's options that a verdict depends on."""
 
     subject: str = "minigrad"
     oracles: tuple[str, ...] = ("torch", "jax")
+    """The other parties."""
     orders: tuple[int, ...] = (1, 2)
 
     @property
@@ -50,30 +53,25 @@ class Examination:
     case: Case
     verdicts: list[Verdict]
     answers: Mapping[int, Sequence[Answer]]
-    names: Mapping[int, Sequence[str]]
+    facts: Mapping[int, Facts]
     events: Sequence[Event]
     vacuous: bool
     """Whether the gradient is zero in every element: such a case proves nothing."""
     timings: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each party took to answer, and the referee to find the truth."""
     seconds: float = 0.0
 
     def verdict(self, party: str, order: int) -> Verdict:
         return next(v for v in self.verdicts if v.party == party and v.order == order)
 
     def failed(self, subject: str) -> bool:
-        return any(v.party == subject and v.label in FATAL for v in self.verdicts)
+        """Whether the subject fails: by a fatal label, or by losing digits where somebody keeps them."""
+        return any(v.party == subject and is_failure(v, self.verdicts) for v in self.verdicts)
 
     def as_data(self) -> dict[str, Any]:
         """The case's line in the journal.  Values are kept where the parties do not simply agree."""
         telling = any(v.label not in (Label.AGREES, Label.ILL_CONDITIONED) for v in self.verdicts)
-        values = {
-            str(order): {
-                answer.party: [None if a is None else encode_array(a) for a in answer.arrays]
-                for answer in answers
-                if answer.label is None
-            }
-            for order, answers in self.answers.items()
-        }
         program = self.case.program
         uses = Counter(leaf for step in program.steps for leaf in leaves(step.operands) if isinstance(leaf, Ref))
         return {
@@ -85,21 +83,64 @@ class Examination:
             "vacuous": self.vacuous,
             "events": [{"step": e.step, "what": e.what, "elements": int(e.mask.sum())} for e in self.events],
             "verdicts": [verdict.as_data() for verdict in self.verdicts],
-            "names": {str(order): list(names) for order, names in self.names.items()},
-            "values": values if telling else {},
+            "names": {str(order): list(facts.names) for order, facts in self.facts.items()},
+            "values": self.values() if telling else {},
+            "truth": {str(order): [truth_data(t) for t in facts.truths] for order, facts in self.facts.items()}
+            if telling
+            else {},
             "timings": self.timings,
+            "cost": self.cost,
             "seconds": self.seconds,
         }
 
+    def values(self) -> dict[str, dict[str, list[Any]]]:
+        """By order and party, the arrays that were returned."""
+        return {
+            str(order): {
+                answer.party: [None if a is None else encode_array(a) for a in answer.arrays]
+                for answer in answers
+                if answer.label is None
+            }
+            for order, answers in self.answers.items()
+        }
 
-@lru_cache(maxsize=8)
+
+def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a verdict on the subject fails the run."""
+    others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
+    alone = not any(v.label == Label.AGREES for v in others)
+    return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
+
+
+def truth_data(truth: Truth) -> dict[str, Any]:
+    """A truth in the journal; bounds only where they are not the number itself."""
+    data = {"value": encode_array(truth.value), "radius": float(np.max(truth.radius, initial=0.0))}
+    if np.any(truth.status):
+        data["status"] = truth.status.tolist()
+        data |= {name: encode_array(getattr(truth, name)) for name in ("low", "high", "lowest", "highest")}
+    return data
+
+
+class Clock(dict[str, float]):
+    """Seconds by name."""
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] = self.get(name, 0.0) + time.perf_counter() - start
+
+
+@lru_cache(maxsize=16)
 def party(spec: str) -> Adapter:
     """The adapter, loaded once a process."""
     return load(spec)
 
 
 def reference(case: Case, order: int) -> Sequence[Any]:
-    """This project's own derivative, for the facts that only need to be roughly right: noise and form."""
+    """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
     engine = MinigradAdapter()
     if order == 1:
         value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
@@ -107,47 +148,47 @@ def reference(case: Case, order: int) -> Sequence[Any]:
     return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
 
 
-def facts_of(case: Case, order: int, events: Sequence[Event], replays: int) -> Facts:
-    """Everything about a case that does not depend on who answers."""
-    plain = [np.asarray(array) for array in reference(case, order)]
-    seed = int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
-    gradients = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
+def seed_of(case: Case) -> int:
+    """The same for the same case, wherever it is examined."""
+    return int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
+
+
+def facts_of(case: Case, order: int, referee: Referee, sure: bool = False) -> Facts:
+    """Everything about a case that does not depend on who answers; `sure` before anybody is accused."""
     shapes = [x.shape for x in case.inputs]
-    clean = [np.zeros(shape, bool) for shape in shapes]
-    kinks = [e for e in events if not e.is_edge]
-    edges = [e for e in events if e.is_edge]
-    kink_masks = dependence(case, kinks, order) if kinks else clean
-    edge_masks = dependence(case, edges, order) if edges else clean
+    names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
     if order == 1:
-        gradients = ["value", *gradients]
-        shapes = [case.cotangent.shape, *shapes]
-        of_value = np.zeros(case.cotangent.shape, bool)
-        kink_masks, edge_masks = [of_value, *kink_masks], [of_value, *edge_masks]
-    return Facts(
-        gradients,
-        shapes,
-        np.dtype(case.dtype),
-        noise(case, lambda c: reference(c, order), plain, replays, seed),
-        kink_masks,
-        edge_masks,
-    )
+        shapes, names = [case.cotangent.shape, *shapes], ["value", *names]
+    try:
+        plain = [np.asarray(array) for array in reference(case, order)]
+        replays = SURE_REPLAYS if sure else QUICK_REPLAYS
+        spread = noise(case, lambda c: reference(c, order), plain, replays, seed_of(case))
+    except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
+        spread = [np.zeros(shape) for shape in shapes]
+        spread = [floor_of(t.value) + np.zeros(t.value.shape) for t in referee.truths(order, spread)]
+    truths = referee.truths(order, spread, more=sure)
+    forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
+    return Facts(names, np.dtype(case.dtype), spread, truths, forward, referee.reason)
 
 
-def ask(spec: str, case: Case, order: int) -> Answer:
+def ask(spec: str, case: Case, order: int, clock: Clock | None = None) -> Answer:
     """One party's answer; whatever it raises becomes part of it."""
     adapter = party(spec)
     inputs = [x.copy() for x in case.inputs]
     try:
-        if order == 1:
-            answered = adapter.vjp(case.program, inputs, case.cotangent.copy())
-            if not (isinstance(answered, tuple) and len(answered) == 2):
-                why = f"vjp returned a {type(answered).__name__}; it must return (value, gradients)"
-                return Answer(spec, label=Label.STRUCTURE, why=why)
-            arrays = [answered[0], *answered[1]]
-        else:
-            if not hasattr(adapter, "hvp"):
-                raise Unsupported("the adapter has no hvp")
-            arrays = list(adapter.hvp(case.program, inputs, case.cotangent.copy(), [v.copy() for v in case.vectors]))
+        with (clock or Clock()).of(spec):
+            if order == 1:
+                answered = adapter.vjp(case.program, inputs, case.cotangent.copy())
+                if not (isinstance(answered, tuple) and len(answered) == 2):
+                    why = f"vjp returned a {type(answered).__name__}; it must return (value, gradients)"
+                    return Answer(spec, label=Label.STRUCTURE, why=why)
+                arrays = [answered[0], *answered[1]]
+            else:
+                if not hasattr(adapter, "hvp"):
+                    raise Unsupported("the adapter has no hvp")
+                arrays = list(
+                    adapter.hvp(case.program, inputs, case.cotangent.copy(), [v.copy() for v in case.vectors])
+                )
     except Unsupported as error:
         return Answer(spec, label=Label.UNSUPPORTED, why=str(error))
     except Exception as error:  # an engine on trial may raise anything at all
@@ -172,75 +213,164 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
 
     `silent` names parties that are not asked because they cannot answer, with the reason.
     """
-    start = time.perf_counter()
+    start, clock = time.perf_counter(), Clock()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         events = find_events(case)
+        referee = Referee(case, max(setup.orders), bool(events))
         verdicts: list[Verdict] = []
         answers: dict[int, list[Answer]] = {}
-        names: dict[int, Sequence[str]] = {}
-        vacuous = True
+        facts: dict[int, Facts] = {}
         for order in setup.orders:
             answers[order] = [
                 Answer(spec, label=Label.ERRORED, why=silent[spec])
                 if silent and spec in silent
-                else ask(spec, case, order)
+                else ask(spec, case, order, clock)
                 for spec in setup.parties
             ]
-            facts = facts_of(case, order, events, QUICK_REPLAYS)
-            judged = judge(answers[order], setup.subject, order, facts)
-            if any(v.units > UNITS for v in judged):
-                # Look again before accusing anyone: few replays can miss the noise's full extent.
-                facts = facts_of(case, order, events, SURE_REPLAYS)
-                judged = heard(case, answers[order], setup.subject, order, facts)
-            verdicts += judged
-            names[order] = facts.names
-            if order == 1:
-                first = reference(case, 1)[1:]
-                vacuous = not any(np.any(g) for g in first)
-        if any(v.label in RESTS_ON_EVENTS for v in verdicts):
-            check_excuses(case, setup, verdicts)
+            judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
+            with clock.of("second looks"):
+                verdicts += [settled(case, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
+        with clock.of("second looks"):
+            check_excuses(case, verdicts)
         timings = time_parties(case, setup, verdicts) if timed else {}
-    return Examination(case, verdicts, answers, names, events, vacuous, timings, time.perf_counter() - start)
+    gradients = facts[1].truths[1:] if 1 in facts else []
+    vacuous = bool(gradients) and not any(np.any(t.value != 0) for t in gradients)
+    seconds = time.perf_counter() - start
+    return Examination(case, verdicts, answers, facts, events, vacuous, timings, dict(clock), seconds)
 
 
-def heard(case: Case, answers: Sequence[Answer], subject: str, order: int, facts: Facts) -> list[Verdict]:
-    """The verdicts, after hearing the certified truth where the subject is accused by its peers."""
-    judged = judge(answers, subject, order, facts)
-    if any(v.party == subject and v.label in (Label.WRONG, Label.UNDECIDED) for v in judged):
-        facts.truth = truth(case, order, facts.noise)
-        if facts.truth is not None:
-            judged = judge(answers, subject, order, facts)
-    return judged
+def judged_fairly(
+    case: Case, order: int, answers: Sequence[Answer], referee: Referee, clock: Clock
+) -> tuple[list[Verdict], Facts]:
+    """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer."""
+    for sure in (False, True):
+        with clock.of("referee"):
+            facts = facts_of(case, order, referee, sure)
+        judged = [judge(answer, order, facts) for answer in answers]
+        if not any(v.is_off for v in judged):
+            break
+    return judged, facts
 
 
-def check_excuses(case: Case, setup: Setup, verdicts: Sequence[Verdict]) -> None:
-    """Judge a case that was excused by a kink or edge again, with its inputs moved a little off it.
+def settled(case: Case, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict:
+    """A verdict after the questions that only those who are off are asked."""
+    if verdict.label == Label.STRUCTURE and "dtype" in verdict.why and is_promotion(case, answer.party, verdict.order):
+        return replace(verdict, label=Label.PROMOTION)
+    if not verdict.is_off:
+        return verdict
+    if reason := meant_otherwise(case, answer.party):
+        return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reason}")
+    if is_flushed(case, answer, verdict.order, facts):
+        return replace(verdict, label=Label.FLUSH)
+    if right_where := loses_digits(case, answer, verdict.order, facts):
+        return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
+    return verdict
+
+
+def is_promotion(case: Case, spec: str, order: int) -> bool:
+    """Whether what differs by dtype agrees with every input in float64."""
+    return case.dtype != "float64" and relative_error(cast(case, "float64"), spec, order)[1]
+
+
+def is_flushed(case: Case, answer: Answer, order: int, facts: Facts) -> bool:
+    """Whether a replay that takes numbers below the normal range as zero gives this very answer."""
+    if not any(event.what == "range: subnormal" for event in find_events(case)):
+        return False
+    replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(case, Flushing), order)]
+    return all(
+        np.all(units_outside(mine, flushed, flushed, noise) <= UNITS)
+        for mine, flushed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
+    )
+
+
+def cast(case: Case, dtype: str) -> Case:
+    """The case at the same point in another dtype."""
+    program = Program(
+        tuple(replace(i, dtype=dtype) for i in case.program.inputs), case.program.steps, case.program.output
+    )
+    inputs, vectors = (tuple(x.astype(dtype) for x in arrays) for arrays in (case.inputs, case.vectors))
+    return replace(case, program=program, inputs=inputs, cotangent=case.cotangent.astype(dtype), vectors=vectors)
+
+
+SMALL_STEP = 2.0**-12
+
+TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
+"""A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
+
+
+def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
+    """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
+
+    Its formula is right if it agrees at the same point in float64; or if it loses digits all around
+    the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
+    or at ordinary points too, is a wrong formula.
+    """
+    spec = answer.party
+    if case.dtype == "float32" and relative_error(cast(case, "float64"), spec, order)[1]:
+        return "in float64 it agrees"
+    here = min(relative_error(case, spec, order)[0], TOTAL_LOSS)
+    random = np.random.default_rng(seed_of(case))
+    smallest = min([1.0, *(abs(float(x)) for array in case.inputs for x in array.ravel() if x != 0)])
+    for _ in range(2):
+        step = [SMALL_STEP * random.uniform(0.5, 1, x.shape) for x in case.inputs]
+        near = tuple(
+            np.where(x == 0, s * smallest, x * (1 + s)).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)
+        )
+        error, agrees = relative_error(replace(case, inputs=near), spec, order)
+        if agrees or error <= COLLAPSE * here:
+            return ""
+    for low, high in ((0.3, 0.9), (1.3, 1.9)):
+        ordinary = tuple(
+            (random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1)).astype(x.dtype) for x in case.inputs
+        )
+        error, agrees = relative_error(replace(case, inputs=ordinary), spec, order)
+        if agrees:
+            return "at ordinary points it agrees"
+    return ""
+
+
+def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
+    """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
+    answer = ask(spec, case, order)
+    facts = facts_of(case, order, Referee(case, order, bool(find_events(case))))
+    verdict = judge(answer, order, facts)
+    if answer.label is not None or verdict.label == Label.STRUCTURE:
+        return np.inf, False
+    error = 0.0
+    for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
+        off = units_outside(mine, truth.low, truth.high, 1.0)
+        largest = np.max(np.abs(np.where(truth.status == 0, truth.value, 0)), initial=0.0)
+        error = max(error, float(np.max(np.where(truth.status < 2, off, 0), initial=0.0)) / (largest or 1.0))
+    return error, verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
+
+
+def check_excuses(case: Case, verdicts: list[Verdict]) -> None:
+    """Judge whoever was excused by a kink or an edge again, with the inputs moved a little off it.
 
     Whoever is still off there was not excused by the event, and takes the verdict from there.
     """
-    moved = moved_off(case)
+    excused = [v for v in verdicts if v.label in EXCUSED]
+    moved = moved_off(case) if excused else None
     if moved is None:
-        for verdict in verdicts:
-            if verdict.label in RESTS_ON_EVENTS:
-                verdict.why += "; the event stays wherever the inputs move"
         return
-    for order in {v.order for v in verdicts if v.label in RESTS_ON_EVENTS}:
-        answers = [ask(spec, moved, order) for spec in setup.parties]
-        again = heard(moved, answers, setup.subject, order, facts_of(moved, order, (), SURE_REPLAYS))
-        for verdict, other in zip([v for v in verdicts if v.order == order], again, strict=True):
-            if verdict.label in RESTS_ON_EVENTS and other.label in (Label.WRONG, Label.UNDECIDED):
-                verdict.label = other.label
-                verdict.why += f"; moved off the event: {other.why}"
+    referee = Referee(moved, max(v.order for v in excused))
+    for verdict in excused:
+        answer = ask(verdict.party, moved, verdict.order)
+        [again], facts = judged_fairly(moved, verdict.order, [answer], referee, Clock())
+        again = settled(moved, again, answer, facts)
+        if RANK[again.label] >= RANK[Label.UNSTABLE]:
+            verdict.label = again.label
+            verdict.why += f"; moved off the event: {again.why}"
 
 
 def moved_off(case: Case) -> Case | None:
-    """The case at a nearby point without events, or None if there is none nearby."""
+    """The case at a nearby point without kinks and edges, or None if there is none nearby."""
     random = np.random.default_rng(len(case.program.steps))
     for size in (2.0**-10, 2.0**-6):
         step = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in case.inputs]
         moved = replace(case, inputs=tuple((x + s).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)))
-        if not find_events(moved):
+        if not any(event.is_break for event in find_events(moved)):
             return moved
     return None
 

@@ -57,7 +57,7 @@ class Noisy(Array):
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         if getattr(result, "dtype", np.dtype(bool)).kind != "f":
             return result
-        return Noisy(result if exact else self.nudge(result), self.random)
+        return type(self)(result if exact else self.nudge(result), self.random)
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own, or `alike` by one of the largest entry."""
@@ -68,11 +68,24 @@ class Noisy(Array):
         return value + (np.max(np.abs(value), initial=0) if alike else value) * unit.astype(dtype)
 
 
-def noisy(case: Case, random: np.random.Generator) -> Case:
-    """The case with all of its arrays Noisy: exact themselves, but whatever is computed from them is nudged."""
+class Flushing(Noisy):
+    """An array whose every computed result that lies below the dtype's normal range is zero instead."""
+
+    __slots__ = ()
+
+    def nudge(self, value: Any, alike: bool = False) -> Any:
+        dtype = getattr(value, "dtype", None)
+        if dtype is None or dtype.kind != "f":
+            return value
+        return np.where(np.abs(value) < np.finfo(dtype).tiny, value * 0, value)
+
+
+def wrapped(case: Case, kind: type[Noisy], seed: int = 0) -> Case:
+    """The case with all of its arrays of a kind: exact themselves, but whatever is computed from them is nudged."""
+    random = np.random.default_rng(seed)
 
     def wrap(arrays: Sequence[FloatArray]) -> Any:
-        return tuple(Noisy(array, random) for array in arrays)
+        return tuple(kind(array, random) for array in arrays)
 
     [cotangent] = wrap([case.cotangent])
     return replace(case, inputs=wrap(case.inputs), cotangent=cotangent, vectors=wrap(case.vectors))
@@ -85,10 +98,9 @@ def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: in
     lie from it, plus a rounding unit of the array's largest element; infinite where a replay is
     not finite although `plain` is.
     """
-    random = np.random.default_rng(seed)
     spread = [np.zeros(np.shape(p)) for p in plain]
-    for _ in range(replays):
-        replay = compute(noisy(case, random))
+    for number in range(replays):
+        replay = compute(wrapped(case, Noisy, seed + number))
         for i, (result, exact) in enumerate(zip(replay, plain, strict=True)):
             value = np.asarray(result.value if isinstance(result, Noisy) else result, np.float64)
             distance = np.abs(value - np.asarray(exact, np.float64))

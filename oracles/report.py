@@ -17,9 +17,7 @@ import pandas as pd
 from minigrad.program import Program, decode_array
 from oracles.cases import write_text
 from oracles.journal import Run
-from oracles.verdict import FATAL, RULES, Label
-
-FINDINGS = (Label.UNDECIDED.value, Label.ERRORED.value, Label.STRUCTURE.value)
+from oracles.verdict import FATAL, FINDINGS, RULES, Label
 
 
 def cases_frame(run: Run) -> pd.DataFrame:
@@ -106,14 +104,15 @@ def timings_frame(run: Run) -> pd.DataFrame:
 def shown_case(record: Mapping[str, Any]) -> dict[str, Any]:
     """A case that failed or was found, as the pages show it."""
     program = Program.from_data(record["program"])
-    telling = [v for v in record["verdicts"] if v["label"] in (*FINDINGS, Label.WRONG.value)]
+    telling = [v for v in record["verdicts"] if v["label"] in FINDINGS]
     inputs = {
         declared.name: np.array2string(decode_array(x), separator=", ", floatmode="unique")
         for declared, x in zip(program.inputs, record["inputs"], strict=True)
     }
     values = []
     for order in sorted({v["order"] for v in telling}):
-        for party, arrays in record["values"].get(str(order), {}).items():
+        truths = {"the truth": [truth["value"] for truth in record["truth"].get(str(order), [])]}
+        for party, arrays in [*truths.items(), *record["values"].get(str(order), {}).items()]:
             for name, array in zip(record["names"][str(order)], arrays, strict=False):
                 for index, value in entries(array):
                     values.append({"party": party, "name": f"{name}{index}", "value": value, "hex": float(value).hex()})
@@ -126,7 +125,9 @@ def shown_case(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": record["id"],
         "found_as": record.get("found_as", record["id"]),
-        "accused": record.get("accused", telling[0]["party"] if telling else ""),
+        "accused": record["accused"],
+        "fingerprint": record["fingerprint"],
+        "known": record["known"],
         "program": str(program),
         "inputs": inputs,
         "cotangent": np.array2string(decode_array(record["cotangent"]), separator=", ", floatmode="unique"),

@@ -1,17 +1,19 @@
-"""Stand-alone scripts that show one disagreement, with NumPy, the engine and one framework."""
+"""Stand-alone scripts that show one party beside the certified truth; they need NumPy and that party alone."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
 
 from minigrad.program import Spelling, literal
-from oracles.cases import Case
+from oracles.exact import Status
+from oracles.examine import Examination
+from oracles.examine import party as adapter
+from oracles.verdict import UNITS
 
 
 class Asking(NamedTuple):
@@ -69,13 +71,13 @@ ASKING = {
         (
             code("""
                 primals = [torch.tensor(x, requires_grad=True) for x in inputs]
-                value = torch_program(*primals)
+                value = program(*primals)
                 gradients = torch.autograd.grad(value, primals, torch.tensor(cotangent), allow_unused=True)
                 return [None if t is None else t.detach().clone().numpy() for t in (value, *gradients)]
             """),
             code("""
                 primals = [torch.tensor(x, requires_grad=True) for x in inputs]
-                value = torch_program(*primals)
+                value = program(*primals)
                 gradients = torch.autograd.grad(
                     value, primals, torch.tensor(cotangent), create_graph=True, allow_unused=True
                 )
@@ -94,15 +96,35 @@ ASKING = {
         'jax.config.update("jax_enable_x64", True)',
         (
             code("""
-                value, pullback = jax.vjp(jax_program, *map(jnp.asarray, inputs))
+                value, pullback = jax.vjp(program, *map(jnp.asarray, inputs))
                 return [np.asarray(a) for a in (value, *pullback(jnp.asarray(cotangent)))]
             """),
             code("""
                 def gradients(*primals):
-                    return jax.vjp(jax_program, *primals)[1](jnp.asarray(cotangent))
+                    return jax.vjp(program, *primals)[1](jnp.asarray(cotangent))
 
                 _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
                 return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]
+            """),
+        ),
+    ),
+    "jax.jit": Asking(
+        ("import jax", "import jax.numpy as jnp"),
+        'jax.config.update("jax_enable_x64", True)',
+        (
+            code("""
+                def gradients(cotangent, *primals):
+                    value, pullback = jax.vjp(program, *primals)
+                    return value, *pullback(cotangent)
+
+                return [np.asarray(a) for a in jax.jit(gradients)(cotangent, *inputs)]
+            """),
+            code("""
+                def products(cotangent, vectors, *primals):
+                    gradients = lambda *xs: jax.vjp(program, *xs)[1](cotangent)
+                    return jax.vjp(gradients, *primals)[1](vectors)
+
+                return [np.asarray(p) for p in jax.jit(products)(cotangent, tuple(vectors), *inputs)]
             """),
         ),
     ),
@@ -127,17 +149,17 @@ def asking(party: str) -> Asking:
     )
 
 
-def spelling_of(party: str) -> tuple[str, Spelling | None]:
-    """The name that a party's own spelling of the program has in the script, and the spelling."""
+def spelling_of(party: str) -> Spelling | None:
+    """The party's own spelling of programs; none is NumPy's."""
     if party == "torch":
         from oracles.adapters.torch import TorchSpelling
 
-        return "torch_program", TorchSpelling()
-    if party == "jax":
+        return TorchSpelling()
+    if party in ("jax", "jax.jit"):
         from oracles.adapters.jax import JaxSpelling
 
-        return "jax_program", JaxSpelling()
-    return "program", None
+        return JaxSpelling()
+    return None
 
 
 def needed_by(program: str) -> set[str]:
@@ -152,12 +174,8 @@ def exact(x: Any) -> str:
     return f'np.array({literal(x.tolist())}, "{x.dtype.name}")' if x.size else f'np.zeros({x.shape}, "{x.dtype.name}")'
 
 
-def script(case: Case, subject: str, oracle: str, order: int, allowed: Sequence[Any], why: str) -> str:
-    """The script for one case.
-
-    `allowed` holds how far apart rounding alone may take each array that is compared: at order 1
-    the value and the gradients, at order 2 the Hessian products.
-    """
+def script(found: Examination, order: int) -> str:
+    """The script for one case and party: the first of the examination's."""
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("oracles", "templates"),
         trim_blocks=True,
@@ -166,29 +184,35 @@ def script(case: Case, subject: str, oracle: str, order: int, allowed: Sequence[
         autoescape=False,
     )
     env.filters["exact"] = exact
-    asked = [asking(party) for party in (subject, oracle)]
-    names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
-    own = ":" in subject
-    programs = [case.program.source(name, spelling) for name, spelling in map(spelling_of, (subject, oracle))]
-    lines = {line for a in asked for line in a.imports}.union(*map(needed_by, programs))
+    case, facts = found.case, found.facts[order]
+    party = found.verdicts[0].party
+    verdict = found.verdict(party, order)
+    asked = asking(party)
+    program = case.program.source("program", spelling_of(party))
+    known = [t.status <= Status.KINK for t in facts.truths]
+    bounds = [
+        [np.where(k, getattr(t, bound), np.nan) for k, t in zip(known, facts.truths, strict=True)]
+        for bound in ("low", "high")
+    ]
     return env.get_template("repro.py.j2").render(
         id=case.id,
-        what="value or gradients" if order == 1 else "Hessian-vector products",
-        subject=subject,
-        oracle=oracle,
-        needs=["NumPy", "minigrad", *(party for party in (subject, oracle) if party in ("torch", "jax"))],
-        folder=f", and to be run where {subject.partition(':')[0]} can be imported" if own else "",
-        why=why.replace("\\", "/").replace('"""', "'''"),
-        imports=sorted(lines, key=lambda line: line.split()[1]),
-        settings=[a.settings for a in asked if a.settings],
+        what="value and gradients" if order == 1 else "Hessian-vector products",
+        party=party,
+        version=f"{party} {adapter(party).version}",
+        folder=f", and to be run where {party.partition(':')[0]} can be imported" if ":" in party else "",
+        label=verdict.label,
+        why=verdict.why.replace("\\", "/").replace('"""', "'''"),
+        imports=sorted({*asked.imports, *needed_by(program)}, key=lambda line: line.split()[1]),
+        setting=asked.settings,
         order=order,
         inputs=case.inputs,
         cotangent=case.cotangent,
         vectors=case.vectors,
-        programs=programs,
-        subject_body=asked[0].body[order - 1],
-        oracle_body=asked[1].body[order - 1],
-        names=["value", *names] if order == 1 else names,
-        allowed=[np.asarray(a, np.float64) for a in allowed],
-        width=max(len(subject), len(oracle)),
+        program=program,
+        body=asked.body[order - 1],
+        names=facts.names,
+        low=bounds[0],
+        high=bounds[1],
+        allowed=[UNITS * np.asarray(n, np.float64) for n in facts.noise],
+        radius=max((float(np.max(t.radius, initial=0.0)) for t in facts.truths), default=0.0),
     )

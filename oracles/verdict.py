@@ -1,22 +1,17 @@
-"""The judge: from what the parties answered to one label each.
+"""The judge: from what a party answered, and what is certainly true, to one label.
 
-Labels are data, each with its rule in words.  They are computed from recorded facts, in a fixed
-order: shape and dtype, then non-finite elements, then values.  Distances are measured in units of
-`noise`, what rounding alone may do at that very point.
+Labels are data, each with its rule in words; the first that fits wins, in the order of `Label`.
+They are computed from recorded facts: form first, then each element's distance from the certified
+truth in units of `noise`, what rounding alone may do at that very point.  A case has the label of
+its worst element.
 
-The oracles stand in for the truth until the subject is accused; then `oracles.exact` certifies it,
-where it can, and the subject is compared with that alone.  Otherwise a party is compared, element
-by element, with the nearest of its peers: the subject's peers are the oracles,
-an oracle's are the other oracles and the subject.  Where two oracles agree with each other and the
-subject with neither, the subject is wrong; any other party that stands alone is undecided, since
-nothing here can tell who is right.  The subject is not accused of being off by less than the
-oracles are among themselves: where both lose digits, it may well have kept them.
+What is off is provisionally `wrong` here; `oracles.examine` then asks further (whether subnormals
+were flushed, whether the same formula is right where it loses no digits) before that stands.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from oracles.cases import FloatArray
-from oracles.catalogue import Mask
+from oracles.exact import Status, Truth
 
 UNITS = 4.0
-"""A party agrees if it lies within this many units of noise of a peer."""
+"""A party agrees if it lies within this many units of noise of the truth."""
 
 ILL_CONDITIONED = 1e-3
 """Noise above this fraction of the largest element proves nothing."""
@@ -39,10 +34,17 @@ class Label(StrEnum):
     UNSUPPORTED = "unsupported"
     ERRORED = "errored"
     STRUCTURE = "structure"
+    PROMOTION = "promotion"
+    SEMANTICS = "semantics"
     AGREES = "agrees"
     ILL_CONDITIONED = "ill-conditioned"
+    SIGNED_ZERO = "signed-zero"
+    FLUSH = "flush"
+    NONFINITE = "nonfinite"
     CONVENTION = "convention"
+    KINK_CHAIN = "kink-chain"
     EDGE = "edge"
+    UNSTABLE = "unstable"
     WRONG = "wrong"
     UNDECIDED = "undecided"
 
@@ -50,20 +52,34 @@ class Label(StrEnum):
 RULES: dict[Label, str] = {
     Label.UNSUPPORTED: "the adapter said that its engine lacks a function",
     Label.ERRORED: "it raised, crashed, or ran out of time or memory",
-    Label.STRUCTURE: "a gradient is missing, has the wrong shape or dtype, or shares memory with an input; "
-    "or an input was written to",
-    Label.AGREES: f"every element lies within {UNITS:g} units of noise of a peer",
-    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest "
-    "element; or it agrees with none, but the oracles lie farther from each other than it does from the nearest",
-    Label.CONVENTION: "it differs only in elements that depend on a kink, and not once the inputs are moved off it",
-    Label.EDGE: "it differs only in elements that depend on an edge of a domain, and not once moved off it",
-    Label.WRONG: "two oracles agree with each other, and it agrees with none; the subject is heard before the "
-    "certified truth, where that can be had, and is wrong only if it lies outside the noise of that",
-    Label.UNDECIDED: "it agrees with none of its peers, and no two of these agree with each other",
+    Label.STRUCTURE: "a gradient is missing although it is not zero, has the wrong shape or dtype, or shares memory "
+    "with an input; or an input was written to",
+    Label.PROMOTION: "a dtype differs, by the framework's own rule, and no longer does with every input in float64",
+    Label.SEMANTICS: "the function means something else there: see the list in oracles/known.toml",
+    Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",
+    Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element, so that this "
+    "proves nothing",
+    Label.SIGNED_ZERO: "it differs only in the sign of a zero of the value",
+    Label.FLUSH: "it differs only because subnormal numbers are taken as zero: a replay that does so agrees with it",
+    Label.NONFINITE: "an input is NaN or infinite already, and the truth is not defined",
+    Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
+    Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
+    "lies outside those nearby",
+    Label.EDGE: "at or past the edge of a function's domain or of the dtype's range: there the truth is infinite or "
+    "undefined",
+    Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
+    "arithmetic, or at ordinary points",
+    Label.WRONG: "none of the above, and outside the noise of the certified truth: a bug",
+    Label.UNDECIDED: "the referee could not tell",
 }
 
+RANK = {label: rank for rank, label in enumerate(Label)}
+
 FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
-"""Labels of the subject that fail a run."""
+"""Labels of the subject that fail a run; so does UNSTABLE where another party agrees."""
+
+FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
+"""Labels of the other parties that are worth showing."""
 
 
 @dataclass
@@ -83,14 +99,13 @@ class Facts:
 
     names: Sequence[str]
     """What the arrays are called: ``value``, then ``d/dx`` and so on."""
-    shapes: Sequence[tuple[int, ...]]
     dtype: np.dtype[Any]
     noise: Sequence[FloatArray]
-    kinks: Sequence[Mask]
-    """Per array, the elements that depend on a kink."""
-    edges: Sequence[Mask]
-    truth: Sequence[FloatArray] | None = None
-    """The arrays as `oracles.exact` certifies them, where the subject is accused and they can be had."""
+    truths: Sequence[Truth]
+    forward: FloatArray | None = None
+    """NumPy's own value, for the signs of its zeros, at order 1."""
+    reason: str = ""
+    """Why the referee knows nothing, if so."""
 
 
 @dataclass
@@ -101,13 +116,17 @@ class Verdict:
     order: int
     label: Label
     units: float = 0.0
-    """The largest distance from the nearest peer, in units of noise."""
+    """The largest distance from the truth, in units of noise; at kinks from what is allowed."""
     ulp: int = 0
-    """The largest distance from the nearest peer in ULPs; saturates, see `ulp_distance`."""
+    """The largest distance from the truth in ULPs, where that is one number; saturates, see `ulp_distance`."""
     where: str = ""
     """The deciding element, such as ``d/dx[0, 1]``."""
     why: str = ""
     """The deciding inequality in words."""
+
+    @property
+    def is_off(self) -> bool:
+        return self.label in (Label.WRONG, Label.UNSTABLE)
 
     def as_data(self) -> dict[str, Any]:
         data = {"party": self.party, "order": self.order, "label": self.label.value}
@@ -135,134 +154,91 @@ def ulp_distance(a: Any, b: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:
     return np.asarray(np.where(nan_a & nan_b, np.uint64(0), distance), np.uint64)
 
 
-def units_apart(a: Any, b: Any, noise: Any) -> FloatArray:
-    """The distance of `a` from `b` in units of noise; infinite where only one of them is finite."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+def units_outside(a: Any, low: Any, high: Any, noise: Any) -> FloatArray:
+    """How far `a` lies outside of two bounds, in units of noise; infinite where it is not finite."""
+    a, low, high = (np.asarray(x, np.float64) for x in (a, low, high))
     with np.errstate(all="ignore"):
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
-        comparable = np.isfinite(a) & np.isfinite(b)
-        distance = np.where(comparable, np.abs(a - b) / noise, np.inf)
-        # Where rounding alone may do anything, any two finite numbers agree.
-        distance = np.where(comparable & np.isinf(noise), 0.0, distance)
-    return np.asarray(np.where(same, 0.0, distance))
+        beyond = np.maximum(np.maximum(low - a, a - high), 0.0)
+        # Where rounding alone may do anything, every finite number agrees.
+        units = np.where(np.isinf(noise), 0.0, beyond / noise)
+    return np.asarray(np.where(np.isfinite(a), units, np.inf))
 
 
 def structure_fault(answer: Answer, facts: Facts) -> str:
     """What is wrong with the form of an answer, or nothing."""
     if len(answer.arrays) != len(facts.names):
         return f"{len(answer.arrays)} arrays returned instead of {len(facts.names)}: one gradient per input is expected"
-    for name, array, shape in zip(facts.names, answer.arrays, facts.shapes, strict=True):
+    for name, array, truth in zip(facts.names, answer.arrays, facts.truths, strict=True):
         if array is None:
-            continue
-        if not isinstance(array, (np.ndarray, np.generic)):
+            if np.any((truth.status == Status.CERTAIN) & (truth.value != 0)):
+                return f"{name} is missing, but not zero"
+        elif not isinstance(array, (np.ndarray, np.generic)):
             return f"{name} is a {type(array).__name__}, not a NumPy array"
-        if array.shape != shape:
-            return f"{name} has shape {array.shape} instead of {shape}"
-        if array.dtype != facts.dtype:
+        elif array.shape != truth.value.shape:
+            return f"{name} has shape {array.shape} instead of {truth.value.shape}"
+        elif array.dtype != facts.dtype:
             return f"{name} has dtype {array.dtype} instead of {facts.dtype}"
     return ""
 
 
-def judge(answers: Sequence[Answer], subject: str, order: int, facts: Facts) -> list[Verdict]:
-    """One verdict per answer, in the same order."""
-    formed: dict[str, list[FloatArray]] = {}
-    settled: dict[str, Verdict] = {}
-    for answer in answers:
-        label, why = answer.label, answer.why
-        if label is None and (why := structure_fault(answer, facts)):
-            label = Label.STRUCTURE
-        if label is not None:
-            settled[answer.party] = Verdict(answer.party, order, label, why=why)
-        else:
-            formed[answer.party] = [
-                np.zeros(shape, facts.dtype) if array is None else np.asarray(array)
-                for array, shape in zip(answer.arrays, facts.shapes, strict=True)
-            ]
-    for party in formed:
-        settled[party] = judge_values(party, formed, subject, order, facts)
-    return [settled[answer.party] for answer in answers]
-
-
-@dataclass
-class Comparison:
-    """One array of one party against the nearest of its peers, element by element."""
-
-    units: FloatArray
-    ulp: np.ndarray[Any, np.dtype[np.uint64]]
-    contested: Mask
-    """Where no two oracles agree with each other."""
-    slack: FloatArray
-    """For the subject, how far apart the nearest two oracles are, in units of noise, if both are finite."""
-
-    @property
-    def off(self) -> Mask:
-        """Where the party disagrees, and by more than the oracles do among themselves."""
-        return np.asarray(self.units > np.maximum(UNITS, self.slack))
-
-
-def compare(party: str, formed: Mapping[str, list[FloatArray]], subject: str, index: int, facts: Facts) -> Comparison:
-    mine, noise = formed[party][index], facts.noise[index]
-    if party == subject and facts.truth is not None:
-        certain = np.asarray(facts.truth[index])
-        units = units_apart(mine, certain, noise)
-        return Comparison(units, ulp_distance(mine, certain), np.zeros(mine.shape, bool), np.zeros(mine.shape))
-    peers = [arrays[index] for other, arrays in formed.items() if other != party]
-    oracles = [arrays[index] for other, arrays in formed.items() if other != subject]
-    apart = np.full(mine.shape, np.inf)
-    for one, other in itertools.combinations(oracles, 2):
-        apart = np.minimum(apart, units_apart(one, other, noise))
-    return Comparison(
-        np.min([units_apart(mine, peer, noise) for peer in peers], axis=0),
-        np.min([ulp_distance(mine, peer) for peer in peers], axis=0),
-        apart > UNITS,
-        np.where(np.isfinite(apart) & (party == subject), apart, 0.0),
-    )
-
-
-def judge_values(party: str, formed: Mapping[str, list[FloatArray]], subject: str, order: int, facts: Facts) -> Verdict:
-    """The verdict on an answer of sound form."""
-    if len(formed) < 2:
-        return Verdict(party, order, Label.UNDECIDED, why="no other party answered: there is nothing to compare with")
-    compared = [compare(party, formed, subject, i, facts) for i in range(len(facts.names))]
-    verdict = Verdict(
-        party,
-        order,
-        Label.AGREES,
-        units=max((float(np.max(c.units, initial=0.0)) for c in compared), default=0.0),
-        ulp=max((int(np.max(c.ulp, initial=0)) for c in compared), default=0),
-    )
-    for excused in (False, True):
-        found = worst_element(compared, facts, excused)
-        if found is None:
+def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
+    """The verdict on one answer; what is off is WRONG for now."""
+    label, why = answer.label, answer.why
+    if label is None and (why := structure_fault(answer, facts)):
+        label = Label.STRUCTURE
+    if label is not None:
+        return Verdict(answer.party, order, label, why=why)
+    if facts.reason:
+        return Verdict(answer.party, order, Label.UNDECIDED, why=facts.reason)
+    arrays = formed(answer, facts)
+    verdict = Verdict(answer.party, order, Label.AGREES)
+    for index, (mine, truth, noise) in enumerate(zip(arrays, facts.truths, facts.noise, strict=True)):
+        ranks, units = ranked(mine, truth, noise, facts.forward if index == 0 else None)
+        if not ranks.size:
             continue
-        index, element = found
-        if excused:
-            verdict.label = Label.EDGE if facts.edges[index][element] else Label.CONVENTION
-        elif party == subject and not compared[index].contested[element]:
-            verdict.label = Label.WRONG
-        else:
-            verdict.label = Label.UNDECIDED
-        verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
-        verdict.why = in_words(party, formed, subject, index, element, compared[index], facts)
-        return verdict
-    if any(np.any(c.units > UNITS) for c in compared):
-        verdict.label = Label.ILL_CONDITIONED
-        verdict.why = "the oracles lie farther from each other than it does from the nearest of them"
-    if any(is_shaky(array, noise) for array, noise in zip(formed[party], facts.noise, strict=True)):
+        ulps = np.where(truth.status == Status.CERTAIN, ulp_distance(mine, truth.value), 0)
+        verdict.ulp, verdict.units = max(verdict.ulp, int(ulps.max())), max(verdict.units, float(units.max()))
+        place = int(np.lexsort((units.ravel(), ranks.ravel()))[-1])
+        element = tuple(int(i) for i in np.unravel_index(place, ranks.shape))
+        if ranks[element] > RANK[verdict.label]:
+            verdict.label = tuple(Label)[int(ranks[element])]
+            verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
+            verdict.why = in_words(mine[element], truth, noise[element], element)
+    if verdict.label == Label.AGREES and any(is_shaky(a, n) for a, n in zip(arrays, facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
 
 
-def worst_element(compared: Sequence[Comparison], facts: Facts, excused: bool) -> tuple[int, tuple[int, ...]] | None:
-    """The array and element that lie furthest out, among those that an event excuses or the others."""
-    worst, found = 0.0, None
-    for index, comparison in enumerate(compared):
-        depends = facts.kinks[index] | facts.edges[index]
-        units = np.where((depends == excused) & comparison.off, comparison.units, 0.0)
-        if units.size and units.max() > worst:
-            worst = float(units.max())
-            found = index, tuple(int(i) for i in np.unravel_index(int(units.argmax()), units.shape))
-    return found
+def formed(answer: Answer, facts: Facts) -> list[FloatArray]:
+    """The arrays of an answer of sound form; none is zero."""
+    return [
+        np.zeros(truth.value.shape, facts.dtype) if array is None else np.asarray(array)
+        for array, truth in zip(answer.arrays, facts.truths, strict=True)
+    ]
+
+
+def ranked(
+    mine: FloatArray, truth: Truth, noise: FloatArray, forward: FloatArray | None
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], FloatArray]:
+    """Per element the rank of its label, and its distance from what is allowed in units of noise."""
+    narrow = units_outside(mine, truth.low, truth.high, noise)
+    wide = units_outside(mine, truth.lowest, truth.highest, noise)
+    choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
+    excuse: dict[Status, Any] = {
+        Status.KINK: np.where(wide <= UNITS, choice, RANK[Label.WRONG]),
+        Status.EDGE: RANK[Label.EDGE],
+        Status.NONFINITE: RANK[Label.NONFINITE],
+        Status.UNKNOWN: RANK[Label.UNDECIDED],
+    }
+    ranks = np.where(narrow <= UNITS, RANK[Label.AGREES], RANK[Label.WRONG])
+    for status, rank in excuse.items():
+        ranks = np.where(truth.status == status, rank, ranks)
+    if forward is not None:
+        other_sign = (mine == 0) & (forward == 0) & (np.signbit(mine) != np.signbit(forward))
+        ranks = np.where((ranks == RANK[Label.AGREES]) & other_sign, RANK[Label.SIGNED_ZERO], ranks)
+    decided = (truth.status == Status.CERTAIN) | (truth.status == Status.KINK)
+    units = np.where(truth.status == Status.KINK, np.minimum(narrow, wide), narrow)
+    return ranks, np.where(decided, units, 0.0)
 
 
 def is_shaky(array: FloatArray, noise: Any) -> bool:
@@ -270,21 +246,18 @@ def is_shaky(array: FloatArray, noise: Any) -> bool:
     return float(np.max(noise, initial=0.0)) > ILL_CONDITIONED * largest > 0
 
 
-def in_words(
-    party: str,
-    formed: Mapping[str, list[FloatArray]],
-    subject: str,
-    index: int,
-    element: tuple[int, ...],
-    comparison: Comparison,
-    facts: Facts,
-) -> str:
+def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> str:
     """The deciding inequality, with its numbers."""
-    values = ", ".join(f"{name} {float(arrays[index][element])!r}" for name, arrays in formed.items())
-    whom = "its nearest peer"
-    if party == subject and facts.truth is not None:
-        whom = "the certified truth"
-        values += f", truth {float(np.asarray(facts.truth[index])[element])!r}"
-    noise = float(np.asarray(facts.noise[index])[element])
-    distance = float(comparison.units[element])
-    return f"{values}; {party} is {distance:.3g} units of noise ({noise:.3g}) from {whom}, more than {UNITS:g}"
+    status = truth.status[element]
+    got = f"got {float(mine)!r}"
+    if status == Status.CERTAIN:
+        units = float(units_outside(mine, truth.low[element], truth.high[element], noise))
+        return (
+            f"{got}, the truth is {float(truth.value[element])!r}: {units:.3g} units of noise ({float(noise):.3g}) "
+            f"away, where {UNITS:g} are allowed"
+        )
+    if status == Status.KINK:
+        near = f"{float(truth.low[element])!r} to {float(truth.high[element])!r}"
+        far = f"{float(truth.lowest[element])!r} to {float(truth.highest[element])!r}"
+        return f"{got}; the gradients nearby go from {near}, and chained choices from {far}"
+    return f"{got}; {Status(status).name.lower()}"

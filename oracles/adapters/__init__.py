@@ -15,14 +15,17 @@ from typing import Any, Protocol, runtime_checkable
 from minigrad.program import Program
 from oracles.errors import MissingError, Unsupported, UsageError
 
-ORACLES = {"torch": "oracles.adapters.torch:TorchAdapter", "jax": "oracles.adapters.jax:JaxAdapter"}
-"""The oracles by name, as ``module:factory``."""
-
-SUBJECTS = {
+KNOWN = {
     "minigrad": "oracles.adapters.minigrad:MinigradAdapter",
     "minigrad.stage": "oracles.adapters.minigrad:StagedAdapter",
-    **ORACLES,
+    "torch": "oracles.adapters.torch:TorchAdapter",
+    "jax": "oracles.adapters.jax:JaxAdapter",
+    "jax.jit": "oracles.adapters.jax:JittedAdapter",
 }
+"""The parties by name, as ``module:factory``."""
+
+PARTIES = ("torch", "jax", "jax.jit", "minigrad.stage")
+"""Who is judged beside the subject, unless told."""
 
 INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
 
@@ -55,7 +58,8 @@ class Adapter(Protocol):
 
 def missing(names: Sequence[str]) -> list[str]:
     """Those of the named frameworks that are not installed."""
-    return [name for name in names if name in ORACLES and importlib.util.find_spec(name) is None]
+    needed = dict.fromkeys(name.partition(".")[0] for name in names if name in KNOWN)
+    return [name for name in needed if importlib.util.find_spec(name) is None]
 
 
 def check_installed(names: Sequence[str]) -> None:
@@ -74,11 +78,11 @@ def load(spec: str) -> Adapter:
 
     Raises `UsageError` for one that cannot be imported or is no adapter.
     """
-    path = SUBJECTS.get(spec, spec)
+    path = KNOWN.get(spec, spec)
     module_name, colon, factory_name = path.partition(":")
     if not colon:
         raise UsageError(
-            f"subject {spec!r} is not known; choose from {', '.join(SUBJECTS)}, or write package.module:factory"
+            f"subject {spec!r} is not known; choose from {', '.join(KNOWN)}, or write package.module:factory"
         )
     try:
         adapter = getattr(importlib.import_module(module_name), factory_name)()

@@ -65,11 +65,11 @@ def compiled(program: Program) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """What JAX says that it has not implemented is unsupported, not an error."""
+    """What JAX says that it has not implemented, or cannot compile by its own rules, is unsupported, not an error."""
     try:
         yield
-    except NotImplementedError as error:
-        raise Unsupported(str(error)) from None
+    except (NotImplementedError, jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
+        raise Unsupported(str(error).partition("\n")[0]) from None
 
 
 class JaxAdapter:
@@ -97,13 +97,44 @@ class JaxAdapter:
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         with refusals(), self.mode():
-            value, pullback = jax.vjp(compiled(program), *map(jnp.asarray, inputs))
-            return np.asarray(value), [np.asarray(g) for g in pullback(jnp.asarray(cotangent))]
+            value, gradients = first_order(compiled(program), *map(jnp.asarray, (cotangent, *inputs)))
+            return np.asarray(value), [np.asarray(g) for g in gradients]
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
-        def gradients(*primals: Any) -> Any:
-            return jax.vjp(compiled(program), *primals)[1](jnp.asarray(cotangent))
-
+        arguments = map(jnp.asarray, (cotangent, *vectors, *inputs))
         with refusals(), self.mode():
-            _, pullback = jax.vjp(gradients, *map(jnp.asarray, inputs))
-            return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]
+            return [np.asarray(p) for p in second_order(compiled(program), *arguments)]
+
+
+class JittedAdapter:
+    """JAX with the program and its derivatives compiled whole, so that XLA may fuse and rearrange them."""
+
+    name = "jax.jit"
+    version = jax.__version__
+
+    def forward(self, program: Program, inputs: Sequence[Any]) -> Any:
+        return np.asarray(jax.jit(compiled(program))(*map(jnp.asarray, inputs)))
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with refusals():
+            run = jax.jit(functools.partial(first_order, compiled(program)))
+            value, gradients = run(*map(jnp.asarray, (cotangent, *inputs)))
+            return np.asarray(value), [np.asarray(g) for g in gradients]
+
+    def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        with refusals():
+            run = jax.jit(functools.partial(second_order, compiled(program)))
+            return [np.asarray(p) for p in run(*map(jnp.asarray, (cotangent, *vectors, *inputs)))]
+
+
+def first_order(function: Callable[..., Any], cotangent: Any, *primals: Any) -> tuple[Any, Sequence[Any]]:
+    """The value, and the gradient per primal."""
+    value, pullback = jax.vjp(function, *primals)
+    return value, pullback(cotangent)
+
+
+def second_order(function: Callable[..., Any], cotangent: Any, *arguments: Any) -> Sequence[Any]:
+    """The Hessian products; the arguments are the vectors, then the primals."""
+    vectors, primals = arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]
+    products: Sequence[Any] = jax.vjp(lambda *xs: first_order(function, cotangent, *xs)[1], *primals)[1](vectors)
+    return products

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from flint import arb, arb_series, ctx
@@ -41,6 +41,9 @@ class Jet:
 
     __slots__ = ("series",)
 
+    ties: ClassVar[int] = 0
+    """How often two numbers were found equal: wherever a choice hangs on it, there is a kink."""
+
     def __init__(self, series: Any):
         self.series = series if isinstance(series, arb_series) else arb_series([ball(series)])
 
@@ -61,6 +64,7 @@ class Jet:
         if x > y:
             return 1
         if x == y or (x.mid() == y.mid() and x.rad() == y.rad()):
+            Jet.ties += 1
             return 0  # one number, or computed alike: a tie either way
         raise UndecidedError(f"{x} against {y}")
 
@@ -286,6 +290,7 @@ def rounded(x: Jet, direction: Callable[[arb], arb]) -> int:
     whole = direction(x.value).unique_fmpz()
     if whole is None:
         raise UndecidedError(f"rounding {x.value}")
+    Jet.ties += x.value.is_integer()
     return int(whole)
 
 

@@ -1,0 +1,229 @@
+"""What a party may answer: one certified number per element, or at a kink the choices that there are.
+
+Where something on the way ties, or the derivative at the very point is not to be had, the point is
+looked at from nearby: in exact arithmetic at displacements far smaller than any float.
+
+- Moving the *inputs* gives the gradients nearby; the hull of these, per element, is what the
+  generalized gradient allows (Clarke's, for the functions met here).  Where they all agree the
+  gradient exists after all, as for ``sin(x) / x`` at 0; where they grow without bound there is none.
+- Moving *every operand of every step* by itself makes every choice on the way independently.  Their
+  hull holds whatever a chain of rules can come to that each make an allowed choice.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from minigrad.errors import ProgramError
+from oracles.cases import Case, FloatArray
+from oracles.exact.derivatives import Nudge, derivatives, with_rounded_constants
+from oracles.exact.jets import Jet, UndecidedError, precision
+
+MOST_ELEMENTS = 1024
+"""Cases with more input elements than this are not certified: each takes runs of its own."""
+
+BITS = (160, 640, 2560)
+"""Precisions to try, until what is certified is far finer than the noise."""
+
+NEARBY_BITS, STEEP_BITS = 1700, 6000
+"""Precision for points a nudge away: far finer than the nudge; and finer than what is infinite at the point itself."""
+
+CLOSER, CLOSER_BITS = 3000, 10000
+"""A nudge much smaller still, and its precision: what grows on the way there is infinite at the point itself."""
+
+PAIRS, MORE_PAIRS = 3, 32
+"""Pairs of opposite nudges to look from, at first and before anybody is accused."""
+
+Balls = dict[int, list[Any]]
+"""By order, object arrays of balls: see `derivatives`."""
+
+
+class Status(IntEnum):
+    """What is known of one element."""
+
+    CERTAIN = 0
+    """The truth is one number."""
+    KINK = 1
+    """Any choice between two bounds is allowed."""
+    EDGE = 2
+    """There is none: infinite, undefined, or too large for the dtype."""
+    NONFINITE = 3
+    """There is none, because an input is NaN or infinite already."""
+    UNKNOWN = 4
+    """The referee cannot tell."""
+
+
+@dataclass
+class Truth:
+    """One array's truth, element by element."""
+
+    value: FloatArray
+    """The certified number, rounded to the case's dtype; at a kink the middle of `low` and `high`; else NaN."""
+    radius: FloatArray
+    """How far at most the certified number lay from the exact one before it was rounded."""
+    low: FloatArray
+    high: FloatArray
+    """What the gradients nearby lie between; both are the truth where that is one number."""
+    lowest: FloatArray
+    highest: FloatArray
+    """What a chain of allowed choices lies between."""
+    status: np.ndarray[Any, np.dtype[np.int8]]
+
+
+class Referee:
+    """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
+
+    `watched` tells that a kink or an edge was met in floats, so that it is looked for here even if
+    no two exact numbers tie.
+    """
+
+    def __init__(self, case: Case, order: int, watched: bool = False):
+        self.case, self.order, self.watched = with_rounded_constants(case), order, watched
+        self.reason = ""
+        """Why nothing can be certified, if so."""
+        self.nearby: list[Balls] = []
+        self.chosen: list[Balls] = []
+        self.closer: list[Balls] = []
+        if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
+            self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
+
+    def at(self, bits: int, nudge: Nudge | None = None) -> Balls | None:
+        """The derivatives as balls, or None where two numbers cannot be told apart."""
+        try:
+            with precision(bits, self.order), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                return derivatives(self.case, self.order, nudge)
+        except UndecidedError:
+            return None
+        except (ArithmeticError, AttributeError, NotImplementedError, ProgramError, TypeError, ValueError) as error:
+            if nudge is None:
+                self.reason = f"no exact form: {error}"
+            return None
+
+    def truths(self, order: int, noise: Sequence[Any], more: bool = False) -> list[Truth]:
+        """A `Truth` for each array of an order; `more` looks at kinks from many more sides."""
+        here = self.here(order, noise)
+        if self.reason:
+            return [unknown(np.shape(n), self.case.dtype) for n in noise]
+        missing = here is None or any(not np.all(np.isfinite(middle)) for middle, _ in here)
+        if not missing and not self.watched:
+            assert here is not None
+            return [certain(middle, radius, self.case.dtype) for middle, radius in here]
+        self.look_around(MORE_PAIRS if more else PAIRS, missing)
+        return [
+            self.pieced_together(order, k, None if here is None else here[k], np.asarray(n))
+            for k, n in enumerate(noise)
+        ]
+
+    def here(self, order: int, noise: Sequence[Any]) -> list[tuple[FloatArray, FloatArray]] | None:
+        """Middles and radii at the very point, NaN where not certified; None where ties cannot be decided."""
+        found = None
+        for bits in BITS:
+            if self.reason:
+                return None
+            ties = Jet.ties
+            balls = self.at(bits)
+            if balls is None:
+                continue
+            self.watched = self.watched or Jet.ties > ties
+            found = [(middles(b, n), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
+            # A ball that is not finite may become so at the next precision, but hardly later.
+            hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
+            if all(np.all(np.isfinite(m) | h) for (m, _), h in zip(found, hopeless, strict=True)):
+                break
+        return found
+
+    def look_around(self, pairs: int, missing: bool) -> None:
+        bits = STEEP_BITS if missing else NEARBY_BITS
+        for seed in range(len(self.nearby) // 2, pairs):
+            for sign in (1, -1):
+                self.nearby += [self.at(bits, Nudge(seed, sign)) or {}]
+                self.chosen += [self.at(bits, Nudge(seed, sign, each=True)) or {}]
+        if missing and not self.closer:
+            self.closer = [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)]
+
+    def pieced_together(self, order: int, k: int, here: Any, noise: FloatArray) -> Truth:
+        """One array's truth, from the point itself and from what lies around."""
+        noise = np.where(np.isfinite(noise), noise, 0.0)
+        low, high = hull(self.nearby, order, k, noise)
+        lowest, highest = hull([*self.nearby, *self.chosen], order, k, noise)
+        at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
+        if order == 1 and k == 0:
+            # A value is what it is, however its sides jump.
+            known = np.isfinite(at)
+            low, high = np.where(known, at, low), np.where(known, at, high)
+            lowest, highest = np.where(known, at, lowest), np.where(known, at, highest)
+        with np.errstate(all="ignore"):
+            one = (highest - lowest <= noise) & np.isfinite(low)
+            middle = np.where(np.isfinite(at) & one, at, low / 2 + high / 2)
+            status = np.where(one, Status.CERTAIN, Status.KINK)
+            radius = np.where(np.isfinite(at), radius, high / 2 - low / 2)
+        nowhere = ~np.isfinite(at) & (np.isnan(low) | self.unbounded(order, k, low, high, noise))
+        given = all(np.all(np.isfinite(x)) for x in self.case.inputs)
+        status = np.where(nowhere, Status.EDGE if given else Status.NONFINITE, status)
+        # Where the point is known but its surroundings are not, the point decides.
+        alone = np.isfinite(at) & np.isnan(low)
+        status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
+        return finished(Truth(middle, radius, low, high, lowest, highest, status), self.case.dtype)
+
+    def unbounded(self, order: int, k: int, low: FloatArray, high: FloatArray, noise: FloatArray) -> Any:
+        """Whether the gradients grow as the point is approached."""
+        near = np.fmax(np.abs(low), np.abs(high))
+        closer = np.fmax(*(np.abs(bound) for bound in hull(self.closer, order, k, noise)))
+        return (closer > 2 * near + noise) | np.isinf(near)
+
+
+def not_finite(balls: Any) -> Any:
+    return np.asarray(np.frompyfunc(lambda x: not x.is_finite(), 1, 1)(balls), bool)
+
+
+def middles(balls: Any, noise: Any) -> FloatArray:
+    """The middles of balls that are finite and small beside the noise, or beside themselves; NaN for others."""
+
+    def middle(x: arb, n: float) -> float:
+        fine = x.is_finite() and (x.rad() * 16 <= arb(float(n)) or x.rad() <= abs(x.mid()) * arb(2) ** -60)
+        return float(x.mid()) if fine else np.nan
+
+    return np.asarray(np.frompyfunc(middle, 2, 1)(balls, noise), np.float64)
+
+
+def radii(balls: Any) -> FloatArray:
+    """Upper bounds for the radii."""
+    return np.asarray(np.frompyfunc(lambda x: float(x.rad()) * (1 + 2**-50), 1, 1)(balls), np.float64)
+
+
+def hull(samples: Sequence[Balls], order: int, k: int, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The least and the greatest of some samples, per element, leaving out those that are not to be had."""
+    found = [middles(sample[order][k], noise) for sample in samples if sample]
+    nothing = np.full(noise.shape, np.nan)
+    return np.fmin.reduce([nothing, *found]), np.fmax.reduce([nothing, *found])
+
+
+def certain(middle: FloatArray, radius: FloatArray, dtype: str) -> Truth:
+    status = np.full(middle.shape, Status.CERTAIN)
+    return finished(Truth(middle, radius, middle, middle, middle, middle, status), dtype)
+
+
+def unknown(shape: tuple[int, ...], dtype: str) -> Truth:
+    nothing = np.full(shape, np.nan)
+    status = np.full(shape, Status.UNKNOWN, np.int8)
+    return Truth(nothing.astype(dtype), np.zeros(shape), nothing, nothing, nothing, nothing, status)
+
+
+def finished(truth: Truth, dtype: str) -> Truth:
+    """In the case's dtype; what that cannot hold is an edge, and where the truth is one number, so are its bounds."""
+    with np.errstate(all="ignore"):
+        truth.value = np.asarray(truth.value, np.float64).astype(dtype)
+    truth.status = np.where(np.isinf(truth.value), Status.EDGE, truth.status).astype(np.int8)
+    truth.radius = np.where(truth.status == Status.CERTAIN, truth.radius, 0.0)
+    for name in ("low", "high", "lowest", "highest"):
+        bound = np.where(truth.status == Status.CERTAIN, truth.value, getattr(truth, name))
+        setattr(truth, name, np.asarray(bound, np.float64))
+    return truth

@@ -1,0 +1,114 @@
+"""Which cases of a campaign are worth showing, and which of them show the same.
+
+A finding is a party's verdict that fails the run, if it is the subject's, or one of
+`oracles.verdict.FINDINGS`.  Hundreds of cases may show one fault: those that contain a function which
+a smaller case has shown to be at fault, in the same party and with the same label, are taken as explained.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracles.known import Finding
+from oracles.verdict import FINDINGS, Label
+
+AT_MOST = 40
+"""How many findings are shrunk and shown."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A case that shows something, and about whom."""
+
+    party: str
+    label: str
+    order: int
+    record: Mapping[str, Any]
+
+    @property
+    def functions(self) -> frozenset[str]:
+        return frozenset(self.record["functions"])
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Party and label; a framework is one, compiled or not."""
+        return self.party.partition(".")[0], self.label
+
+
+def is_telling(verdict: Mapping[str, Any], subject: str) -> bool:
+    """Whether a verdict on a party other than the subject is a finding."""
+    return verdict["party"] != subject and Label(verdict["label"]) in FINDINGS
+
+
+@dataclass
+class Ledger:
+    """Keeps the first of the shortest cases of each kind of trouble while a campaign runs."""
+
+    subject: str
+    kept: dict[tuple[Any, ...], Suspect] = field(default_factory=dict)
+    count: Counter[tuple[str, str]] = field(default_factory=Counter)
+    explained: dict[tuple[str, str], list[frozenset[str]]] = field(default_factory=dict)
+
+    def note(self, record: Mapping[str, Any], verdict: Mapping[str, Any]) -> None:
+        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record)
+        self.count[suspect.group] += 1
+        self.kept.setdefault((*suspect.group, suspect.functions), suspect)
+
+    def suspects(self) -> list[Suspect]:
+        """What is not explained yet: the subject's first, then the shortest."""
+        waiting = [s for s in self.kept.values() if not self.is_explained(s)]
+        return sorted(waiting, key=lambda s: (s.party != self.subject, len(s.record["functions"]), s.record["id"]))
+
+    def batch(self, most: int) -> list[Suspect]:
+        """Some of these that have no function in common, so that none of them can explain another."""
+        chosen: list[Suspect] = []
+        for suspect in self.suspects():
+            if len(chosen) < most and not any(
+                s.group == suspect.group and s.functions & suspect.functions for s in chosen
+            ):
+                chosen.append(suspect)
+        return chosen
+
+    def explain(self, suspect: Suspect, functions: Iterable[str]) -> None:
+        """The case came down to these functions."""
+        self.explained.setdefault(suspect.group, []).append(frozenset(functions))
+        del self.kept[(*suspect.group, suspect.functions)]
+
+    def is_explained(self, suspect: Suspect) -> bool:
+        return any(functions <= suspect.functions for functions in self.explained.get(suspect.group, ()))
+
+
+def fingerprint(suspect: Suspect, small: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two findings the same: function, label, event, dtype and class of shape."""
+    events = sorted({event["what"] for event in small["events"]})
+    return {
+        "party": suspect.party,
+        "label": suspect.label,
+        "order": suspect.order,
+        "function": " ".join(small["functions"]),
+        "event": "; ".join(events),
+        "dtype": small["dtype"],
+        "shape": " ".join(shape_class(declared["shape"]) for declared in small["program"]["inputs"]),
+    }
+
+
+def shape_class(shape: Sequence[int]) -> str:
+    if 0 in shape:
+        return "empty"
+    return ("scalar", "vector", "matrix")[len(shape)] if len(shape) < 3 else "stack"
+
+
+def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
+    """The reason on record for a finding, or nothing if it is new."""
+    for entry in known:
+        functions = {step.function for step in entry.case().program.steps}
+        if (
+            mark["party"].partition(".")[0] == entry.party.partition(".")[0]
+            and mark["label"] == entry.label
+            and functions <= set(mark["function"].split())
+        ):
+            return f"{entry.reason} (in {entry.versions})"
+    return ""

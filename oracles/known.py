@@ -1,0 +1,75 @@
+"""What is known of the other parties, as ``known.toml`` has it: other meanings, and findings that open campaigns."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from oracles.cases import Case
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place where a party is known to be off, with its smallest program."""
+
+    party: str
+    label: str
+    call: str
+    at: Mapping[str, Any]
+    order: int
+    reason: str
+    versions: str
+    """The version of the party that it was last seen in."""
+    dtype: str = "float64"
+    cite: str = ""
+
+    @property
+    def id(self) -> str:
+        words = "".join(c if c.isalnum() else "-" for c in self.call).strip("-")
+        return f"known-{self.party}-{words}-{self.order}" + ("" if self.dtype == "float64" else "-f32")
+
+    def case(self) -> Case:
+        """The case that shows it."""
+        namespace = {"np": np, "mg": mg, "sp": special()}
+        names = ", ".join(self.at)
+        inputs = tuple(np.array(x, self.dtype) for x in self.at.values())
+        program = mg.trace(eval(f"lambda {names}: {self.call}", namespace), *inputs)
+        value = np.asarray(program(*inputs))
+        vectors = tuple(np.linspace(1, 2, x.size).reshape(x.shape).astype(self.dtype) for x in inputs)
+        return Case(self.id, program, inputs, np.ones(value.shape, self.dtype), vectors, {"name": self.id})
+
+
+def special() -> Any:
+    """``scipy.special``, or None where SciPy is not installed."""
+    try:
+        import scipy.special
+    except ImportError:
+        return None
+    return scipy.special
+
+
+@lru_cache(maxsize=1)
+def entries() -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads(files("oracles").joinpath("known.toml").read_text())
+
+
+def findings() -> list[Finding]:
+    """All known findings whose function can be had here."""
+    found = [Finding(**entry) for entry in entries()["finding"]]
+    return [f for f in found if "sp." not in f.call or special() is not None]
+
+
+def meant_otherwise(case: Case, party: str) -> str:
+    """Why a party means something else by a function of the case, or nothing."""
+    functions = {step.function for step in case.program.steps}
+    for entry in entries()["semantics"]:
+        if entry["function"] in functions and party.startswith(entry["party"]):
+            return f"{entry['function']}: {entry['reason']} ({entry['cite']})"
+    return ""
