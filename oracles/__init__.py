@@ -1,7 +1,8 @@
 """oracles: who judges gradients, and how.
 
 PyTorch and JAX are asked the same questions as the engine on trial, on programs and shapes drawn
-by Hypothesis; ``python -m oracles verify`` runs a campaign of them and writes its reports.
+by Hypothesis, and all are judged against truth certified in ball arithmetic.  ``python -m oracles
+verify`` runs a campaign of them and writes its reports; `judge` does the same for one function.
 
 A map, each file leaning only on those above it:
 
@@ -13,12 +14,15 @@ A map, each file leaning only on those above it:
 ``adapters``    minigrad, PyTorch, JAX and anyone's engine behind one protocol
 ``strategies``  Hypothesis draws valid programs, shapes and values
 ``named``       the worked systems of the course notes
-``noise``       what rounding alone may do to a gradient
-``events``      kinks and edges, and what depends on them
 ``exact``       the referee: values and derivatives with proved bounds
+``noise``       what rounding alone may do to a gradient
+``events``      kinks, edges and numbers out of range on the way
+``known``       what is known of the other parties
 ``verdict``     one label per party and order, with the inequality that decided
 ``examine``     a case, from the questions to the verdicts
+``judgement``   one function at one point, as a table
 ``shrink``      a failing case made small
+``findings``    which cases are worth showing, and which show the same
 ``repro``       a stand-alone script per failure
 ``campaign``    many cases on many workers
 ``report``      tables and pages from a journal
@@ -28,6 +32,20 @@ A map, each file leaning only on those above it:
 ==============  ======================================================================
 """
 
+from typing import TYPE_CHECKING, Any
+
 from oracles.errors import MissingError, OraclesError, Unsupported, UsageError
 
-__all__ = ["MissingError", "OraclesError", "Unsupported", "UsageError"]
+if TYPE_CHECKING:
+    from oracles.judgement import Judgement, judge
+
+__all__ = ["Judgement", "MissingError", "OraclesError", "Unsupported", "UsageError", "judge"]
+
+
+def __getattr__(name: str) -> Any:
+    """What takes python-flint is loaded when it is first used."""
+    if name in ("Judgement", "judge"):
+        from oracles import judgement
+
+        return getattr(judgement, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

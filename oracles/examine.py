@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.program import Program, Ref, encode_array
 from minigrad.protocol import leaves
-from oracles.adapters import Adapter, load
+from oracles.adapters import KNOWN, Adapter, load
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
@@ -171,9 +171,9 @@ def facts_of(case: Case, order: int, referee: Referee, sure: bool = False) -> Fa
     return Facts(names, np.dtype(case.dtype), spread, truths, forward, referee.reason)
 
 
-def ask(spec: str, case: Case, order: int, clock: Clock | None = None) -> Answer:
+def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: Any = None) -> Answer:
     """One party's answer; whatever it raises becomes part of it."""
-    adapter = party(spec)
+    adapter = adapter or party(spec)
     inputs = [x.copy() for x in case.inputs]
     try:
         with (clock or Clock()).of(spec):
@@ -230,6 +230,8 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             ]
             judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
             with clock.of("second looks"):
+                answers[order] = [as_called(case, v, a) for v, a in zip(judged, answers[order], strict=True)]
+                judged = [judge(answer, order, facts[order]) for answer in answers[order]]
                 verdicts += [settled(case, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
         with clock.of("second looks"):
             check_excuses(case, verdicts)
@@ -251,6 +253,14 @@ def judged_fairly(
         if not any(v.is_off for v in judged):
             break
     return judged, facts
+
+
+def as_called(case: Case, verdict: Verdict, answer: Answer) -> Answer:
+    """The answer of a party that is off or raised, asked again in the way that people call it, if that is another."""
+    in_doubt = verdict.is_off or verdict.label in (Label.ERRORED, Label.STRUCTURE)
+    if not in_doubt or answer.party not in KNOWN or not hasattr(party(answer.party), "timed"):
+        return answer
+    return ask(answer.party, case, verdict.order, adapter=getattr(party(answer.party), "timed", None))
 
 
 def settled(case: Case, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict:
@@ -317,15 +327,13 @@ def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
         near = tuple(
             np.where(x == 0, s * smallest, x * (1 + s)).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)
         )
-        error, agrees = relative_error(replace(case, inputs=near), spec, order)
-        if agrees or error <= COLLAPSE * here:
+        if relative_error(replace(case, inputs=near), spec, order)[0] <= COLLAPSE * here:
             return ""
     for low, high in ((0.3, 0.9), (1.3, 1.9)):
         ordinary = tuple(
             (random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1)).astype(x.dtype) for x in case.inputs
         )
-        error, agrees = relative_error(replace(case, inputs=ordinary), spec, order)
-        if agrees:
+        if relative_error(replace(case, inputs=ordinary), spec, order)[1]:
             return "at ordinary points it agrees"
     return ""
 

@@ -37,7 +37,8 @@ class Adapter(Protocol):
     Arrays are NumPy's, of float32 or float64; a returned gradient has the shape and dtype of its
     input, and None stands for zero.  For a program that the engine lacks a function for, raise
     `oracles.Unsupported`.  ``forward`` and ``hvp`` may be missing; an attribute ``timed``, if there
-    is one, holds the adapter to use when speed is measured.
+    is one, holds the adapter as people call the engine: it is the one whose speed is measured, and that
+    is asked again before the engine is accused.
     """
 
     name: str

@@ -1,0 +1,196 @@
+"""Judging one function at one point: what every party returns for it, beside the certified truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import minigrad as mg
+from oracles.adapters import missing
+from oracles.cases import Case
+from oracles.errors import UsageError
+from oracles.exact import Status
+from oracles.examine import Examination, Setup, examine
+from oracles.verdict import Label, Verdict, formed, ulp_distance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTIES = ("minigrad", "minigrad.stage", "torch", "jax", "jax.jit")
+
+COLUMNS_AT_MOST = 6
+"""How many elements are shown side by side; of larger answers, only the deciding one."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts on each party, and all that they rest on; prints as a table."""
+
+    case: Case
+    order: int
+    examination: Examination
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """By party."""
+        return {v.party: v for v in self.examination.verdicts}
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every party that has the function agrees with the truth, or makes a choice that is allowed."""
+        fine = (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION, Label.EDGE, Label.NONFINITE, Label.UNSUPPORTED)
+        return all(v.label in fine for v in self.examination.verdicts)
+
+    def elements(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+        """Name, array and place of every element that the parties are asked for."""
+        facts = self.examination.facts[self.order]
+        for k, (name, truth) in enumerate(zip(facts.names, facts.truths, strict=True)):
+            for place in np.ndindex(truth.value.shape):
+                yield name + (str(list(place)) if place else ""), k, place
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per party and element: ``party, label, element, got, truth, low, high, ulp, noise``.
+
+        `truth` is NaN where there is no single one; at a kink `low` and `high` bound what is allowed.
+        `ulp` is the distance from the truth in floats, `noise` what rounding alone may do.
+        """
+        import pandas as pd
+
+        facts = self.examination.facts[self.order]
+        rows = []
+        for answer in self.examination.answers[self.order]:
+            if answer.label is not None:
+                continue
+            arrays = formed(answer, facts)
+            for name, k, place in self.elements():
+                truth, got = facts.truths[k], arrays[k][place]
+                rows.append(
+                    {
+                        "party": answer.party,
+                        "label": str(self.verdicts[answer.party].label),
+                        "element": name,
+                        "got": float(got),
+                        "truth": float(truth.value[place]) if truth.status[place] == Status.CERTAIN else np.nan,
+                        "low": float(truth.low[place]),
+                        "high": float(truth.high[place]),
+                        "ulp": int(ulp_distance(got, truth.value[place])),
+                        "noise": float(facts.noise[k][place]),
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        case, facts = self.case, self.examination.facts[self.order]
+        lines = [str(case.program)]
+        lines += [f"{i.name} = {x.tolist()!r}" for i, x in zip(case.program.inputs, case.inputs, strict=True)]
+        if case.cotangent.shape:
+            lines.append(f"cotangent = {case.cotangent.tolist()!r}")
+        if self.order == 2:
+            lines.append(f"vectors = {', '.join(repr(v.tolist()) for v in case.vectors)}")
+        elements = list(self.elements())
+        shown = elements if len(elements) <= COLUMNS_AT_MOST else []
+        table = [["", *(name for name, _, _ in shown), "verdict", "units of noise", "ULP"]]
+        table.append(["truth", *(stated(facts.truths[k], place) for _, k, place in shown), "", "", ""])
+        for answer, verdict in zip(self.examination.answers[self.order], self.examination.verdicts, strict=True):
+            arrays = formed(answer, facts) if answer.label is None else None
+            got = [repr(float(arrays[k][place])) if arrays is not None else "" for _, k, place in shown]
+            row = [answer.party, *got, str(verdict.label), f"{verdict.units:.2g}", str(verdict.ulp)]
+            table.append(row if arrays is not None else [*row[:-2], "", ""])
+        lines += ["", *aligned(table)]
+        lines += [f"{v.party}: {v.where} {v.why}".replace(":  ", ": ") for v in self.examination.verdicts if v.why]
+        return "\n".join(lines)
+
+
+def stated(truth: Any, place: tuple[int, ...]) -> str:
+    """The truth about an element, in a table's cell."""
+    status = truth.status[place]
+    if status == Status.CERTAIN:
+        return repr(float(truth.value[place]))
+    if status == Status.KINK:
+        return f"{float(truth.low[place])!r} to {float(truth.high[place])!r}"
+    return "none"
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    return [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+
+
+def judge(
+    function: Callable[..., Any] | mg.Program,
+    *inputs: Any,
+    cotangent: Any = None,
+    vectors: Sequence[Any] | None = None,
+    order: int = 1,
+    parties: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Judgement:
+    """Judge the derivatives of a NumPy function at a point, by certified truth.
+
+    `function` takes the `inputs`, all arrays or numbers of float64 or all of float32, and returns one
+    array; it is traced, and asked of each of `parties` (minigrad, its staged form, and of PyTorch and
+    JAX what is installed).  At order 1 that is the gradient of ``sum(cotangent * function(*inputs))``,
+    at order 2 the product of its Hessian with `vectors`; what is not given is drawn with `seed`, or 1
+    where there is but one number.
+
+    Raises `UsageError` for anything that does not fit.
+
+    >>> import numpy as np
+    >>> from oracles import judge
+    >>> print(judge(np.hypot, 3.0, 4.0, parties=["minigrad"]))
+    def program(x: float64[], y: float64[]):
+        v1 = np.hypot(x, y)   #(1)
+        return v1
+    x = 3.0
+    y = 4.0
+    <BLANKLINE>
+              value  d/dx  d/dy  verdict  units of noise  ULP
+    truth       5.0   0.6   0.8
+    minigrad    5.0   0.6   0.8   agrees               0    0
+    """
+    if order not in (1, 2):
+        raise UsageError(f"order {order!r}: give 1 or 2")
+    arrays = checked(inputs)
+    program = function if isinstance(function, mg.Program) else mg.trace(function, *arrays)
+    value = np.asarray(program(*arrays))
+    if value.dtype != arrays[0].dtype:
+        raise UsageError(
+            f"the function returns {value.dtype} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
+        )
+    random = np.random.default_rng(seed)
+
+    def weights(given: Any, shape: tuple[int, ...], name: str) -> Any:
+        if given is None:
+            drawn = np.round(random.uniform(0.25, 2, shape) * random.choice([-1, 1], shape), 3)
+            return (np.ones(shape) if not shape else drawn).astype(value.dtype)
+        given = np.asarray(given, value.dtype)
+        if given.shape != shape:
+            raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
+        return given
+
+    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors or [None] * len(arrays), arrays, strict=True)]
+    case = Case("judged", program, arrays, weights(cotangent, value.shape, "cotangent"), tuple(along))
+    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(parties)
+    if not chosen:
+        raise UsageError("parties is empty; name at least one")
+    return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
+
+
+def checked(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """The inputs as arrays of one float dtype."""
+    arrays = tuple(np.array(x) for x in inputs)
+    dtypes = sorted({x.dtype.name for x in arrays})
+    if dtypes not in (["float64"], ["float32"]):
+        raise UsageError(
+            f"the inputs have {', '.join(dtypes) or 'no dtype, there being none'}; give at least one, "
+            "and all of float64 (such as 3.0) or all of float32"
+        )
+    return arrays
