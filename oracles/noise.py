@@ -80,9 +80,9 @@ class Flushing(Noisy):
         return np.where(np.abs(value) < np.finfo(dtype).tiny, value * 0, value)
 
 
-def wrapped(case: Case, kind: type[Noisy], seed: int = 0) -> Case:
+def wrapped(case: Case, kind: type[Noisy], *seed: int) -> Case:
     """The case with all of its arrays of a kind: exact themselves, but whatever is computed from them is nudged."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(seed or 0)
 
     def wrap(arrays: Sequence[FloatArray]) -> Any:
         return tuple(kind(array, random) for array in arrays)
@@ -100,7 +100,7 @@ def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: in
     """
     spread = [np.zeros(np.shape(p)) for p in plain]
     for number in range(replays):
-        replay = compute(wrapped(case, Noisy, seed + number))
+        replay = compute(wrapped(case, Noisy, seed, number))
         for i, (result, exact) in enumerate(zip(replay, plain, strict=True)):
             value = np.asarray(result.value if isinstance(result, Noisy) else result, np.float64)
             distance = np.abs(value - np.asarray(exact, np.float64))
