@@ -3,7 +3,9 @@
 | room | what happens there |
 |---|---|
 | `jets` | numbers with proved error bounds, and power series of these |
-| `functions` | NumPy's functions on arrays of them, where NumPy needs help |
+| `functions` | NumPy's functions on arrays of them, where NumPy needs help; the table of all of these |
+| `reductions` | those that reduce, order or scan |
+| `linalg` | those of matrices |
 """
 
 from __future__ import annotations
@@ -13,18 +15,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_series
+from flint import arb
 
 from minigrad.errors import ProgramError
 from minigrad.program import Program
 from oracles.cases import Case
-from oracles.exact.functions import JETS, as_jets, lookup
-from oracles.exact.jets import Jet, UndecidedError, ball, jet, precision
+from oracles.exact.functions import as_jets, lookup
+from oracles.exact.jets import JETS, UndecidedError, ball, jet, moving, precision
 
 
 def along(program: Program, inputs: Sequence[Any], direction: Sequence[Any], cotangent: Any, order: int) -> list[arb]:
     """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``."""
-    line = np.frompyfunc(lambda x, v: Jet(arb_series([ball(x), ball(v)])), 2, 1)
+    line = np.frompyfunc(moving, 2, 1)
     jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
     value = np.asarray(program.run(jets, lookup, as_jets), object)
     total = sum((jet(v) * jet(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), jet(0))
