@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +13,17 @@ import pytest
 import scipy.special as sp
 
 import minigrad as mg
-from minigrad.protocol import RULES
+from minigrad.protocol import RULES, leaves
 from minigrad.rules.elementwise import sech2
+from oracles.campaign import Options, cases_with
 from oracles.cases import Case
+from oracles.catalogue import ROWS, Row
 from oracles.exact import UndecidedError, jet, truth
-from oracles.examine import Setup, examine
-from oracles.verdict import Label
+from oracles.exact.functions import WITHOUT, lookup
+from oracles.exact.jets import jets
+from oracles.examine import QUICK_REPLAYS, SURE_REPLAYS, Setup, examine, facts_of, find_events, reference
+from oracles.strategies import Palette
+from oracles.verdict import UNITS, Label
 from tests.support import assert_close, scratch_registry
 
 
@@ -34,6 +41,8 @@ def case(
 def certified(each: Case, order: int) -> Any:
     return truth(each, order, [np.full(1, 1e-300)] * (1 + len(each.inputs) if order == 1 else len(each.inputs)))
 
+
+OPTIONS = Options(seed=3)
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], list[float]]] = {
     "tanh": (np.tanh, mp.tanh, [0.3, -2.0, 20.0]),
@@ -68,6 +77,135 @@ def test_value_and_both_derivatives_are_true(name: str, x: float) -> None:
         value, slope = certified(each, 1)
         [bend] = certified(each, 2)
     assert [float(value), float(slope), float(bend)] == pytest.approx(wanted, rel=3e-16, abs=1e-305)
+
+
+def signed(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An odd function from its positive half."""
+    return lambda x: mp.sign(x) * f(abs(x))
+
+
+TRAPS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], list[float]]] = {
+    "sqrt": (np.sqrt, mp.sqrt, [1e-150, 1e300]),
+    "cbrt": (np.cbrt, signed(mp.cbrt), [1e300, -1e300, 1e-100]),
+    "square": (np.square, lambda x: x * x, [5e-324, -1e150]),
+    "reciprocal": (np.reciprocal, lambda x: 1 / x, [1e-100, -1e300]),
+    "exp": (np.exp, mp.exp, [-1e300, -700.0, 5e-324, 700.0]),
+    "exp2": (np.exp2, lambda x: mp.mpf(2) ** x, [-1e300, -1000.0, 1000.0]),
+    "expm1": (np.expm1, mp.expm1, [-1e300, 5e-324, 1e-300, 700.0]),
+    "log": (np.log, mp.log, [1e-100, 1e300]),
+    "log2": (np.log2, lambda x: mp.log(x, 2), [1e-100, 8.0, 1e300]),
+    "log10": (np.log10, mp.log10, [1e-100, 1000.0, 1e300]),
+    "log1p": (np.log1p, mp.log1p, [5e-324, -1e-300, 1e300]),
+    "sin": (np.sin, mp.sin, [5e-324, 1e300]),
+    "cos": (np.cos, mp.cos, [5e-324, -1e300]),
+    "tan": (np.tan, mp.tan, [1e-300, 1e300]),
+    "arcsin": (np.arcsin, mp.asin, [5e-324, 1 - 2**-53]),
+    "arccos": (np.arccos, mp.acos, [1e-60, 2**-53 - 1]),
+    "arctan": (np.arctan, mp.atan, [5e-324, 1e100, -1e300]),
+    "sinh": (np.sinh, mp.sinh, [1e-300, 700.0, -700.0]),
+    "cosh": (np.cosh, mp.cosh, [1e-300, -700.0]),
+    "tanh": (np.tanh, mp.tanh, [5e-324, 1e-300, 19.0, 300.0, 1e308, -1e308]),
+    "arcsinh": (np.arcsinh, mp.asinh, [5e-324, 1e300, -1e300]),
+    "arccosh": (np.arccosh, mp.acosh, [1 + 2**-52, 1e300]),
+    "arctanh": (np.arctanh, mp.atanh, [5e-324, 1 - 2**-53]),
+    "sinc": (np.sinc, lambda x: mp.sinc(mp.pi * x), [5e-324, 1e-300, 0.0, 1e5, 3.0]),
+    "degrees": (np.degrees, mp.degrees, [1e300]),
+    "radians": (np.radians, mp.radians, [5e-324]),
+    "sigmoid": (mg.sigmoid, lambda x: 1 / (1 + mp.exp(-x)), [700.0, -700.0, 1e308, -1e308]),
+    "softplus": (mg.softplus, lambda x: mp.log1p(mp.exp(x)), [-700.0, 700.0, -1e308]),
+    "log_expit": (sp.log_expit, lambda x: -mp.log1p(mp.exp(-x)), [-700.0, 700.0, 1e308]),
+    "logit": (sp.logit, lambda x: mp.log(x / (1 - x)), [1e-100, 1 - 2**-53]),
+    "erf": (sp.erf, mp.erf, [5e-324, 30.0, 1e5]),
+    "erfc": (sp.erfc, mp.erfc, [-30.0, 26.0, 1e5]),
+    "entr": (sp.entr, lambda x: -x * mp.log(x), [1e-100, 1e300]),
+    "xlogy": (lambda x: sp.xlogy(x, 2.0), lambda x: x * mp.log(2), [0.0, 5e-324, -1e300]),
+    "xlogy in y": (lambda y: sp.xlogy(0.0, y), lambda y: 0 * y, [0.0, 3.0]),
+    "xlog1py": (lambda y: sp.xlog1py(2.0, y), lambda y: 2 * mp.log1p(y), [5e-324, 1e300]),
+    "hypot": (lambda x: np.hypot(x, 1e300), lambda x: mp.hypot(x, 1e300), [1e300, 1e-300, 0.0]),
+    "hypot with 0": (lambda x: np.hypot(0.0, x), abs, [-5e-324, 1e308]),
+    "arctan2": (lambda y: np.arctan2(y, -1e-100), lambda y: mp.atan2(y, -1e-100), [1e100, -1e-100]),
+    "arctan2 at the cut": (lambda y: np.arctan2(y, -1.0), lambda y: mp.pi - mp.atan(y), [0.0]),
+    "arctan2 below it": (lambda y: np.arctan2(y, -1.0), lambda y: -mp.pi - mp.atan(y), [-0.0]),
+    "logaddexp": (lambda x: np.logaddexp(x, -1e308), lambda x: x, [1e308]),
+    "logaddexp2": (lambda x: np.logaddexp2(x, 0.0), lambda x: mp.log1p(2**x) / mp.log(2), [-1000.0, 1e308]),
+    "power": (lambda x: x**3.5, lambda x: x ** mp.mpf(3.5), [1e-80, 1e80]),
+    "power, whole": (lambda x: x ** np.array(3.0), lambda x: x**3, [-2.0, 1e-100, -1e100]),
+    "power, negative": (lambda x: x**-3, lambda x: x**-3, [-2.0, 1e-60]),
+    "power, of 0": (lambda x: x**2.5, lambda x: 0 * x, [0.0]),
+    "power, zeroth": (lambda x: x**0, lambda x: mp.mpf(1), [0.0, 2.0]),
+    "power, square": (lambda x: np.power(x, 2.0), lambda x: x * x, [0.0, 1e-162]),
+    "power in y": (lambda y: np.power(0.0, y), lambda y: 0 * y, [2.5]),
+    "power in y, of 2": (lambda y: 2.0**y, lambda y: mp.mpf(2) ** y, [1000.0, -1e300]),
+    "float_power": (lambda x: np.float_power(x, 3), lambda x: x**3, [-1e90, -3.0]),
+    "ldexp": (lambda x: np.ldexp(x, np.array(-1070)), lambda x: mp.ldexp(x, -1070), [1e300]),
+    "copysign": (lambda x: np.copysign(x, -0.0), lambda x: -abs(x), [3.0, -2.0]),
+}
+TRAPPED = [(name, x) for name, (_, _, points) in TRAPS.items() for x in points]
+
+
+def differences(f: Callable[[Any], Any], x: float) -> list[Any]:
+    """A function's value and two derivatives, the latter from central differences in a thousand digits."""
+    with mp.workdps(1000):
+        h = mp.mpf(10) ** -120 * (min(abs(mp.mpf(x)), 1) or 1)
+        behind, here, ahead = (f(mp.mpf(x) + k * h) for k in (-1, 0, 1))
+        return [here, (ahead - behind) / (2 * h), (ahead - 2 * here + behind) / h**2]
+
+
+def found(f: Callable[[Any], Any], x: float) -> list[float]:
+    with np.errstate(all="ignore"):
+        each = case(f, x)
+    return [float(a) for a in (*certified(each, 1), *certified(each, 2))]
+
+
+@pytest.mark.parametrize(("name", "x"), TRAPPED)
+def test_no_magnitude_is_a_trap(name: str, x: float) -> None:
+    f, exact, _ = TRAPS[name]
+    assert found(f, x) == pytest.approx([*map(float, differences(exact, x))], rel=3e-16, abs=1e-300)
+
+
+def inverse_erf(x: Any) -> list[Any]:
+    y = mp.erfinv(x)
+    slope = mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+    return [y, slope, 2 * y * slope**2]
+
+
+BY_FORMULA: list[tuple[Callable[[Any], Any], float, Callable[[Any], list[Any]]]] = [
+    (sp.erfinv, 1e-100, inverse_erf),
+    (sp.erfinv, 1 - 2**-53, inverse_erf),
+    (sp.erfcinv, 1e-20, lambda x: [s * d for s, d in zip((1, -1, 1), inverse_erf(1 - x), strict=True)]),
+    (sp.gammaln, 1e-20, lambda x: [mp.loggamma(x), mp.psi(0, x), mp.psi(1, x)]),
+    (sp.gammaln, 1e300, lambda x: [mp.loggamma(x), mp.psi(0, x), mp.psi(1, x)]),
+    (sp.gammaln, -2.5, lambda x: [mp.log(abs(mp.gamma(x))), mp.psi(0, x), mp.psi(1, x)]),
+    (sp.digamma, 1e-60, lambda x: [mp.psi(k, x) for k in (0, 1, 2)]),
+    (sp.digamma, 1e300, lambda x: [mp.psi(k, x) for k in (0, 1, 2)]),
+    (sp.digamma, -2.5, lambda x: [mp.psi(k, x) for k in (0, 1, 2)]),
+    (lambda x: np.logaddexp(x, 1e300), 1e300, lambda x: [x + mp.log(2), 0.5, 0.25]),
+    (lambda x: np.arctan2(0.0, x), -2.0, lambda x: [mp.pi, 0, 0]),
+    (lambda x: x ** np.array(3.0), 0.0, lambda x: [0, 0, 0]),
+    (lambda x: np.float_power(x, 2), 0.0, lambda x: [0, 0, 2]),
+    (lambda x: np.floor(x), -0.5, lambda x: [-1, 0, 0]),
+    (lambda x: np.floor(x), 2.0, lambda x: [2, 0, 0]),
+    (lambda x: np.ceil(x), 5e-324, lambda x: [1, 0, 0]),
+    (lambda x: np.trunc(x), -1e300, lambda x: [x, 0, 0]),
+    (lambda x: np.rint(x), 2.5, lambda x: [2, 0, 0]),
+    (lambda x: np.rint(x), -1.5, lambda x: [-2, 0, 0]),
+    (lambda x: np.round(x, 1), 0.26, lambda x: [mp.mpf(3) / 10, 0, 0]),
+    (lambda x: np.rint(x), 1e300, lambda x: [x, 0, 0]),
+    (lambda x: np.fmod(x, 1e-308), -1e308, lambda x: [mp.fmod(-x, 1e-308) * -1, 1, 0]),
+    (lambda x: np.remainder(x, 3.0), -1e300, lambda x: [x - 3 * mp.floor(x / 3), 1, 0]),
+    (lambda x: np.fmod(4.5, x), 1.5, lambda x: [0, -3, 0]),
+    (lambda x: np.floor_divide(x, 0.1), 1.0, lambda x: [9, 0, 0]),
+    (lambda x: np.modf(x)[0], -2.25, lambda x: [-0.25, 1, 0]),
+    (lambda x: np.abs(x), -5e-324, lambda x: [-x, -1, 0]),
+    (lambda x: np.where(np.signbit(x), -x, 2 * x), -0.0, lambda x: [0, -1, 0]),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "formula"), BY_FORMULA)
+def test_no_place_is_a_trap(f: Callable[[Any], Any], x: float, formula: Callable[[Any], list[Any]]) -> None:
+    with mp.workdps(700):
+        wanted = [float(y) for y in formula(mp.mpf(x))]
+    assert found(f, x) == pytest.approx(wanted, rel=3e-16, abs=1e-300)
 
 
 def test_gradients_of_arrays_come_element_by_element() -> None:
@@ -118,9 +256,138 @@ def test_truth_owes_nothing_to_the_rules() -> None:
         assert certified(each, 1) == before
 
 
-@pytest.mark.parametrize("f", [lambda x: np.linalg.svdvals(x), lambda x: np.nansum(x * np.nan)])
-def test_what_has_no_exact_form_has_no_truth(f: Callable[[Any], Any]) -> None:
-    assert certified(case(f, np.eye(2) + 1), 1) is None
+ARRAY = np.array([[1.5, -0.75, 2.0], [0.5, 3.25, -1.0], [-2.5, 0.375, 4.0]])
+
+OF_MATRICES: list[Callable[[Any], Any]] = [
+    lambda a: np.linalg.eigh(a, "U")[0],
+    lambda a: np.linalg.eigh(a)[1],
+    lambda a: np.linalg.svd(a[:2], full_matrices=False).U,
+    lambda a: np.linalg.svd(a[:, :2], full_matrices=False).Vh,
+    lambda a: np.linalg.qr(a[:2]).R,
+    lambda a: np.linalg.qr(a[:, :2]).Q,
+    lambda a: np.linalg.cholesky(np.stack([a @ a.T, 2 + a.T @ a])),
+    lambda a: np.linalg.slogdet(np.stack([a, a @ a])).logabsdet,
+    lambda a: np.linalg.solve(np.stack([a, a @ a]), a[0]),
+    lambda a: np.linalg.matrix_power(a, -2),
+    lambda a: np.linalg.pinv(a[:2]),
+    lambda a: np.linalg.cond(a),
+    lambda a: np.linalg.norm(a, "nuc"),
+    lambda a: np.linalg.norm(np.stack([a, a @ a]), -2, axis=(2, 0), keepdims=True),
+    lambda a: np.linalg.vector_norm(a, axis=(0, 1), ord=3, keepdims=True),
+    lambda a: np.linalg.det(a[:1, :1]) + np.linalg.det(np.stack([a, a - a])),
+    lambda a: mg.grad(np.linalg.det)(a - a),
+    lambda a: mg.grad(lambda a: np.sum(np.linalg.svd(a)[0] * a))(a),
+    lambda a: mg.grad(lambda a: np.sum(np.linalg.eigh(a)[1] * a))(a),
+    lambda a: mg.grad(lambda a: np.sum(np.linalg.qr(a)[0] * a))(a),
+    lambda a: mg.grad(lambda a: np.linalg.norm(a) + np.sum(np.hypot(a, a.T) + np.sinc(a) + sp.digamma(a * a)))(a),
+    lambda a: mg.grad(lambda a: np.sum(np.tanh(a) + np.arcsin(a / 9) + sp.erf(a) + np.logaddexp2(a, a.T)))(a),
+    lambda a: mg.grad(lambda a: np.sum(np.einsum("ij,jk->ik", a, a)[0] + np.prod(a, axis=0) + a[[0, 0]]))(a),
+]
+
+
+@pytest.mark.parametrize("f", OF_MATRICES)
+def test_truth_agrees_with_the_engine_on_matrices(f: Callable[[Any], Any]) -> None:
+    with np.errstate(invalid="ignore"):
+        each = case(f, ARRAY)
+        [*found], [product] = certified(each, 1), certified(each, 2)
+        got, pullback = mg.vjp(each.program, ARRAY)
+        assert_close([got, *pullback(each.cotangent)], found)
+        gradient = mg.grad(lambda a: np.sum(each.program(a)))
+        assert_close(mg.grad(lambda a: np.sum(gradient(a)))(ARRAY), product)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3)])
+@pytest.mark.parametrize(
+    "f", [np.linalg.inv, np.linalg.det, np.linalg.eigvalsh, np.linalg.cholesky, np.linalg.qr, np.linalg.svdvals]
+)
+def test_matrices_without_entries_are_matrices(f: Callable[[Any], Any], shape: tuple[int, ...]) -> None:
+    form = lookup(f"linalg.{f.__name__}")
+    try:
+        wanted = f(np.zeros(shape))
+    except np.linalg.LinAlgError:
+        return
+    assert [np.shape(x) for x in leaves([form(jets(np.zeros(shape)))])] == [np.shape(x) for x in leaves([wanted])]
+
+
+LEAVING_OUT: list[Callable[[Any], Any]] = [
+    lambda x: np.nansum(x, axis=0),
+    lambda x: np.nanprod(x),
+    lambda x: np.nanmean(x, axis=1),
+    lambda x: np.nanmax(x, axis=0, keepdims=True),
+    lambda x: np.nanmin(x),
+    lambda x: np.nancumsum(x, axis=1),
+    lambda x: np.nancumprod(x, axis=0),
+    lambda x: np.nan_to_num(x, nan=0.5),
+    lambda x: np.where(np.isfinite(x), x, 1),
+    lambda x: np.fmax(x, -1.0) + np.fmin(2.5, x),
+    lambda x: np.max(x, axis=1, where=~np.isnan(x), initial=-np.inf),
+    lambda x: np.where(np.isnan(np.maximum(x, 1)) & np.isnan(np.minimum(0, x)), 2.0, np.nan_to_num(x)),
+]
+
+
+@pytest.mark.parametrize("f", LEAVING_OUT)
+def test_a_nan_that_is_left_out_leaves_no_trace(f: Callable[[Any], Any]) -> None:
+    x = np.array([[0.5, np.nan, 2.0], [np.nan, 0.75, -0.375]])
+    each = case(f, x)
+    got, pullback = mg.vjp(f, x)
+    assert_close([got, *pullback(each.cotangent)], certified(each, 1))
+
+
+def test_a_number_that_may_be_anything_is_no_nan() -> None:
+    unknown = (jet(1) / 3 - 1 + jet(2) / 3) ** -1
+    assert jet(np.nan).isnan()
+    with pytest.raises(UndecidedError):
+        unknown.isnan()
+
+
+WITHOUT_TRUTH: list[Callable[[Any], Any]] = [
+    lambda x: np.linalg.svdvals(x),
+    lambda x: np.nansum(x * np.nan) + np.nan,
+    lambda x: np.sqrt(x),
+    lambda x: np.copysign(x, x - x),
+]
+
+
+@pytest.mark.parametrize("f", WITHOUT_TRUTH)
+def test_what_is_not_certain_has_no_truth(f: Callable[[Any], Any]) -> None:
+    assert certified(case(f, np.eye(2)), 1) is None
+
+
+def agree(each: Case, order: int, events: Any, true: Any, replays: int) -> bool:
+    """Whether the engine is near the truth in units of noise, but for what depends on an event."""
+    facts = facts_of(each, order, events, replays)
+    units = [np.abs(got - t) / n for got, t, n in zip(reference(each, order), true, facts.noise, strict=True)]
+    return all(np.all((u <= UNITS) | k | e) for u, k, e in zip(units, facts.kinks, facts.edges, strict=True))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_function_of_the_catalogue_has_an_exact_form(row: Row) -> None:
+    """What a campaign draws has a truth, wherever it has all its derivatives, and the engine is near it."""
+    if row.kind == "compare":
+        return
+    dtype = ("float64", "float32")[len(row.name) % 2]
+    for each in itertools.islice(cases_with(row.name, dtype, OPTIONS, Palette.of(3)), 2):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            events = find_events(each)
+            for order in (1, 2):
+                noise = facts_of(each, order, events, QUICK_REPLAYS).noise
+                true = truth(each, order, noise)
+                assert events or true is not None, str(each.program)
+                if true is not None:
+                    near = any(agree(each, order, events, true, n) for n in (QUICK_REPLAYS, SURE_REPLAYS))
+                    assert near, str(each.program)
+
+
+def test_rows_of_comparisons_are_exact_too() -> None:
+    value, gradient = certified(case(lambda x: np.where((x > 1) | (x <= 0.5), x * x, -x), [0.5, 0.75, 2.0]), 1)
+    assert (value.tolist(), gradient.tolist()) == ([0.25, -0.75, 4.0], [1.0, -1.0, 4.0])
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_what_has_no_exact_form_says_why(name: str) -> None:
+    with pytest.raises(NotImplementedError, match=name):
+        lookup(name)
 
 
 def test_numbers_that_cannot_be_told_apart_are_not_compared() -> None:

@@ -3,7 +3,9 @@
 | room | what happens there |
 |---|---|
 | `jets` | numbers with proved error bounds, and power series of these |
-| `functions`, `linalg` | NumPy's functions on arrays of them, where NumPy needs help |
+| `functions` | NumPy's functions on arrays of them, where NumPy needs help; the table of all of these |
+| `reductions` | those that reduce, order or scan |
+| `linalg` | those of matrices |
 | `derivatives` | values, gradients and Hessian products of a program, at a point or next to it |
 | `truth` | what a party may answer: one number, or at a kink the choices there are |
 """

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_series
+from flint import arb
 
 from minigrad.program import Program, Step
 from minigrad.protocol import Function, map_operand
 from oracles.cases import Case
-from oracles.exact.functions import JETS, as_jets, lookup
-from oracles.exact.jets import Jet, ball, constant, jet
+from oracles.exact.functions import as_jets, lookup
+from oracles.exact.jets import JETS, Jet, ball, constant, jet, moving
 
 Find = Callable[[str], Function]
 
@@ -93,8 +93,11 @@ def averaged(one: Any, other: Any) -> Any:
 def taylor(
     program: Program, inputs: Sequence[Any], direction: Sequence[Any], cotangent: Any, order: int, find: Find
 ) -> list[arb]:
-    """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``; `inputs` are arrays of balls."""
-    line = np.frompyfunc(lambda x, v: Jet(arb_series([x, ball(v)])), 2, 1)
+    """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``.
+
+    `inputs` are arrays of floats or of balls.
+    """
+    line = np.frompyfunc(moving, 2, 1)
     jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
     value = np.asarray(program.run(jets, find, as_jets), object)
     total = sum((jet(v) * jet(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), jet(0))
@@ -106,7 +109,7 @@ def derivatives(case: Case, order: int, nudge: Nudge | None = None) -> dict[int,
 
     Under 1 the value and the gradients; under 2, if `order` is 2, the Hessian products.
     """
-    inputs = [np.asarray(BALLS(x), object) for x in case.inputs]
+    inputs: list[Any] = [*case.inputs]
     sizes = [abs(float(x)) for a in case.inputs for x in a.flat if np.isfinite(x) and x != 0]
     smallest = min([1.0, *sizes])
     find: Callable[[], Find] = lambda: lookup  # noqa: E731
@@ -114,7 +117,7 @@ def derivatives(case: Case, order: int, nudge: Nudge | None = None) -> dict[int,
         find = lambda: Choosing(nudge, smallest)  # noqa: E731
     elif nudge is not None:
         random = np.random.default_rng(nudge.seed)
-        inputs = [displaced(x, random, nudge, smallest) for x in inputs]
+        inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in inputs]
 
     def series(direction: Sequence[Any]) -> list[arb]:
         return taylor(case.program, inputs, direction, case.cotangent, order, find())

@@ -9,7 +9,8 @@ import numpy as np
 from flint import arb
 
 from minigrad.protocol import NAMES, Function
-from oracles.exact.jets import Jet, UndecidedError, constant, floored, jet
+from oracles.exact import linalg, reductions
+from oracles.exact.jets import Jet, UndecidedError, anything, constant, jet, jets
 
 
 def each(f: Function, operands: int) -> Any:
@@ -17,14 +18,22 @@ def each(f: Function, operands: int) -> Any:
     return np.frompyfunc(lambda *xs: f(*map(jet, xs)), operands, 1)
 
 
+def sign(x: Jet) -> Jet:
+    return x if x.isnan() or x == 0 else jet(-1 if x < 0 else 1)
+
+
+def heaviside(x: Jet, y: Jet) -> Jet:
+    return y if x == 0 else jet(int(x > 0))
+
+
 def copysign(x: Jet, y: Jet) -> Jet:
-    if y == 0:
-        raise UndecidedError("the sign of a zero is no part of a real number")
-    return abs(x) if y > 0 else -abs(x)
+    return -abs(x) if y.signbit() else abs(x)
 
 
 def logaddexp(x: Jet, y: Jet) -> Jet:
-    return x + (1 + (y - x).exp()).log() if x > y else y + (1 + (x - y).exp()).log()
+    """From the one that is larger, as far as can be seen: both forms are right."""
+    top, low = (x, y) if x.value.mid() >= y.value.mid() else (y, x)
+    return top if low.isinf() else top + (low - top).exp().log1p()
 
 
 def logaddexp2(x: Jet, y: Jet) -> Jet:
@@ -33,108 +42,120 @@ def logaddexp2(x: Jet, y: Jet) -> Jet:
 
 
 def sinc(x: Jet) -> Jet:
-    u = x * constant(arb.pi())
-    return u.sin() / u if x != 0 else 1 - u * u / 6
+    return (x * constant(arb.pi())).bessel(0)
 
 
 def sigmoid(x: Jet) -> Jet:
-    return 1 / (1 + (-x).exp())
+    return 1 / (1 + (-x).exp()) if x.leans > 0 else x.exp() / (1 + x.exp())
 
 
-def xlogy(x: Jet, y: Jet) -> Jet:
-    return x * y.log() if x != 0 or x.series.length() > 1 else jet(0)
+def bump(x: Jet) -> Jet:
+    """``sigmoid(x) * sigmoid(-x)``, which is ``sech(x / 2)**2 / 4``."""
+    small = (-x * x.leans).exp()
+    return small / ((1 + small) * (1 + small))
 
 
-def running_logsumexp(a: Any, axis: Any = 0) -> Any:
-    a = np.moveaxis(a, axis, -1)
-    ans = np.empty(a.shape, object)
-    for i in np.ndindex(a.shape):
-        ans[i] = logsumexp(a[(*i[:-1], slice(i[-1] + 1))]).item()
-    return np.moveaxis(ans, -1, axis)
+def times_log(x: Jet, log: Callable[[], Jet]) -> Jet:
+    """A number times a logarithm, which is 0 where that number is."""
+    if x.value == 0:
+        return (x * log()).starting(arb(0)) if x.series.length() else jet(0)
+    return x * log()
+
+
+def share(x: Jet, size: Jet) -> Jet:
+    """``x / size``, and 0 where both are 0, there without a derivative in `x`."""
+    if size.value == 0:
+        return anything().starting(arb(0)) if x.series.length() else jet(0)
+    return x / size
+
+
+def gaussian(x: Jet) -> Jet:
+    """The derivative of erf."""
+    return 2 * (-x * x).exp() / constant(arb.pi().sqrt())
+
+
+def rounded(x: Jet, decimals: int) -> Jet:
+    """`UndecidedError` where it may round to either side, since NumPy rounds the scaled number in floats."""
+    scale = jet(10) ** decimals
+    nearby = [(x * scale * (1 + jet(k) / 2**50)).rint() for k in (-1, 1)]
+    if decimals and nearby[0] != nearby[1]:
+        raise UndecidedError(f"rounding {x.value} to {decimals} digits")
+    return nearby[0] / scale if decimals else x.rint()
+
+
+def power_below(size: Jet) -> Jet:
+    """The largest power of two that is not larger; a half for 0, as ``np.frexp`` has it."""
+    if size == 0:
+        return jet(0.5)
+    man, exp = size.value.mid().man_exp()
+    power = jet(2) ** (int(man).bit_length() + int(exp) - 1)
+    return power if power <= size else power / 2
+
+
+def power_of_two(x: Any, axis: Any = None) -> Any:
+    return each(power_below, 1)(reductions.largest(np.abs(jets(x)), axis, True))
+
+
+def unit(x: Any, axis: Any) -> Any:
+    """``x / norm(x)``, and 0 for the zero vector."""
+    return each(share, 2)(x, np.sqrt(jets(np.sum(x * x, axis=axis, keepdims=True))))
 
 
 def divmod_(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y), np.remainder(x, y)
 
 
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    x = np.asarray(x, object)
-    top = np.asarray(np.max(x, axis=axis, keepdims=True), object)
-    ans = top + np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True))
-    return ans if keepdims else np.squeeze(ans, axis=axis)
+def astype(x: Any, dtype: Any) -> Any:
+    """To other floats as the number that it is, without rounding."""
+    kind, x = np.dtype(dtype).kind, np.asarray(x)
+    if kind == "f" or x.dtype != object:
+        return x if x.dtype == object else x.astype(dtype)
+    return reductions.nonzero(x) if kind == "b" else x.astype(dtype)
 
 
-def log_softmax(x: Any, axis: Any = -1) -> Any:
-    return x - logsumexp(x, axis, keepdims=True)
-
-
-def in_order(a: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
-    """The reduced entries in order, along the last axis, and the shape of the result."""
-    a = np.asarray(a, object)
-    axes = tuple(range(a.ndim)) if axis is None else tuple(i % a.ndim for i in np.atleast_1d(axis))
-    kept = [n for i, n in enumerate(a.shape) if i not in axes]
-    entries = np.moveaxis(a, axes, range(-len(axes), 0)).reshape((*kept, -1)) if axes else a[..., None]
-    shape = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else kept
-    return np.sort(entries, axis=-1), shape
-
-
-def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    entries, shape = in_order(a, axis, keepdims)
-    parts = []
-    for each_q in np.ravel(q):
-        place = jet(each_q) * (entries.shape[-1] - 1)
-        below = floored(place)
-        low, high = entries[..., below], entries[..., min(below + 1, entries.shape[-1] - 1)]
-        parts.append(np.reshape(low + (high - low) * (place - below), shape))
-    return np.reshape(np.array(parts, object), (*np.shape(q), *shape))
-
-
-def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
-    if weights is None:
-        return np.mean(a, axis=axis, keepdims=keepdims)
-    if np.shape(weights) != np.shape(a):
-        weights = np.moveaxis(np.broadcast_to(weights, np.moveaxis(a, axis, -1).shape), -1, axis)
-    total = np.sum(np.multiply(a, 0) + weights, axis=axis, keepdims=keepdims)
-    return np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims) / total
-
-
-def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    away = a - np.mean(a, axis=axis, keepdims=True)
-    total = np.sum(away * away, axis=axis, keepdims=keepdims)
-    return total / (np.size(a) // max(np.size(total), 1) - ddof)
+def full_like(a: Any, fill_value: Any, **_: Any) -> Any:
+    return np.broadcast_to(fill_value, np.shape(a))
 
 
 INSTEAD: dict[str, Callable[..., Any]] = {
+    "angle": each(lambda z: jet(0.0).arctan2(z), 1),
     "arctan2": each(Jet.arctan2, 2),
-    "astype": lambda x, dtype: x,
-    "average": average,
+    "around": lambda a, decimals=0: each(rounded, 2)(a, decimals),
+    "astype": astype,
     "conjugate": lambda x: x,
     "copy": lambda a: a,
     "copysign": each(copysign, 2),
     "divmod": divmod_,
+    "empty_like": lambda a, **_: np.zeros_like(a),
     "float_power": each(Jet.__pow__, 2),
-    "isfinite": lambda x: np.ones(np.shape(x), bool),
+    "fmod": each(Jet.fmod, 2),
+    "full_like": full_like,
+    "heaviside": each(heaviside, 2),
+    "hypot": each(Jet.hypot, 2),
     "ldexp": each(lambda x, y: x * jet(2) ** y, 2),
     "logaddexp": each(logaddexp, 2),
     "logaddexp2": each(logaddexp2, 2),
-    "median": lambda a, axis=None, keepdims=False: quantile(a, 0.5, axis, keepdims),
-    "percentile": lambda a, q, axis=None, keepdims=False: quantile(a, np.true_divide(q, 100), axis, keepdims),
-    "quantile": quantile,
     "modf": lambda x: (x - np.trunc(x), np.trunc(x)),
-    "nan_to_num": lambda x, **_: x,
     "real": lambda val: val,
     "real_if_close": lambda a: a,
+    "round": lambda a, decimals=0: each(rounded, 2)(a, decimals),
+    "sign": each(sign, 1),
     "sinc": each(sinc, 1),
-    "std": lambda *args, **kwargs: np.sqrt(var(*args, **kwargs)),
-    "var": var,
-    "minigrad.log_softmax": log_softmax,
-    "minigrad.logsumexp": logsumexp,
-    "minigrad.relu": lambda x: np.maximum(x, 0),
-    "minigrad.running_logsumexp": running_logsumexp,
+    "minigrad.contract": lambda arrays, terms, result: np.einsum(f"{terms}->{result}", *arrays),
+    "minigrad.cosine": each(lambda x, y: share(x, x.hypot(y)), 2),
+    "minigrad.gaussian": each(gaussian, 1),
+    "minigrad.one_minus_square": lambda x: 1 - x * x,
+    "minigrad.polygamma": lambda x, n: each(lambda x: x.polygamma(n), 1)(x),
+    "minigrad.power_of_two": power_of_two,
+    "minigrad.relu": lambda x: reductions.maximum(x, 0),
+    "minigrad.sech2": each(lambda x: 4 * bump(2 * x), 1),
     "minigrad.sigmoid": each(sigmoid, 1),
-    "minigrad.softmax": lambda x, axis=-1: np.exp(log_softmax(x, axis)),
+    "minigrad.sigmoid2": each(lambda x: sigmoid(x * constant(arb(2).log())), 1),
+    "minigrad.sigmoid_slope": each(bump, 1),
     "minigrad.softplus": each(lambda x: logaddexp(x, jet(0)), 1),
-    "scipy.special.entr": each(lambda x: -x * x.log(), 1),
+    "minigrad.spherical_bessel": lambda x, n: each(lambda x: x.bessel(n), 1)(x),
+    "minigrad.unit": unit,
+    "scipy.special.entr": each(lambda x: -times_log(x, x.log), 1),
     "scipy.special.erf": each(Jet.erf, 1),
     "scipy.special.erfc": each(Jet.erfc, 1),
     "scipy.special.erfcinv": each(lambda x: (1 - x).erfinv(), 1),
@@ -144,21 +165,34 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "scipy.special.log_expit": each(lambda x: -logaddexp(-x, jet(0)), 1),
     "scipy.special.logit": each(lambda x: (x / (1 - x)).log(), 1),
     "scipy.special.psi": each(Jet.psi, 1),
-    "scipy.special.xlog1py": each(lambda x, y: xlogy(x, 1 + y), 2),
-    "scipy.special.xlogy": each(xlogy, 2),
+    "scipy.special.xlog1py": each(lambda x, y: times_log(x, y.log1p), 2),
+    "scipy.special.xlogy": each(lambda x, y: times_log(x, y.log), 2),
+    **reductions.FORMS,
+    **linalg.FORMS,
 }
+
+WITHOUT = {
+    "linalg.matrix_rank": "no precision shows that a number is 0, rather than very small",
+    "minigrad.recomputed": "it holds a function of Python; a trace holds the steps of that function",
+    "spacing": "a property of floats, not of numbers",
+}
+"""Steps that have no exact form, and why."""
 
 
 def lookup(name: str) -> Function:
+    if name in WITHOUT:
+        raise NotImplementedError(f"{name}: {WITHOUT[name]}")
     return INSTEAD[name] if name in INSTEAD else NAMES[name]
 
 
 def as_jets(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-    """A step's result as an array of Jets all through, where NumPy left plain zeros or a bare Jet."""
+    """A step's result as an array of Jets all through, where NumPy left plain zeros or a bare Jet.
+
+    What NumPy computed in floats, because no operand depends on an input, is computed again exactly.
+    """
     if isinstance(result, (list, tuple)):
         return [as_jets(number, step, operands, part) for part in result]
     array = np.asarray(result)
-    return np.asarray(JETS(array), object) if array.dtype == object and array.size else array
-
-
-JETS = np.frompyfunc(jet, 1, 1)
+    if array.dtype.kind == "f" and isinstance(NAMES[step.function], np.ufunc):
+        array = np.asarray(lookup(step.function)(*map(jets, operands), **step.parameters), object)
+    return jets(array) if array.dtype == object and array.size else array
