@@ -19,6 +19,17 @@ from oracles import strategies
 from oracles.campaign import Options, drawn_cases
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, ROWS, Interval
+from oracles.points import (
+    SPECIAL_KINDS,
+    at_ordinal,
+    described,
+    domain_of,
+    neighbours,
+    ordinal,
+    share_of,
+    special,
+    special_operands,
+)
 from oracles.strategies import DRAWN, KINDS, Palette, elements, programs
 from tests.support import OWN_RULES
 
@@ -266,6 +277,89 @@ def test_numbers_are_finite_in_their_dtype(kind: str, dtype: str) -> None:
         assert np.isfinite(np.dtype(dtype).type(x))
 
     finite()
+
+
+# Special numbers.
+
+OPERANDS = [(row, place) for row in ROWS for place in (0, 1)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_numbers_lie_in_the_domain_and_are_of_the_dtype(dtype: str) -> None:
+    for row, place in OPERANDS:
+        for kind, numbers in special(row, place, dtype).items():
+            assert kind in SPECIAL_KINDS
+            for x in numbers:
+                assert np.isnan(x) or (domain_of(row, place).contains(x) and np.dtype(dtype).type(x) == x), row.name
+                assert np.isfinite(x) == (kind != "nonfinite"), row.name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_representable_numbers_are_counted_from_zero(dtype: str) -> None:
+    info = np.finfo(dtype)
+    counts = [ordinal(float(x), dtype) for x in (0.0, -0.0, info.smallest_subnormal, -info.smallest_subnormal)]
+    assert counts == [0, 0, 1, -1]
+    assert at_ordinal(ordinal(float(info.max), dtype), dtype) == info.max
+    assert at_ordinal(ordinal(-0.75, dtype), dtype) == -0.75
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("x", [0.0, 1.0, -1.0, 0.1, 1e-40, -3e30])
+def test_neighbours_are_exactly_one_ulp_away(x: float, dtype: str) -> None:
+    itself, above, below = neighbours({"x": x}, dtype).values()
+    assert itself == np.dtype(dtype).type(x)
+    assert ordinal(above, dtype) - ordinal(itself, dtype) == 1
+    assert ordinal(itself, dtype) - ordinal(below, dtype) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kinks_come_with_their_neighbours(dtype: str) -> None:
+    points = described(CATALOGUE["arcsin"], 0, dtype)["kinks"]
+    edge = ordinal(1.0, dtype)
+    assert [points[name] for name in ("1", "-1", "0")] == [1.0, -1.0, 0.0]
+    assert ordinal(points["1 - 1 ULP"], dtype) == edge - 1
+    assert "1 + 1 ULP" not in points
+    assert {ordinal(points[name], dtype) for name in ("0 + 1 ULP", "0 - 1 ULP")} == {1, -1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("row", [CATALOGUE[name] for name in ("sin", "log", "arctanh", "arccosh", "reciprocal")])
+def test_representations_are_of_the_domain(row: Any, dtype: str) -> None:
+    @given(st.integers(0, 2**64 - 1))
+    def inside(bits: int) -> None:
+        x = share_of(domain_of(row, 0), dtype, bits)
+        assert np.isfinite(x)
+        assert x == np.dtype(dtype).type(x)
+        assert domain_of(row, 0).contains(x) or x == domain_of(row, 0).hole
+
+    inside()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_operands_are_in_words_and_in_the_domain(dtype: str) -> None:
+    for row in ROWS:
+        found = special_operands(row, dtype)
+        assert len({words for words, _ in found}) == len(found), row.name
+        assert bool(found) == (row.kind in TABULATED or row.name in TABULATED), row.name
+        for words, operands in found:
+            assert all(operand.dtype == dtype for operand in operands)
+            inside = (domain_of(row, place).contains(x[~np.isnan(x)]) for place, x in enumerate(operands))
+            assert all(inside), (row.name, words)
+
+
+TABULATED = {"unary", "special", "binary", "reduce", "scan", "nan"} | {
+    *("clip", "modf", "divmod", "partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "trapezoid")
+}
+"""The kinds of functions, and further ones, that have special operands."""
+
+
+def test_special_operands_have_ties_and_zeros() -> None:
+    pairs = dict(special_operands(CATALOGUE["maximum"], "float64"))
+    assert [*map(float, pairs["tie at 1"])] == [1.0, 1.0]
+    assert [*map(float, pairs["1 and 1 + 1 ULP"])] == [1.0, np.nextafter(1.0, 2.0)]
+    vectors = {words: x.tolist() for words, (x,) in special_operands(CATALOGUE["prod"], "float32")}
+    assert [vectors[words].count(0.0) for words in ("one zero", "two zeros", "zeros")] == [1, 2, 3]
+    assert len({*vectors["constant"]}) == 1
 
 
 # The catalogue.
