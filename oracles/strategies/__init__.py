@@ -17,6 +17,7 @@ A map, each file leaning only on those above it:
 ``draft``     a program under construction, run while it is drawn
 ``operands``  what a call of each kind of function is given
 ``builder``   adds steps, and the function that must be there
+``special``   cases at special points
 ============  =======================================================
 """
 
@@ -32,8 +33,21 @@ from oracles.strategies.choices import CHOICES, PAIRS, SEVERAL
 from oracles.strategies.draft import Draw
 from oracles.strategies.entries import KINDS, elements, weights
 from oracles.strategies.palette import Palette
+from oracles.strategies.special import special_cases
 
-__all__ = ["CHOICES", "DRAWN", "KINDS", "PAIRS", "SEVERAL", "Builder", "Palette", "cases", "elements", "programs"]
+__all__ = [
+    "CHOICES",
+    "DRAWN",
+    "KINDS",
+    "PAIRS",
+    "SEVERAL",
+    "Builder",
+    "Palette",
+    "cases",
+    "elements",
+    "programs",
+    "special_cases",
+]
 
 BASIC = {
     "binary": ("add", "subtract", "multiply", "divide", "power", "maximum", "minimum"),

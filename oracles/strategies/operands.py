@@ -286,8 +286,7 @@ class Operands(Draft):
     def matrix(self, x: Ref, form: str) -> Ref | None:
         """A matrix of a certain form made of `x`, whose entries are `BOUNDED`: itself where it is in good condition.
 
-        Otherwise a twentieth of it plus 4, 8 ... on the diagonal, which is large enough to keep, by the
-        theorem of Gershgorin, eigenvalues and singular values apart from each other and from 0.
+        Otherwise what `dominant` would make of it.
         """
         if form in ("symmetric", "definite"):
             flipped = self.append("swapaxes", (x,), {"axis1": -2, "axis2": -1})
@@ -296,10 +295,8 @@ class Operands(Draft):
             found = x
         if found is None or in_condition(self.values[found.index], form):
             return found
-        rows, columns = self.shape_of(found)[-2:]
-        diagonal = self.constant(4.0 * np.arange(1, rows + 1)[:, None] * np.eye(rows, columns))
-        scaled = self.append("multiply", (found, 0.05), {})
-        return None if scaled is None else self.append("add", (scaled, diagonal), {})
+        scaled = self.append("multiply", (found, TWENTIETH), {})
+        return None if scaled is None else self.append("add", (scaled, diagonal(self.values[found.index])), {})
 
     def draw_regular(self, name: str, x: Ref) -> Any:
         a = self.matrix(x, CATALOGUE[name].kind)
@@ -331,6 +328,23 @@ class Operands(Draft):
         return (a, *extra), parameters
 
     draw_definite = draw_symmetric = draw_distinct = draw_regular
+
+
+TWENTIETH = 0.05
+
+
+def dominant(a: Any) -> Any:
+    """A twentieth of a matrix whose entries are `BOUNDED`, plus 4, 8 ... on the diagonal.
+
+    That is large enough to keep, by the theorem of Gershgorin, eigenvalues and singular values apart
+    from each other and from 0.
+    """
+    return TWENTIETH * a + diagonal(a)
+
+
+def diagonal(a: Any) -> Any:
+    rows, columns = np.shape(a)[-2:]
+    return (4.0 * np.arange(1, rows + 1)[:, None] * np.eye(rows, columns)).astype(a.dtype)
 
 
 def in_condition(a: Any, form: str) -> bool:

@@ -43,6 +43,11 @@ class Palette:
         return ((n, m), (m,), (), (m, m))
 
     @property
+    def narrow(self) -> Palette:
+        """These few alone: where numbers matter and shapes do not."""
+        return Palette(self.common)
+
+    @property
     def rare(self) -> tuple[Shape, ...]:
         (n, m) = self.shapes[0]
         return ((2, m, m), (1, m), (2, n, m), (3,), (n, 3))
