@@ -10,6 +10,7 @@ A map, each file leaning only on those above it:
 ``errors``      what the command line prints as one line
 ``catalogue``   one row per function that programs may use
 ``cases``       a program, the point, and what the derivative is contracted with
+``points``      special numbers: kinks, edges, extremes, and what is next to them
 ``journal``     JSON lines: what reports are made from
 ``adapters``    minigrad, PyTorch, JAX and anyone's engine behind one protocol
 ``strategies``  Hypothesis draws valid programs, shapes and values

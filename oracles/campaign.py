@@ -113,10 +113,17 @@ class SeededProvider(HypothesisProvider):
 AVAILABLE_PROVIDERS["minigrad-seeded"] = SeededProvider
 
 
-def draw_block(dtype: str, campaign_seed: int, must: str, block: int, palette: strategies.Palette) -> list[Case]:
+SPECIAL_EVERY = 3
+"""One drawn case in this many is at a special point."""
+
+
+def draw_block(
+    dtype: str, campaign_seed: int, must: str, block: int, palette: strategies.Palette, special: bool = False
+) -> list[Case]:
     """The cases of one block, all of which contain one function: a function of its arguments alone."""
     drawn: list[Case] = []
-    digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{must}/{block}".encode()).digest()
+    digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{must}/{block}{'/special' * special}".encode()).digest()
+    sort = strategies.special_cases if special else strategies.cases
 
     @seed(int.from_bytes(digest[:8]))
     @settings(
@@ -127,7 +134,7 @@ def draw_block(dtype: str, campaign_seed: int, must: str, block: int, palette: s
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(strategies.cases(dtype, palette, must=must))
+    @given(sort(dtype, palette, must=must))
     def collect(case: Case) -> None:
         drawn.append(case)
 
@@ -135,29 +142,39 @@ def draw_block(dtype: str, campaign_seed: int, must: str, block: int, palette: s
     return drawn[1:]  # Hypothesis begins with the simplest draw, which is the same in every block
 
 
-def cases_with(must: str, dtype: str, options: Options, palette: strategies.Palette) -> Iterator[Case]:
+def cases_with(
+    must: str, dtype: str, options: Options, palette: strategies.Palette, special: bool = False
+) -> Iterator[Case]:
     """Drawn cases that contain one function, without end."""
     for block in itertools.count():
-        for number, case in enumerate(draw_block(dtype, options.seed, must, block, palette)):
+        for number, case in enumerate(draw_block(dtype, options.seed, must, block, palette, special)):
             yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})
 
 
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
-    """Drawn cases without end; every function in its turn must occur, and programs are new as long as it has any."""
+    """Drawn cases without end; every function in its turn must occur, at a special point every so many turns.
+
+    Programs at ordinary points are new as long as a function has any.
+    """
     palette = strategies.Palette.of(options.seed)
     short = {"float64": "f64", "float32": "f32"}[dtype]
     functions = [row.name for row in ROWS if row.kind != "compare"]
     random.Random(f"{options.seed}/{dtype}").shuffle(functions)
-    streams = [cases_with(must, dtype, options, palette) for must in functions]
+    streams = [[cases_with(must, dtype, options, palette, special) for special in (False, True)] for must in functions]
     seen = set()
-    for number, stream in enumerate(itertools.cycle(streams), 1):
+    for number in itertools.count():
+        turn, place = divmod(number, len(functions))
+        # Which of its turns are special differs from function to function: so any stretch of cases has some.
+        special = (turn + place + 1) % SPECIAL_EVERY == 0
+        stream = streams[place][special]
         case = next(stream)
-        for other in itertools.islice(stream, BLOCK * (case.program in seen)):
+        for other in itertools.islice(stream, BLOCK * (not special and case.program in seen)):
             case = other
             if case.program not in seen:
                 break
-        seen.add(case.program)
-        yield replace(case, id=f"{short}-{number:05d}")
+        if not special:
+            seen.add(case.program)
+        yield replace(case, id=f"{short}-{number + 1:05d}")
 
 
 def all_cases(options: Options) -> Iterator[Case]:

@@ -16,10 +16,21 @@ from hypothesis import strategies as st
 from minigrad.program import Program, Ref, Step
 from minigrad.protocol import DEFINITIONS, FUNCTIONS, NAMES, RULES, leaves
 from oracles import strategies
-from oracles.campaign import Options, drawn_cases
+from oracles.campaign import SPECIAL_EVERY, Options, draw_block, drawn_cases
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, ROWS, Interval
-from oracles.strategies import DRAWN, KINDS, Palette, elements, programs
+from oracles.catalogue import CATALOGUE, CONDITIONED, ROWS, Interval, tie
+from oracles.points import (
+    SPECIAL_KINDS,
+    at_ordinal,
+    described,
+    domain_of,
+    neighbours,
+    ordinal,
+    share_of,
+    special,
+    special_operands,
+)
+from oracles.strategies import DRAWN, KINDS, Palette, elements, programs, special_cases
 from tests.support import OWN_RULES
 
 DRAWS = 300
@@ -42,8 +53,17 @@ def drawn(request: pytest.FixtureRequest) -> list[Case]:
 def values_of(case: Case) -> list[Any]:
     """The inputs, and what each step results in."""
     values: list[Any] = list(case.inputs)
-    case.program.run(case.inputs, NAMES.__getitem__, lambda number, step, operands, ans: values.append(ans) or ans)
+    with np.errstate(all="ignore"):
+        case.program.run(case.inputs, NAMES.__getitem__, lambda number, step, operands, ans: values.append(ans) or ans)
     return values
+
+
+def is_special(case: Case) -> bool:
+    return case.origin.get("sort") == "special"
+
+
+def is_finite(case: Case) -> bool:
+    return "nonfinite" not in case.origin["kinds"]
 
 
 def holds_nan(step: Step) -> bool:
@@ -70,7 +90,7 @@ def test_every_draw_passes_the_check_of_a_case(drawn: list[Case]) -> None:
 
 
 def test_every_value_is_finite(drawn: list[Case]) -> None:
-    for case in drawn:
+    for case in filter(is_finite, drawn):
         missing = {len(case.inputs) + i for i, step in enumerate(case.program.steps) if holds_nan(step)}
         for i, value in enumerate(values_of(case)):
             assert i in missing or all(np.all(np.isfinite(array)) for array in leaves(value)), case.program
@@ -84,7 +104,7 @@ def test_every_float_on_the_way_has_the_dtype_that_was_asked_for(drawn: list[Cas
 
 
 def test_every_operand_lies_in_the_domain_of_its_function(drawn: list[Case]) -> None:
-    for case in drawn:
+    for case in filter(is_finite, drawn):
 
         def watch(number: int, step: Any, operands: Any, ans: Any) -> Any:
             domain = CATALOGUE[step.function].domain
@@ -93,12 +113,14 @@ def test_every_operand_lies_in_the_domain_of_its_function(drawn: list[Case]) -> 
                     assert domain[min(place, len(domain) - 1)].contains(operand)
             return ans
 
-        case.program.run(case.inputs, NAMES.__getitem__, watch)
+        with np.errstate(all="ignore"):
+            case.program.run(case.inputs, NAMES.__getitem__, watch)
 
 
 def test_every_cotangent_has_the_shape_and_dtype_of_the_result(drawn: list[Case]) -> None:
     for case in drawn:
-        value = case.program(*case.inputs)
+        with np.errstate(all="ignore"):
+            value = case.program(*case.inputs)
         assert (case.cotangent.shape, case.cotangent.dtype) == (np.shape(value), value.dtype)
 
 
@@ -131,8 +153,9 @@ def test_the_same_seed_draws_the_same_cases() -> None:
     assert [case.as_data() for case in one] == [case.as_data() for case in two]
 
 
-def test_no_program_is_drawn_twice(drawn: list[Case]) -> None:
-    assert len({case.program for case in drawn}) == DRAWS
+def test_no_program_is_drawn_twice_at_ordinary_points(drawn: list[Case]) -> None:
+    ordinary = [case.program for case in drawn if not is_special(case)]
+    assert len({*ordinary}) == len(ordinary)
 
 
 # Draws reach everything.
@@ -167,16 +190,22 @@ def test_only_basic_functions_are_drawn_without_being_asked_for() -> None:
     assert set(DRAWN) < set(CATALOGUE)
 
 
-def test_free_programs_reach_every_basic_function() -> None:
-    found: set[str] = set()
+def free_programs() -> list[Program]:
+    found: list[Program] = []
 
-    @settings(max_examples=2 * DRAWS, database=None, deadline=None, derandomize=True)
+    @settings(max_examples=600, database=None, deadline=None, derandomize=True)
     @given(programs())
     def collect(program: Program) -> None:
-        found.update(step.function for step in program.steps)
+        found.append(program)
 
     collect()
-    assert found >= set(DRAWN)
+    return found
+
+
+def test_free_programs_reach_every_basic_function_and_zero_size_inputs() -> None:
+    found = free_programs()
+    assert {step.function for program in found for step in program.steps} >= set(DRAWN)
+    assert any(0 in declared.shape for program in found for declared in program.inputs)
 
 
 def test_comparisons_are_drawn_as_conditions(drawn: list[Case]) -> None:
@@ -184,7 +213,8 @@ def test_comparisons_are_drawn_as_conditions(drawn: list[Case]) -> None:
 
 
 def test_inputs_of_every_kind_are_drawn(drawn: list[Case]) -> None:
-    assert {kind for case in drawn for kind in case.origin["kinds"]} == {*KINDS, "domain"}
+    kinds = {kind for case in drawn if not is_special(case) for kind in case.origin["kinds"]}
+    assert kinds == {*KINDS, "domain"}
 
 
 def test_values_fork(drawn: list[Case]) -> None:
@@ -202,10 +232,8 @@ def test_operands_broadcast(drawn: list[Case]) -> None:
     assert stretched > DRAWS / 10
 
 
-def test_zero_size_and_0d_inputs_are_drawn(drawn: list[Case]) -> None:
-    shapes = {x.shape for case in drawn for x in case.inputs}
-    assert () in shapes
-    assert any(0 in shape for shape in shapes)
+def test_0d_inputs_are_drawn(drawn: list[Case]) -> None:
+    assert () in {x.shape for case in drawn for x in case.inputs}
 
 
 def test_matrix_products_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +294,234 @@ def test_numbers_are_finite_in_their_dtype(kind: str, dtype: str) -> None:
         assert np.isfinite(np.dtype(dtype).type(x))
 
     finite()
+
+
+# Special numbers.
+
+OPERANDS = [(row, place) for row in ROWS for place in (0, 1)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_numbers_lie_in_the_domain_and_are_of_the_dtype(dtype: str) -> None:
+    for row, place in OPERANDS:
+        for kind, numbers in special(row, place, dtype).items():
+            assert kind in SPECIAL_KINDS
+            for x in numbers:
+                assert np.isnan(x) or (domain_of(row, place).contains(x) and np.dtype(dtype).type(x) == x), row.name
+                assert np.isfinite(x) == (kind != "nonfinite"), row.name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_representable_numbers_are_counted_from_zero(dtype: str) -> None:
+    info = np.finfo(dtype)
+    counts = [ordinal(float(x), dtype) for x in (0.0, -0.0, info.smallest_subnormal, -info.smallest_subnormal)]
+    assert counts == [0, 0, 1, -1]
+    assert at_ordinal(ordinal(float(info.max), dtype), dtype) == info.max
+    assert at_ordinal(ordinal(-0.75, dtype), dtype) == -0.75
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("x", [0.0, 1.0, -1.0, 0.1, 1e-40, -3e30])
+def test_neighbours_are_exactly_one_ulp_away(x: float, dtype: str) -> None:
+    itself, above, below = neighbours({"x": x}, dtype).values()
+    assert itself == np.dtype(dtype).type(x)
+    assert ordinal(above, dtype) - ordinal(itself, dtype) == 1
+    assert ordinal(itself, dtype) - ordinal(below, dtype) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kinks_come_with_their_neighbours(dtype: str) -> None:
+    points = described(CATALOGUE["arcsin"], 0, dtype)["kinks"]
+    edge = ordinal(1.0, dtype)
+    assert [points[name] for name in ("1", "-1", "0")] == [1.0, -1.0, 0.0]
+    assert ordinal(points["1 - 1 ULP"], dtype) == edge - 1
+    assert "1 + 1 ULP" not in points
+    assert {ordinal(points[name], dtype) for name in ("0 + 1 ULP", "0 - 1 ULP")} == {1, -1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("row", [CATALOGUE[name] for name in ("sin", "log", "arctanh", "arccosh", "reciprocal")])
+def test_representations_are_of_the_domain(row: Any, dtype: str) -> None:
+    @given(st.integers(0, 2**64 - 1))
+    def inside(bits: int) -> None:
+        x = share_of(domain_of(row, 0), dtype, bits)
+        assert np.isfinite(x)
+        assert x == np.dtype(dtype).type(x)
+        assert domain_of(row, 0).contains(x) or x == domain_of(row, 0).hole
+
+    inside()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_operands_are_in_words_and_in_the_domain(dtype: str) -> None:
+    for row in ROWS:
+        found = special_operands(row, dtype)
+        assert len({words for words, _ in found}) == len(found), row.name
+        assert bool(found) == (row.kind in TABULATED or row.name in TABULATED), row.name
+        for words, operands in found:
+            assert all(operand.dtype == dtype for operand in operands)
+            inside = (domain_of(row, place).contains(x[~np.isnan(x)]) for place, x in enumerate(operands))
+            assert all(inside), (row.name, words)
+
+
+TABULATED = {"unary", "special", "binary", "reduce", "scan", "nan"} | {
+    *("clip", "modf", "divmod", "partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "trapezoid")
+}
+"""The kinds of functions, and further ones, that have special operands."""
+
+
+def test_special_operands_have_ties_and_zeros() -> None:
+    pairs = dict(special_operands(CATALOGUE["maximum"], "float64"))
+    assert [*map(float, pairs["tie at 1"])] == [1.0, 1.0]
+    assert [*map(float, pairs["1 and 1 + 1 ULP"])] == [1.0, np.nextafter(1.0, 2.0)]
+    vectors = {words: x.tolist() for words, (x,) in special_operands(CATALOGUE["prod"], "float32")}
+    assert [vectors[words].count(0.0) for words in ("one zero", "two zeros", "zeros")] == [1, 2, 3]
+    assert len({*vectors["constant"]}) == 1
+
+
+# Special cases.
+
+
+@pytest.fixture(scope="module", params=DTYPES)
+def specials(request: pytest.FixtureRequest) -> list[Case]:
+    """A block of special cases for each function."""
+    functions = [row.name for row in ROWS if row.kind != "compare"]
+    palette = Palette.of(SEED)
+    return [case for must in functions for case in draw_block(request.param, SEED, must, 0, palette, special=True)]
+
+
+def numbers_of(cases: list[Case], *kinds: str) -> list[float]:
+    """The entries of the inputs of some kinds."""
+    inputs = [x for case in cases for x, kind in zip(case.inputs, case.origin["kinds"], strict=True) if kind in kinds]
+    return [number for x in inputs for number in x.ravel().tolist()]
+
+
+def test_every_function_has_special_cases(specials: list[Case]) -> None:
+    counts = Counter(case.origin["must"] for case in specials)
+    assert {*counts} == {row.name for row in ROWS if row.kind != "compare"}
+    assert min(counts.values()) > 4
+    for case in specials:
+        assert is_special(case)
+        assert case.origin["must"] in functions_of(case)
+
+
+def test_special_cases_are_sound(specials: list[Case]) -> None:
+    test_every_draw_passes_the_check_of_a_case(specials)
+    test_every_value_is_finite(specials)
+    test_every_operand_lies_in_the_domain_of_its_function(specials)
+    test_every_float_on_the_way_has_the_dtype_that_was_asked_for(specials)
+    test_weights_are_never_zero(specials)
+    test_every_step_and_input_is_needed(specials)
+    test_every_case_survives_the_trip_through_json(specials)
+
+
+def test_every_special_case_has_an_input_of_a_special_kind(specials: list[Case]) -> None:
+    assert all({*case.origin["kinds"]} & {*SPECIAL_KINDS} for case in specials)
+
+
+def test_every_kind_of_special_number_is_drawn(specials: list[Case]) -> None:
+    counts = Counter(kind for case in specials for kind in {*case.origin["kinds"]} & {*SPECIAL_KINDS})
+    assert {*counts} == {*SPECIAL_KINDS}
+    assert all(counts[kind] > len(specials) / 20 for kind in SPECIAL_KINDS)
+
+
+def test_one_special_case_in_eight_is_not_finite(specials: list[Case]) -> None:
+    share = sum(not is_finite(case) for case in specials) / len(specials)
+    assert 1 / 12 < share < 1 / 6
+
+
+def test_nonfinite_cases_hold_infinities_and_nan(specials: list[Case]) -> None:
+    numbers = np.array(numbers_of(specials, "nonfinite"))
+    assert all(np.any(found) for found in (np.isnan(numbers), np.isposinf(numbers), np.isneginf(numbers)))
+
+
+def test_representations_have_many_exponents(specials: list[Case]) -> None:
+    exponents = {np.frexp(x)[1] for x in numbers_of(specials, "representations")}
+    assert len(exponents) > {"float64": 1000, "float32": 200}[specials[0].dtype]
+
+
+def test_signed_zeros_and_subnormals_are_drawn(specials: list[Case]) -> None:
+    zeros = [x for x in numbers_of(specials, "signed zeros") if x == 0]
+    assert {np.signbit(x) for x in zeros} == {True, False}
+    assert any(0 < abs(x) < np.finfo(specials[0].dtype).tiny for x in numbers_of(specials, "subnormals"))
+
+
+def test_special_numbers_stand_alone_and_among_ordinary_ones(specials: list[Case]) -> None:
+    shares = [
+        np.mean(x == 0)
+        for case in specials
+        for x, kind in zip(case.inputs, case.origin["kinds"], strict=True)
+        if kind == "signed zeros" and x.size > 1
+    ]
+    assert sum(share == 1 for share in shares) > len(shares) / 5
+    assert sum(0 < share < 1 for share in shares) > len(shares) / 5
+
+
+def test_operands_tie_and_nearly_tie() -> None:
+    seen = Counter[str]()
+    for block in range(8):
+        for case in draw_block("float64", SEED, "maximum", block, Palette.of(SEED), special=True):
+
+            def watch(number: int, step: Any, operands: Any, ans: Any) -> Any:
+                if step.function == "maximum":
+                    x, y = operands
+                    seen["tie"] += bool(np.any(x == y))
+                    seen["near"] += bool(np.any(tie(ans, x, y) & (x != y)))
+                return ans
+
+            with np.errstate(all="ignore"):
+                case.program.run(case.inputs, NAMES.__getitem__, watch)
+    assert seen["tie"] > 5
+    assert seen["near"] > 2
+
+
+def test_matrices_are_scaled_and_in_good_condition(specials: list[Case]) -> None:
+    scales = set()
+    for case in specials:
+        if CATALOGUE[case.origin["must"]].kind in CONDITIONED:
+            (matrix, *_), (kind, *_) = case.inputs, case.origin["kinds"]
+            largest = np.max(np.abs(matrix))
+            if min(matrix.shape[-2:]) > 1 and largest > np.finfo(case.dtype).tiny / np.finfo(case.dtype).eps:
+                assert np.all(np.linalg.cond(matrix / largest) < 100)
+            assert kind == "extreme"
+            scales.add(int(np.frexp(largest)[1]))
+    assert len(scales) > 10
+
+
+def test_special_cases_are_short_and_of_few_shapes(specials: list[Case]) -> None:
+    palette = Palette.of(SEED)
+    for case in specials:
+        assert {x.shape for x in case.inputs} <= {*palette.certain}
+    common = [x.shape in palette.common for case in specials for x in case.inputs]
+    assert sum(common) > 0.7 * len(common)
+    assert np.median([len(case.program.steps) for case in specials]) <= 3
+
+
+def test_some_of_any_stretch_of_cases_are_special(drawn: list[Case]) -> None:
+    for start in range(0, DRAWS, 30):
+        found = sum(map(is_special, drawn[start : start + 30]))
+        assert abs(found - 30 / SPECIAL_EVERY) <= 1
+
+
+def test_every_function_has_its_special_turn(drawn: list[Case]) -> None:
+    turn = len([row for row in ROWS if row.kind != "compare"])
+    both = [*zip(drawn, drawn[turn:], strict=False)]
+    assert not any(is_special(one) and is_special(other) for one, other in both)
+
+
+def test_the_same_seed_draws_the_same_special_cases() -> None:
+    one, two = (draw_block("float32", SEED, "hypot", 1, Palette.of(SEED), special=True) for _ in range(2))
+    assert [case.as_data() for case in one] == [case.as_data() for case in two]
+
+
+@pytest.mark.parametrize("kind", ["kinks", "extreme", "representations"])
+def test_a_special_failure_shrinks_to_one_step(kind: str) -> None:
+    found = hypothesis.find(
+        special_cases(must="tanh"),
+        lambda case: kind in case.origin["kinds"],
+        settings=settings(max_examples=4000, derandomize=True, database=None, deadline=None, backend="minigrad-seeded"),
+    )
+    assert functions_of(found) == ["tanh"]
 
 
 # The catalogue.

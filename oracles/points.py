@@ -1,0 +1,267 @@
+"""Special numbers: where functions bend, end, overflow, underflow and saturate, and what is next to that.
+
+`special` has, for an operand of a function, the numbers of each of the `SPECIAL_KINDS`; `described` has
+them with a name in words, and `special_operands` whole sets of operands, ties among them.  All are
+functions of their arguments alone, so that what is drawn and what is tabulated are the same numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from oracles.cases import FloatArray
+from oracles.catalogue import Interval, Row
+
+Points = dict[str, float]
+"""Numbers by their name in words."""
+
+Operands = tuple[FloatArray, ...]
+
+SPECIAL_KINDS = ("kinks", "signed zeros", "saturated", "extreme", "subnormals", "representations", "nonfinite")
+
+EQUAL_STEPS = 16
+"""Steps in which the representable numbers of a domain are walked through."""
+
+
+# The representable numbers, counted from 0.
+
+
+def ordinal(x: float, dtype: str) -> int:
+    """How many representable numbers away from 0 a finite number is; both zeros are."""
+    value = np.dtype(dtype).type(abs(x))
+    bits = int(value.view(f"u{value.itemsize}"))
+    return -bits if x < 0 else bits
+
+
+def at_ordinal(count: int, dtype: str) -> float:
+    size = np.dtype(dtype).itemsize
+    value = float(np.dtype(f"u{size}").type(abs(count)).view(dtype))
+    return -value if count < 0 else value
+
+
+def ordinals(domain: Interval, dtype: str) -> tuple[int, int]:
+    """Those of the least and of the largest finite number between the bounds of a domain."""
+    largest = ordinal(float(np.finfo(dtype).max), dtype)
+    low = -largest if domain.low == -math.inf else ordinal(domain.low, dtype) + domain.open_low
+    high = largest if domain.high == math.inf else ordinal(domain.high, dtype) - domain.open_high
+    # A bound such as 0.1 may itself be rounded out of the domain.
+    return low + (at_ordinal(low, dtype) < domain.low), high - (at_ordinal(high, dtype) > domain.high)
+
+
+def share_of(domain: Interval, dtype: str, bits: int) -> float:
+    """The number at a share of ``bits / 2**64`` of a domain's representable ones, counted upwards from 0 and around."""
+    low, high = ordinals(domain, dtype)
+    start, many = min(max(0, low), high), high - low + 1
+    return at_ordinal(low + (start - low + (bits * many >> 64)) % many, dtype)
+
+
+def neighbours(points: Points, dtype: str) -> Points:
+    """Each of the numbers, with the representable ones just above and below it."""
+    scalar, found = np.dtype(dtype).type, {}
+    for words, x in points.items():
+        rounded = scalar(x)
+        found[words] = float(rounded)
+        with np.errstate(over="ignore"):  # past the largest number is infinity
+            found[f"{words} + 1 ULP"] = float(np.nextafter(rounded, scalar(math.inf)))
+            found[f"{words} - 1 ULP"] = float(np.nextafter(rounded, scalar(-math.inf)))
+    return found
+
+
+def both_signs(points: Points) -> Points:
+    return points | {f"-{words}" if " " not in words else f"-({words})": -x for words, x in points.items()}
+
+
+# The numbers of each kind.
+
+
+def plain(*numbers: float) -> Points:
+    return {f"{x:g}": x for x in numbers}
+
+
+TURNS = {"pi/2": math.pi / 2, "-pi/2": -math.pi / 2, "pi": math.pi, "2 pi": 2 * math.pi}
+
+BENDS: dict[str, Points] = {
+    **dict.fromkeys(("sin", "cos", "tan"), TURNS),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), plain(0.5)),
+    **dict.fromkeys(("fmod", "remainder", "divmod", "modf"), plain(0.5, -0.5, 2, -2, 3)),
+    **dict.fromkeys(("power", "float_power"), plain(0.5, 2, 3)),
+    "clip": plain(-0.5, 0.5),
+    "sinc": plain(2),
+    "minigrad.softplus": plain(20, 80),
+    "scipy.special.logit": plain(0.5),
+    "scipy.special.gammaln": plain(2),
+    "scipy.special.psi": {"the root of psi": 1.4616321449683623},
+}
+"""Where functions bend, turn, vanish or go over into another formula, besides -1, 0, 1 and the ends of the domain."""
+
+
+def kinks(row: Row, domain: Interval, dtype: str) -> Points:
+    ends = plain(*(end for end in (domain.low, domain.high) if math.isfinite(end)))
+    return neighbours(plain(0, 1, -1) | ends | BENDS.get(row.name, {}), dtype)
+
+
+def extreme(dtype: str) -> Points:
+    """The ends of the range and their roots, past which squares and cubes leave it; where whole numbers end."""
+    info = np.finfo(dtype)
+    ends = {"max": float(info.max), "tiny": float(info.tiny), "smallest": float(info.smallest_subnormal)}
+    roots = {f"sqrt({words})": math.sqrt(x) for words, x in ends.items()}
+    roots |= {f"cbrt({words})": math.cbrt(x) for words, x in ends.items()}
+    halves = {"max/2": ends["max"] / 2, "1/max": 1 / ends["max"], "eps": float(info.eps), "1/eps": float(1 / info.eps)}
+    return both_signs(neighbours(ends | roots | halves, dtype))
+
+
+def saturated(dtype: str) -> Points:
+    """Where exponentials, and what is made of them, round to their limits, or nearly."""
+    info = np.finfo(dtype)
+    ends = {"max": float(info.max), "tiny": float(info.tiny), "smallest": float(info.smallest_subnormal)}
+    logs = {f"ln({words})": math.log(x) for words, x in ends.items()}
+    logs |= {f"log2({words})": math.log2(x) for words, x in ends.items()} | {"ln(eps)": math.log(float(info.eps))}
+    regions = plain(5, 9, 10, 17, 20, 27, 40, 88, 90, 104, 150, 300, 700, 710, 750, 800)
+    return both_signs(regions | neighbours(logs, dtype))
+
+
+def subnormals(dtype: str) -> Points:
+    info = np.finfo(dtype)
+    tiny, smallest = float(info.tiny), float(info.smallest_subnormal)
+    return both_signs(
+        {"smallest": smallest, "3 smallest": 3 * smallest, "tiny/2": tiny / 2, "tiny - 1 ULP": tiny - smallest}
+    )
+
+
+def representations(domain: Interval, dtype: str) -> Points:
+    """A walk through all representable numbers of a domain."""
+    numbers = (share_of(domain, dtype, step * 2**64 // EQUAL_STEPS) for step in range(EQUAL_STEPS))
+    return {str(np.dtype(dtype).type(x)): x for x in numbers}
+
+
+def domain_of(row: Row, place: int) -> Interval:
+    return row.domain[min(place, len(row.domain) - 1)]
+
+
+def within(domain: Interval, points: Points, dtype: str) -> Points:
+    """The numbers of a domain, rounded to the dtype, each once."""
+    found: dict[bytes, tuple[str, float]] = {}
+    for words, x in points.items():
+        with np.errstate(over="ignore"):
+            rounded = np.dtype(dtype).type(x)
+        if domain.contains(rounded):
+            found.setdefault(rounded.tobytes(), (words, float(rounded)))
+    return dict(found.values())
+
+
+@cache
+def described(row: Row, place: int, dtype: str) -> dict[str, Points]:
+    """The special numbers of an operand by kind and name, as far as its domain has any."""
+    domain = domain_of(row, place)
+    kinds = {
+        "kinks": kinks(row, domain, dtype),
+        "signed zeros": {"0": 0.0, "-0": -0.0},
+        "saturated": saturated(dtype),
+        "extreme": extreme(dtype),
+        "subnormals": subnormals(dtype),
+        "representations": representations(domain, dtype),
+        "nonfinite": {"inf": math.inf, "-inf": -math.inf},
+    }
+    found = {kind: finite(within(domain, points, dtype), kind) for kind, points in kinds.items()}
+    found["nonfinite"]["nan"] = math.nan  # no domain holds it, and every function is given it
+    return {kind: points for kind, points in found.items() if points}
+
+
+def finite(points: Points, kind: str) -> Points:
+    return {words: x for words, x in points.items() if kind == "nonfinite" or math.isfinite(x)}
+
+
+@cache
+def special(row: Row, place: int, dtype: str) -> dict[str, tuple[float, ...]]:
+    """The special numbers of an operand by kind, each of them a number of the dtype."""
+    return {kind: tuple(points.values()) for kind, points in described(row, place, dtype).items()}
+
+
+def exponents(dtype: str) -> tuple[int, ...]:
+    """The powers of 2 that well-conditioned matrices are scaled by: to the ends of the range, and to roots of these."""
+    most = int(np.finfo(dtype).maxexp)
+    sizes = [most // root - spare for root in (4, 3, 2, 1) for spare in (0, 8)]
+    return tuple(sign * size for size in sizes for sign in (1, -1))
+
+
+# Whole sets of operands.
+
+ONE = ("clip", "modf", "nan_to_num", "ldexp")
+"""Functions of one array, entry by entry, that are not of the kinds for these."""
+
+VECTOR = ("partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "trapezoid")
+"""Functions that look along a vector and are neither reductions nor scans."""
+
+ORDINARY = (0.75, -1.5, 2.0)
+
+
+def special_operands(row: Row, dtype: str) -> list[tuple[str, Operands]]:
+    """Operands worth a look, in words: numbers, pairs of numbers, or short vectors; none for other functions."""
+    if row.kind in ("unary", "special") or row.name in ONE:
+        chosen: Iterator[tuple[str, tuple[Any, ...]]] = (
+            (words, (x,)) for words, x in numbers_for(row, 0, dtype).items()
+        )
+    elif row.kind == "binary" or row.name == "divmod":
+        chosen = pairs(row, dtype)
+    elif row.kind in ("reduce", "scan", "nan") or row.name in VECTOR:
+        chosen = ((words, (vector,)) for words, vector in vectors(row, dtype))
+    else:
+        chosen = iter(())
+    found: dict[tuple[bytes, ...], tuple[str, Operands]] = {}
+    for words, operands in chosen:
+        as_arrays = tuple(np.asarray(operand, dtype) for operand in operands)
+        found.setdefault(tuple(operand.tobytes() for operand in as_arrays), (words, as_arrays))
+    return [*found.values()]
+
+
+def numbers_for(row: Row, place: int, dtype: str) -> Points:
+    """The special numbers of all kinds."""
+    found: Points = {}
+    for points in described(row, place, dtype).values():
+        found |= points
+    return found
+
+
+CORNERS = ("0", "-0", "1", "-1", "max", "-max", "smallest", "inf", "-inf", "nan")
+
+
+def pairs(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Corners beside corners, ties and what nearly ties, and each number beside an ordinary one."""
+    first, second = (numbers_for(row, place, dtype) for place in (0, 1))
+    for x, y in itertools.product(CORNERS, repeat=2):
+        if x in first and y in second:
+            yield (f"tie at {x}" if x == y else f"{x} and {y}"), (first[x], second[y])
+    for words, number in first.items():
+        near = neighbours({words: number}, dtype) if "ULP" not in words else {}
+        for other, neighbour in within(domain_of(row, 1), near, dtype).items():
+            yield (f"tie at {words}" if other == words else f"{words} and {other}"), (number, neighbour)
+        yield f"{words} and 0.5", (number, 0.5)
+    for words, number in second.items():
+        yield f"0.5 and {words}", (0.5, number)
+
+
+def vectors(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Ties of every sort, zeros, constant vectors, and each special number alone and among ordinary ones."""
+    above = neighbours({"2": 2.0}, dtype)["2 + 1 ULP"]
+    yield "constant", (0.75, 0.75, 0.75)
+    yield "zeros", (0.0, 0.0, 0.0)
+    yield "zeros of both signs", (0.0, -0.0, 0.0)
+    yield "one zero", (0.0, -1.5, 2.0)
+    yield "two zeros", (0.0, -1.5, 0.0)
+    yield "tie of the largest", (2.0, -1.5, 2.0)
+    yield "tie of the smallest", (-1.5, 2.0, -1.5)
+    yield "tie in the middle", (-1.5, 0.75, 0.75, 2.0)
+    yield "tie of magnitudes", (2.0, -2.0, 0.75)
+    yield "the largest 1 ULP apart", (2.0, above, -1.5)
+    yield "inf and -inf", (math.inf, -math.inf, 0.75)
+    yield "inf twice", (math.inf, 0.75, math.inf)
+    yield "nan and inf", (math.nan, math.inf, 0.75)
+    for words, x in numbers_for(row, 0, dtype).items():
+        yield f"{words} among others", (x, *ORDINARY[:2])
+        yield f"{words} throughout", (x, x, x)
