@@ -6,6 +6,7 @@ look around in exact arithmetic; what they excuse is decided there (`oracles.exa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,11 @@ class Event:
     def is_break(self) -> bool:
         """Whether a derivative does not exist here: a kink or an edge, rather than a matter of range."""
         return self.what.startswith(("kink", "edge"))
+
+
+def breaks(events: Sequence[Event]) -> list[str]:
+    """The kinks and edges among them, in words."""
+    return [event.what for event in events if event.is_break]
 
 
 def find_events(case: Case) -> list[Event]:

@@ -20,7 +20,7 @@ from oracles.adapters import KNOWN, Adapter, load
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
-from oracles.events import Event, find_events
+from oracles.events import Event, breaks, find_events
 from oracles.exact import Referee, Truth
 from oracles.known import meant_otherwise
 from oracles.noise import Flushing, floor_of, noise, wrapped
@@ -220,7 +220,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         events = find_events(case)
-        referee = Referee(case, max(setup.orders), bool(events))
+        referee = Referee(case, max(setup.orders), breaks(events))
         verdicts: list[Verdict] = []
         answers: dict[int, list[Answer]] = {}
         facts: dict[int, Facts] = {}
@@ -346,7 +346,7 @@ def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
 def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
     """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
     answer = ask(spec, case, order)
-    facts = facts_of(case, order, Referee(case, order, bool(find_events(case))))
+    facts = facts_of(case, order, Referee(case, order, breaks(find_events(case))))
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
         return np.inf, False

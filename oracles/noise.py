@@ -60,12 +60,16 @@ class Noisy(Array):
         return type(self)(result if exact else self.nudge(result), self.random)
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
-        """Every entry off by up to a rounding unit of its own, or `alike` by one of the largest entry."""
+        """Every entry off by up to a rounding unit of its own.
+
+        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each.
+        """
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
         unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
-        return value + (np.max(np.abs(value), initial=0) if alike else value) * unit.astype(dtype)
+        scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
+        return value + scale * unit.astype(dtype)
 
 
 class Flushing(Noisy):

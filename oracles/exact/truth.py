@@ -22,7 +22,10 @@ import numpy as np
 from flint import arb
 
 from minigrad.errors import ProgramError
+from minigrad.program import Ref, Step
+from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
+from oracles.catalogue import CATALOGUE
 from oracles.exact.derivatives import Nudge, derivatives, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, precision
 
@@ -80,16 +83,20 @@ class Truth:
 class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
 
-    `watched` tells that a kink or an edge was met in floats, so that it is looked for here even if
-    no two exact numbers tie.
+    `breaks` names the kinks and edges that were met in floats, so that they are looked for here even
+    if no two exact numbers tie, and that what is not to be had at an edge is put down to the edge.
     """
 
-    def __init__(self, case: Case, order: int, watched: bool = False):
-        self.case, self.order, self.watched = with_rounded_constants(case), order, watched
+    def __init__(self, case: Case, order: int, breaks: Sequence[str] = ()):
+        self.case, self.order, self.watched = with_rounded_constants(case), order, bool(breaks)
+        self.has_edge = any(name.startswith("edge") for name in breaks)
+        self.propagates = not all(np.all(np.isfinite(x)) for x in case.inputs) and not leaves_nan_out(case)
+        """Whether an input is NaN or infinite, and goes on to others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
         self.nearby: list[Balls] = []
         self.chosen: list[Balls] = []
+        self.slopeless: list[Any] = []
         self.closer: list[Balls] = []
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
@@ -109,9 +116,11 @@ class Referee:
 
     def truths(self, order: int, noise: Sequence[Any], more: bool = False) -> list[Truth]:
         """A `Truth` for each array of an order; `more` looks at kinks from many more sides."""
+        if self.propagates:
+            return [nothing(np.shape(n), self.case.dtype, Status.NONFINITE) for n in noise]
         here = self.here(order, noise)
         if self.reason:
-            return [unknown(np.shape(n), self.case.dtype) for n in noise]
+            return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
         missing = here is None or any(not np.all(np.isfinite(middle)) for middle, _ in here)
         if not missing and not self.watched:
             assert here is not None
@@ -133,6 +142,7 @@ class Referee:
             if balls is None:
                 continue
             self.watched = self.watched or Jet.ties > ties
+            self.slopeless = [not_finite(b) for b in balls[1]]
             found = [(middles(b, n), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
             # A ball that is not finite may become so at the next precision, but hardly later.
             hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
@@ -165,9 +175,12 @@ class Referee:
             middle = np.where(np.isfinite(at) & one, at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(np.isfinite(at), radius, high / 2 - low / 2)
-        nowhere = ~np.isfinite(at) & (np.isnan(low) | self.unbounded(order, k, low, high, noise))
-        given = all(np.all(np.isfinite(x)) for x in self.case.inputs)
-        status = np.where(nowhere, Status.EDGE if given else Status.NONFINITE, status)
+        gone = np.isnan(low) | self.unbounded(order, k, low, high, noise)
+        if self.has_edge and here is not None:
+            # What an edge leaves without a slope it leaves without a bend; array 0 of order 1 is the value.
+            gone = gone | self.slopeless[k + order - 1]
+        nowhere = ~np.isfinite(at) & gone
+        status = np.where(nowhere, Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = np.isfinite(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
@@ -211,19 +224,17 @@ def certain(middle: FloatArray, radius: FloatArray, dtype: str) -> Truth:
     return finished(Truth(middle, radius, middle, middle, middle, middle, status), dtype)
 
 
-def unknown(shape: tuple[int, ...], dtype: str) -> Truth:
-    nothing = np.full(shape, np.nan)
-    status = np.full(shape, Status.UNKNOWN, np.int8)
-    return Truth(nothing.astype(dtype), np.zeros(shape), nothing, nothing, nothing, nothing, status)
+def nothing(shape: tuple[int, ...], dtype: str, status: Status) -> Truth:
+    """No truth, for one reason all through."""
+    nan = np.full(shape, np.nan)
+    return Truth(nan.astype(dtype), np.zeros(shape), nan, nan, nan, nan, np.full(shape, status, np.int8))
 
 
-def finished(truth: Truth, dtype: str) -> Truth:
-    """In the case's dtype; what that cannot hold is an edge, and where the truth is one number, so are its bounds."""
-    with np.errstate(all="ignore"):
-        truth.value = np.asarray(truth.value, np.float64).astype(dtype)
-    truth.status = np.where(np.isinf(truth.value), Status.EDGE, truth.status).astype(np.int8)
-    truth.radius = np.where(truth.status == Status.CERTAIN, truth.radius, 0.0)
-    for name in ("low", "high", "lowest", "highest"):
-        bound = np.where(truth.status == Status.CERTAIN, truth.value, getattr(truth, name))
-        setattr(truth, name, np.asarray(bound, np.float64))
-    return truth
+def leaves_nan_out(case: Case) -> bool:
+    """Whether the steps that take the inputs all leave NaN out."""
+
+    def takes_input(step: Step) -> bool:
+        return any(isinstance(leaf, Ref) and leaf.index < len(case.inputs) for leaf in leaves(list(step.operands)))
+
+    first = [step.function for step in case.program.steps if takes_input(step)]
+    return all(CATALOGUE[name].kind == "nan" for name in first if name in CATALOGUE)
