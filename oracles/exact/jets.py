@@ -181,6 +181,7 @@ class Jet:
         return Jet(arb_series([value, *terms]))
 
     def sqrt(self) -> Jet:
+        """Of 0, where something moves as far as the series tells, a value without derivatives."""
         return Jet(self.series.sqrt()).starting(self.value.sqrt())
 
     def cbrt(self) -> Jet:
