@@ -74,7 +74,7 @@ def gaussian(x: Jet) -> Jet:
     return 2 * (-x * x).exp() / constant(arb.pi().sqrt())
 
 
-def rounded(x: Jet, decimals: int) -> Jet:
+def rounded(x: Jet, decimals: Jet) -> Jet:
     """`UndecidedError` where it may round to either side, since NumPy rounds the scaled number in floats."""
     scale = jet(10) ** decimals
     nearby = [(x * scale * (1 + jet(k) / 2**50)).rint() for k in (-1, 1)]

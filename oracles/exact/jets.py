@@ -185,7 +185,8 @@ class Jet:
         return Jet(arb_series([value, *terms]))
 
     def sqrt(self) -> Jet:
-        return Jet(self.series.sqrt()).starting(self.value.sqrt())
+        """Of 0, as far as the series tells, again 0; of a 0 that moves, a value without derivatives."""
+        return Jet(self.series.sqrt()).starting(self.value.sqrt()) if self.series.length() else jet(0)
 
     def cbrt(self) -> Jet:
         return -((-self) ** (jet(1) / 3)) if self < 0 else self ** (jet(1) / 3)
