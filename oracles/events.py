@@ -31,9 +31,10 @@ class Event:
         return self.what.startswith(("kink", "edge"))
 
 
-def breaks(events: Sequence[Event]) -> list[str]:
-    """The kinks and edges among them, in words."""
-    return [event.what for event in events if event.is_break]
+def met(events: Sequence[Event]) -> dict[str, Any]:
+    """What the referee must know of them: whether there are kinks or edges, and where the edges are."""
+    edges = {event.step: event.mask for event in events if event.what.startswith("edge")}
+    return {"watched": any(event.is_break for event in events), "edges": edges}
 
 
 def find_events(case: Case) -> list[Event]:

@@ -28,6 +28,14 @@ ROUNDS_ALIKE = frozenset(
 """Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 
 
+SIMPLE = ("unary", "binary", "special", "choice", "reduce", "shape", "join", "index", "compare", "masked", "chosen")
+
+
+def rounds_simply(name: str) -> bool:
+    """Whether a function rounds what it takes and what it gives, and little in between: no decompositions."""
+    return name in CATALOGUE and CATALOGUE[name].kind in SIMPLE and not name.startswith("linalg.")
+
+
 class Noisy(Array):
     """An array whose every computed result is off by up to one unit in the last place.
 

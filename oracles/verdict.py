@@ -65,8 +65,8 @@ RULES: dict[Label, str] = {
     Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",
-    Label.EDGE: "at or past the edge of a function's domain or of the dtype's range: there the truth is infinite or "
-    "undefined",
+    Label.EDGE: "a step on the way is at or past the edge of its function's domain, where its derivative is infinite "
+    "or undefined; or the truth is beyond the dtype's range",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
     "arithmetic, or at ordinary points",
     Label.WRONG: "none of the above, and outside the noise of the certified truth: a bug",

@@ -7,16 +7,17 @@ such halves: ``e.H.v = q(v + e) - q(v) - q(e)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from flint import arb
+from flint import arb, arb_series, ctx
 
 from minigrad.program import Program, Step
-from minigrad.protocol import Function, map_operand
+from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
+from oracles.catalogue import CATALOGUE
 from oracles.exact.functions import as_jets, lookup
 from oracles.exact.jets import JETS, Jet, ball, constant, jet, moving
 
@@ -83,6 +84,38 @@ class Choosing:
         return [map_operand(move, operand) for operand in operands]
 
 
+class Rounding:
+    """Finds exact functions by name; whatever one results in is off by a random rounding unit, its derivatives too.
+
+    That is what an engine with ideal rules would lose, and owes nothing to the rules of any.
+    """
+
+    def __init__(self, seed: int, dtype: str):
+        self.random = np.random.default_rng(seed)
+        self.unit = float(np.finfo(dtype).eps)
+
+    def __call__(self, name: str) -> Function:
+        function = lookup(name)
+        if name in CATALOGUE and CATALOGUE[name].is_exact:
+            return function
+        return lambda *operands, **parameters: map_operand(
+            self.nudged,
+            function(*(map_operand(self.nudged, operand) for operand in operands), **parameters),
+        )
+
+    def nudged(self, x: Any) -> Any:
+        if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
+            return x
+        parts = self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
+
+        def off(number: Any, place: int) -> Any:
+            part = parts.reshape(-1, ctx.cap)[place]
+            moved = [c * (1 + u) for c, u in zip(jet(number).series.coeffs(), part.tolist(), strict=False)]
+            return Jet(arb_series(moved), jet(number).sign)
+
+        return np.asarray(np.frompyfunc(off, 2, 1)(x, np.arange(x.size).reshape(x.shape)), object)
+
+
 def averaged(one: Any, other: Any) -> Any:
     """The middle of two results; what holds no numbers to be differentiated is taken as it is."""
     if isinstance(one, (list, tuple)):
@@ -104,17 +137,21 @@ def taylor(
     return [total.series[k] for k in range(order + 1)]
 
 
-def derivatives(case: Case, order: int, nudge: Nudge | None = None) -> dict[int, list[Any]]:
+def derivatives(
+    case: Case, order: int, nudge: Nudge | None = None, rounding: int | None = None
+) -> dict[int, list[Any]]:
     """By order, the arrays that a party is asked for, as object arrays of balls, at the current precision.
 
-    Under 1 the value and the gradients; under 2, if `order` is 2, the Hessian products.
+    Under 1 the value and the gradients; under 2, if `order` is 2, the Hessian products.  `rounding` is
+    the seed of a replay in which every step rounds.
     """
     inputs: list[Any] = [*case.inputs]
-    sizes = [abs(float(x)) for a in case.inputs for x in a.flat if np.isfinite(x) and x != 0]
-    smallest = min([1.0, *sizes])
+    smallest = smallest_of(case)
     find: Callable[[], Find] = lambda: lookup  # noqa: E731
     if nudge is not None and nudge.each:
         find = lambda: Choosing(nudge, smallest)  # noqa: E731
+    elif rounding is not None:
+        find = lambda: Rounding(rounding, case.dtype)  # noqa: E731
     elif nudge is not None:
         random = np.random.default_rng(nudge.seed)
         inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in inputs]
@@ -137,6 +174,80 @@ def derivatives(case: Case, order: int, nudge: Nudge | None = None) -> dict[int,
         found[1].append(gradient)
         found[2].append(product)
     return found
+
+
+def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
+    """Per array of an order, the elements that depend on the edges: masks of results by the number of their step.
+
+    Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
+    depends on it, even if nothing comes of it later, since engines multiply it by zero.  All this is
+    done a nudge away, where no derivative is zero by chance.
+    """
+    random = np.random.default_rng(0)
+    inputs = [displaced(np.asarray(BALLS(x), object), random, Nudge(0), smallest_of(case)) for x in case.inputs]
+
+    def results(direction: Sequence[Any], poison: bool) -> list[Any]:
+        """Of every step, as Jets."""
+        seen: list[Any] = []
+
+        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+            result = as_jets(number, step, operands, result)
+            if poison and number in edges:
+                result = map_operand(lambda part: spoilt(part, edges[number]), result)
+            seen.extend(np.asarray(part) for part in leaves(result) if np.asarray(part).dtype == object)
+            return result
+
+        jets = [np.asarray(np.frompyfunc(moving, 2, 1)(x, v), object) for x, v in zip(inputs, direction, strict=True)]
+        case.program.run(jets, passing_all, watch)
+        return seen
+
+    blocked = [IS_SPOILT(part) for part in results([BALLS(v) for v in case.vectors], True)] if order == 2 else []
+    masks = [] if order == 2 else [np.zeros(case.cotangent.shape, bool)]
+    for k, x in enumerate(inputs):
+        mask = np.zeros(x.shape, bool)
+        for i in np.ndindex(x.shape):
+            unit = unit_vector(inputs, k, i)
+            mask[i] = any(np.any(IS_SPOILT(part)) for part in results(unit, True))
+            if order == 2 and not mask[i]:
+                mask[i] = any(np.any(b & VARIES(p)) for b, p in zip(blocked, results(unit, False), strict=True))
+        masks.append(mask)
+    return masks
+
+
+SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
+
+
+def passing_all(name: str) -> Function:
+    """An exact function by name; those that select among numbers let a trace of what they leave out through."""
+    function = lookup(name)
+    if name not in SELECTS:
+        return function
+    trace = constant(arb(2) ** -Nudge.bits)
+
+    def passed(*operands: Any, **parameters: Any) -> Any:
+        left = [x for x in operands if isinstance(x, np.ndarray) and x.dtype == object]
+        return function(*operands, **parameters) + sum(x * trace for x in left)
+
+    return passed
+
+
+IS_SPOILT = np.frompyfunc(lambda number: not jet(number).series[1].is_finite(), 1, 1)
+VARIES = np.frompyfunc(lambda number: jet(number).series.length() > 1, 1, 1)
+
+
+def spoilt(part: Any, mask: Any) -> Any:
+    """Jets, with NaN for the derivatives of those that are marked and vary."""
+
+    def spoil(jet: Jet, marked: bool) -> Jet:
+        varies = marked and jet.series.length() > 1
+        return Jet(arb_series([jet.value, *[arb.nan()] * (ctx.cap - 1)])) if varies else jet
+
+    return np.asarray(np.frompyfunc(spoil, 2, 1)(part, mask), object) if np.asarray(part).dtype == object else part
+
+
+def smallest_of(case: Case) -> float:
+    """The smallest magnitude among the inputs, zeros apart, and at most 1."""
+    return min([1.0, *(abs(float(x)) for a in case.inputs for x in a.flat if np.isfinite(x) and x != 0)])
 
 
 def unit_vector(inputs: Sequence[Any], k: int, i: tuple[int, ...]) -> list[Any]:

@@ -13,7 +13,7 @@ looked at from nearby: in exact arithmetic at displacements far smaller than any
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -26,7 +26,7 @@ from minigrad.program import Ref, Step
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE
-from oracles.exact.derivatives import Nudge, derivatives, with_rounded_constants
+from oracles.exact.derivatives import Nudge, derivatives, reached, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, precision
 
 MOST_ELEMENTS = 1024
@@ -83,34 +83,34 @@ class Truth:
 class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
 
-    `breaks` names the kinks and edges that were met in floats, so that they are looked for here even
-    if no two exact numbers tie, and that what is not to be had at an edge is put down to the edge.
+    `watched` tells that a kink or an edge was met in floats, so that it is looked for here even if no
+    two exact numbers tie; `edges` are the masks of results at the edge of a domain, by the number of
+    the step: what depends on them has no truth.
     """
 
-    def __init__(self, case: Case, order: int, breaks: Sequence[str] = ()):
-        self.case, self.order, self.watched = with_rounded_constants(case), order, bool(breaks)
-        self.has_edge = any(name.startswith("edge") for name in breaks)
+    def __init__(self, case: Case, order: int, watched: bool = False, edges: Mapping[int, Any] | None = None):
+        self.case, self.order, self.watched = with_rounded_constants(case), order, watched
+        self.edges = edges or {}
         self.propagates = not all(np.all(np.isfinite(x)) for x in case.inputs) and not leaves_nan_out(case)
         """Whether an input is NaN or infinite, and goes on to others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
         self.nearby: list[Balls] = []
         self.chosen: list[Balls] = []
-        self.slopeless: list[Any] = []
         self.closer: list[Balls] = []
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
-    def at(self, bits: int, nudge: Nudge | None = None) -> Balls | None:
+    def at(self, bits: int, nudge: Nudge | None = None, rounding: int | None = None) -> Balls | None:
         """The derivatives as balls, or None where two numbers cannot be told apart."""
         try:
             with precision(bits, self.order), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                return derivatives(self.case, self.order, nudge)
+                return derivatives(self.case, self.order, nudge, rounding)
         except UndecidedError:
             return None
         except (ArithmeticError, AttributeError, NotImplementedError, ProgramError, TypeError, ValueError) as error:
-            if nudge is None:
+            if nudge is None and rounding is None:
                 self.reason = f"no exact form: {error}"
             return None
 
@@ -126,10 +126,27 @@ class Referee:
             assert here is not None
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
         self.look_around(MORE_PAIRS if more else PAIRS, missing)
-        return [
+        found = [
             self.pieced_together(order, k, None if here is None else here[k], np.asarray(n))
             for k, n in enumerate(noise)
         ]
+        if self.edges:
+            with precision(NEARBY_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                for truth, mask in zip(found, reached(self.case, order, self.edges), strict=True):
+                    truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
+        return found
+
+    def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
+        """How far rounding alone would move an engine with ideal rules; infinite where that is not clear."""
+        spread: list[FloatArray] = [np.zeros(t.value.shape) for t in truths]
+        for seed in range(replays):
+            balls = self.at(BITS[0], rounding=seed)
+            for k, truth in enumerate(truths):
+                middle = np.full(truth.value.shape, np.nan) if balls is None else middles(balls[order][k], np.inf)
+                distance = np.abs(middle - truth.low)
+                spread[k] = np.maximum(spread[k], np.where(np.isnan(distance), np.inf, distance))
+        return spread
 
     def here(self, order: int, noise: Sequence[Any]) -> list[tuple[FloatArray, FloatArray]] | None:
         """Middles and radii at the very point, NaN where not certified; None where ties cannot be decided."""
@@ -142,7 +159,6 @@ class Referee:
             if balls is None:
                 continue
             self.watched = self.watched or Jet.ties > ties
-            self.slopeless = [not_finite(b) for b in balls[1]]
             found = [(middles(b, n), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
             # A ball that is not finite may become so at the next precision, but hardly later.
             hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
@@ -175,11 +191,7 @@ class Referee:
             middle = np.where(np.isfinite(at) & one, at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(np.isfinite(at), radius, high / 2 - low / 2)
-        gone = np.isnan(low) | self.unbounded(order, k, low, high, noise)
-        if self.has_edge and here is not None:
-            # What an edge leaves without a slope it leaves without a bend; array 0 of order 1 is the value.
-            gone = gone | self.slopeless[k + order - 1]
-        nowhere = ~np.isfinite(at) & gone
+        nowhere = ~np.isfinite(at) & (np.isnan(low) | self.unbounded(order, k, low, high, noise))
         status = np.where(nowhere, Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = np.isfinite(at) & np.isnan(low)
@@ -238,3 +250,15 @@ def leaves_nan_out(case: Case) -> bool:
 
     first = [step.function for step in case.program.steps if takes_input(step)]
     return all(CATALOGUE[name].kind == "nan" for name in first if name in CATALOGUE)
+
+
+def finished(truth: Truth, dtype: str) -> Truth:
+    """In the case's dtype; what that cannot hold is an edge, and where the truth is one number, so are its bounds."""
+    with np.errstate(all="ignore"):
+        truth.value = np.asarray(truth.value, np.float64).astype(dtype)
+    truth.status = np.where(np.isinf(truth.value), Status.EDGE, truth.status).astype(np.int8)
+    truth.radius = np.where(truth.status == Status.CERTAIN, truth.radius, 0.0)
+    for name in ("low", "high", "lowest", "highest"):
+        bound = np.where(truth.status == Status.CERTAIN, truth.value, getattr(truth, name))
+        setattr(truth, name, np.asarray(bound, np.float64))
+    return truth
