@@ -21,7 +21,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
 from oracles.events import Event, find_events, met
-from oracles.exact import Referee, Truth
+from oracles.exact import EFFORTS, Referee, Truth
 from oracles.known import meant_otherwise
 from oracles.noise import Flushing, floor_of, noise, rounds_simply, wrapped
 from oracles.verdict import FATAL, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
@@ -159,26 +159,26 @@ def seed_of(case: Case) -> int:
     return int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
 
 
-def facts_of(case: Case, order: int, referee: Referee, sure: bool = False) -> Facts:
-    """Everything about a case that does not depend on who answers; `sure` before anybody is accused."""
+def facts_of(case: Case, order: int, referee: Referee, effort: int = 0) -> Facts:
+    """Everything about a case that does not depend on who answers, with more `effort` before anybody is accused."""
     shapes = [x.shape for x in case.inputs]
     names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
     if order == 1:
         shapes, names = [case.cotangent.shape, *shapes], ["value", *names]
     try:
         plain = [np.asarray(array) for array in reference(case, order)]
-        replays = SURE_REPLAYS if sure else QUICK_REPLAYS
+        replays = SURE_REPLAYS if effort else QUICK_REPLAYS
         spread = noise(case, lambda c: reference(c, order), plain, replays, seed_of(case))
     except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
         spread = [np.zeros(shape) for shape in shapes]
         spread = [floor_of(t.value) + np.zeros(t.value.shape) for t in referee.truths(order, spread)]
-    truths = referee.truths(order, spread, more=sure)
+    truths = referee.truths(order, spread, effort)
     excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
     if excessive and all(rounds_simply(step.function) for step in case.program.steps):
         # The engine's own rules may be what is noisy here, which excuses nobody.
         ideal = referee.rounding(order, truths, QUICK_REPLAYS)
         spread = [np.minimum(n, SLACK * i + floor_of(t.value)) for n, i, t in zip(spread, ideal, truths, strict=True)]
-        truths = referee.truths(order, spread, more=sure)
+        truths = referee.truths(order, spread, effort)
     forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
     return Facts(names, np.dtype(case.dtype), spread, truths, forward, referee.reason)
 
@@ -258,9 +258,9 @@ def judged_fairly(
     case: Case, order: int, answers: Sequence[Answer], referee: Referee, clock: Clock
 ) -> tuple[list[Verdict], Facts]:
     """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer."""
-    for sure in (False, True):
+    for effort in range(len(EFFORTS)):
         with clock.of("referee"):
-            facts = facts_of(case, order, referee, sure)
+            facts = facts_of(case, order, referee, effort)
         judged = [judge(answer, order, facts) for answer in answers]
         if not any(v.is_off for v in judged):
             break

@@ -31,6 +31,10 @@ ROUNDS_ALIKE = frozenset(
 SIMPLE = ("unary", "binary", "special", "choice", "reduce", "shape", "join", "index", "compare", "masked", "chosen")
 
 
+COMPOSITE = ("sinc",)
+"""Elementwise functions that round on the way to their result, and not only the result."""
+
+
 def rounds_simply(name: str) -> bool:
     """Whether a function rounds what it takes and what it gives, and little in between: no decompositions."""
     return name in CATALOGUE and CATALOGUE[name].kind in SIMPLE and not name.startswith("linalg.")
@@ -55,7 +59,7 @@ class Noisy(Array):
         name = FUNCTIONS[function].name
         row = CATALOGUE.get(name)
         exact = function not in RULES or (row is not None and row.is_exact)
-        many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
+        many = not exact and (row is None or row.kind not in ROUNDS_ONCE or name in COMPOSITE)
         alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
         def strip(operand: Any) -> Any:

@@ -408,7 +408,7 @@ def test_what_leaves_the_range_of_the_dtype_is_an_event() -> None:
 def known(case: Case, order: int) -> list[Any]:
     """The status of each element of the gradients, or Hessian products, as lists."""
     shapes = [x.shape for x in case.inputs] if order == 2 else [case.cotangent.shape, *(x.shape for x in case.inputs)]
-    truths = Referee(case, order, watched=True).truths(order, [np.full(s, 1e-12) for s in shapes], more=True)
+    truths = Referee(case, order, watched=True).truths(order, [np.full(s, 1e-12) for s in shapes], effort=2)
     return [np.asarray(t.status == Status.KINK).tolist() for t in truths[-len(case.inputs) :]]
 
 

@@ -11,6 +11,6 @@
 """
 
 from oracles.exact.jets import Jet, UndecidedError, jet
-from oracles.exact.truth import Referee, Status, Truth
+from oracles.exact.truth import EFFORTS, Referee, Status, Truth
 
-__all__ = ["Jet", "Referee", "Status", "Truth", "UndecidedError", "jet"]
+__all__ = ["EFFORTS", "Jet", "Referee", "Status", "Truth", "UndecidedError", "jet"]

@@ -42,6 +42,13 @@ class Nudge:
     """Numbers move by 2**-bits of themselves, zeros by that share of the smallest input."""
 
 
+NEXT_TO_NOTHING = arb(2) ** -1100
+"""Below all floats: zero, but for a nudge."""
+
+LARGER_EACH_STEP = 12
+"""By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
+
+
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
@@ -50,7 +57,7 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
 
     def moved(x: Any, u: float) -> Any:
         at = x.value if isinstance(x, Jet) else x
-        step = unit * arb(float(u)) * (arb(smallest) if at == 0 else abs(at).mid())
+        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else abs(at).mid())
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
@@ -67,6 +74,7 @@ class Choosing:
         function = lookup(name)
 
         def chosen(*operands: Any, **parameters: Any) -> Any:
+            self.nudge = replace(self.nudge, bits=self.nudge.bits - LARGER_EACH_STEP)
             seed, both = int(self.random.integers(2**32)), self.random.integers(3) == 0
             one = function(*self.moved(operands, seed, 1), **parameters)
             return averaged(one, function(*self.moved(operands, seed, -1), **parameters)) if both else one
@@ -133,8 +141,10 @@ def taylor(
     line = np.frompyfunc(moving, 2, 1)
     jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
     value = np.asarray(program.run(jets, find, as_jets), object)
-    total = sum((jet(v) * jet(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), jet(0))
-    return [total.series[k] for k in range(order + 1)]
+    total = sum(
+        (jet(v).series * ball(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), arb_series()
+    )
+    return [total[k] for k in range(order + 1)]
 
 
 def derivatives(

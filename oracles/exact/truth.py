@@ -41,8 +41,8 @@ NEARBY_BITS, STEEP_BITS = 1700, 6000
 CLOSER, CLOSER_BITS = 3000, 10000
 """A nudge much smaller still, and its precision: what grows on the way there is infinite at the point itself."""
 
-PAIRS, MORE_PAIRS = 3, 32
-"""Pairs of opposite nudges to look from, at first and before anybody is accused."""
+EFFORTS = ((2, 0), (6, 8), (12, 32))
+"""Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
 
 Balls = dict[int, list[Any]]
 """By order, object arrays of balls: see `derivatives`."""
@@ -80,6 +80,18 @@ class Truth:
     status: np.ndarray[Any, np.dtype[np.int8]]
 
 
+@dataclass(frozen=True)
+class Around:
+    """What is found a nudge away."""
+
+    nearby: list[Balls]
+    """With the inputs moved: the gradients nearby."""
+    chosen: list[Balls]
+    """With every operand of every step moved: choices made independently."""
+    closer: list[Balls]
+    """With the inputs moved far less, where something is not to be had at the point itself."""
+
+
 class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
 
@@ -95,14 +107,19 @@ class Referee:
         """Whether an input is NaN or infinite, and goes on to others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
-        self.nearby: list[Balls] = []
-        self.chosen: list[Balls] = []
-        self.closer: list[Balls] = []
+        self.worked_out: dict[Any, Balls | None] = {}
+        self.touched: dict[int, list[Any]] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
     def at(self, bits: int, nudge: Nudge | None = None, rounding: int | None = None) -> Balls | None:
-        """The derivatives as balls, or None where two numbers cannot be told apart."""
+        """The derivatives as balls, worked out once; or None where two numbers cannot be told apart."""
+        key = bits, nudge, rounding
+        if key not in self.worked_out:
+            self.worked_out[key] = self.worked(bits, nudge, rounding)
+        return self.worked_out[key]
+
+    def worked(self, bits: int, nudge: Nudge | None, rounding: int | None) -> Balls | None:
         try:
             with precision(bits, self.order), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -114,8 +131,8 @@ class Referee:
                 self.reason = f"no exact form: {error}"
             return None
 
-    def truths(self, order: int, noise: Sequence[Any], more: bool = False) -> list[Truth]:
-        """A `Truth` for each array of an order; `more` looks at kinks from many more sides."""
+    def truths(self, order: int, noise: Sequence[Any], effort: int = 0) -> list[Truth]:
+        """A `Truth` for each array of an order; with more `effort`, kinks are looked at from more sides."""
         if self.propagates:
             return [nothing(np.shape(n), self.case.dtype, Status.NONFINITE) for n in noise]
         here = self.here(order, noise)
@@ -125,15 +142,17 @@ class Referee:
         if not missing and not self.watched:
             assert here is not None
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
-        self.look_around(MORE_PAIRS if more else PAIRS, missing)
+        around = self.look_around(EFFORTS[effort], missing)
         found = [
-            self.pieced_together(order, k, None if here is None else here[k], np.asarray(n))
+            self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
             for k, n in enumerate(noise)
         ]
         if self.edges:
             with precision(NEARBY_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                for truth, mask in zip(found, reached(self.case, order, self.edges), strict=True):
+                if order not in self.touched:
+                    self.touched[order] = reached(self.case, order, self.edges)
+                for truth, mask in zip(found, self.touched[order], strict=True):
                     truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
         return found
 
@@ -166,20 +185,21 @@ class Referee:
                 break
         return found
 
-    def look_around(self, pairs: int, missing: bool) -> None:
+    def look_around(self, effort: tuple[int, int], missing: bool) -> Around:
         bits = STEEP_BITS if missing else NEARBY_BITS
-        for seed in range(len(self.nearby) // 2, pairs):
-            for sign in (1, -1):
-                self.nearby += [self.at(bits, Nudge(seed, sign)) or {}]
-                self.chosen += [self.at(bits, Nudge(seed, sign, each=True)) or {}]
-        if missing and not self.closer:
-            self.closer = [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)]
+        sides = [(seed, sign) for seed in range(max(effort)) for sign in (1, -1)]
+        inputs, steps = (2 * pairs for pairs in effort)
+        return Around(
+            [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]],
+            [self.at(bits, Nudge(seed, sign, each=True)) or {} for seed, sign in sides[:steps]],
+            [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)] if missing else [],
+        )
 
-    def pieced_together(self, order: int, k: int, here: Any, noise: FloatArray) -> Truth:
+    def pieced_together(self, order: int, k: int, here: Any, noise: FloatArray, around: Around) -> Truth:
         """One array's truth, from the point itself and from what lies around."""
         noise = np.where(np.isfinite(noise), noise, 0.0)
-        low, high = hull(self.nearby, order, k, noise)
-        lowest, highest = hull([*self.nearby, *self.chosen], order, k, noise)
+        low, high = hull(around.nearby, order, k, noise)
+        lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
         if order == 1 and k == 0:
             # A value is what it is, however its sides jump.
@@ -191,18 +211,19 @@ class Referee:
             middle = np.where(np.isfinite(at) & one, at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(np.isfinite(at), radius, high / 2 - low / 2)
-        nowhere = ~np.isfinite(at) & (np.isnan(low) | self.unbounded(order, k, low, high, noise))
+        nowhere = ~np.isfinite(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
         status = np.where(nowhere, Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = np.isfinite(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
         return finished(Truth(middle, radius, low, high, lowest, highest, status), self.case.dtype)
 
-    def unbounded(self, order: int, k: int, low: FloatArray, high: FloatArray, noise: FloatArray) -> Any:
-        """Whether the gradients grow as the point is approached."""
-        near = np.fmax(np.abs(low), np.abs(high))
-        closer = np.fmax(*(np.abs(bound) for bound in hull(self.closer, order, k, noise)))
-        return (closer > 2 * near + noise) | np.isinf(near)
+
+def grows(low: FloatArray, high: FloatArray, low_closer: FloatArray, high_closer: FloatArray, noise: FloatArray) -> Any:
+    """Whether the gradients grow as the point is approached."""
+    near = np.fmax(np.abs(low), np.abs(high))
+    closer = np.fmax(np.abs(low_closer), np.abs(high_closer))
+    return (closer > 2 * near + noise) | np.isinf(near)
 
 
 def not_finite(balls: Any) -> Any:
