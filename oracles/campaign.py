@@ -37,7 +37,7 @@ from oracles.adapters import KNOWN
 from oracles.cases import Case, write_text
 from oracles.catalogue import ROWS
 from oracles.errors import HarnessError, UsageError
-from oracles.examine import Setup, ask, examine, is_failure, party
+from oracles.examine import Examination, Setup, ask, examine, is_failure, party
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter
 from oracles.known import Finding, findings
@@ -343,8 +343,13 @@ class Campaign:
                 self.blows[spec] += 1
                 if self.blows[spec] == PATIENCE:
                     self.silent[spec] = f"not asked again after {PATIENCE} times: {guilty[spec]}"
-        silent = guilty or dict.fromkeys(setup.parties, f"{blow}, though no party did when asked alone")
-        return self.pool.schedule(examine_data, (data, setup, silent, False)).result()  # type: ignore[no-any-return]
+        if guilty:
+            try:
+                arguments = (data, setup, guilty, False)
+                return self.pool.schedule(examine_data, arguments, timeout=TIMEOUT).result()  # type: ignore[no-any-return]
+            except (ProcessExpired, TimeoutError) as error:
+                blow = describe(error)
+        return given_up(case, setup, f"{blow}, though every party answered when asked alone")
 
     def count(self, record: dict[str, Any]) -> None:
         subject = self.options.setup.subject
@@ -393,6 +398,12 @@ class Campaign:
                 found_as = {"accused": suspect.party, "found_as": suspect.record["id"], "fingerprint": mark}
                 shrunk.append((small | found_as | {"known": known_as(mark, self.known)}, text))
         return shrunk
+
+
+def given_up(case: Case, setup: Setup, why: str) -> dict[str, Any]:
+    """The record of a case that the referee does not get done with."""
+    verdicts = [Verdict(p, order, Label.UNDECIDED, why=why) for order in setup.orders for p in setup.parties]
+    return Examination(case, verdicts, {}, {}, [], False).as_data()
 
 
 def describe(error: Exception) -> str:

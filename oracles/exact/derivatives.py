@@ -32,7 +32,7 @@ class Nudge:
 
     Of the inputs; or, with `each`, of every operand of every step by itself, so that every choice
     on the way is made independently, as if each step's rule chose on its own: one side, the other,
-    or the middle between both.  Seed 0 moves everything the same way.
+    or the middle between both.  Seed 0 moves everything away from zero, or towards it.
     """
 
     seed: int
@@ -57,7 +57,7 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
 
     def moved(x: Any, u: float) -> Any:
         at = x.value if isinstance(x, Jet) else x
-        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else abs(at).mid())
+        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else at.mid())
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)

@@ -138,7 +138,7 @@ class Referee:
         here = self.here(order, noise)
         if self.reason:
             return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
-        missing = here is None or any(not np.all(np.isfinite(middle)) for middle, _ in here)
+        missing = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
         if not missing and not self.watched:
             assert here is not None
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
@@ -181,7 +181,7 @@ class Referee:
             found = [(middles(b, n), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
             # A ball that is not finite may become so at the next precision, but hardly later.
             hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
-            if all(np.all(np.isfinite(m) | h) for (m, _), h in zip(found, hopeless, strict=True)):
+            if all(np.all(~np.isnan(m) | h) for (m, _), h in zip(found, hopeless, strict=True)):
                 break
         return found
 
@@ -203,18 +203,18 @@ class Referee:
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
         if order == 1 and k == 0:
             # A value is what it is, however its sides jump.
-            known = np.isfinite(at)
+            known = ~np.isnan(at)
             low, high = np.where(known, at, low), np.where(known, at, high)
             lowest, highest = np.where(known, at, lowest), np.where(known, at, highest)
         with np.errstate(all="ignore"):
             one = (highest - lowest <= noise) & np.isfinite(low)
-            middle = np.where(np.isfinite(at) & one, at, low / 2 + high / 2)
+            middle = np.where(~np.isnan(at) & (one | np.isinf(at)), at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
-            radius = np.where(np.isfinite(at), radius, high / 2 - low / 2)
-        nowhere = ~np.isfinite(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
+            radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
+        nowhere = np.isnan(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
         status = np.where(nowhere, Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
-        alone = np.isfinite(at) & np.isnan(low)
+        alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
         return finished(Truth(middle, radius, low, high, lowest, highest, status), self.case.dtype)
 
