@@ -120,7 +120,8 @@ def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
 
 def truth_data(truth: Truth) -> dict[str, Any]:
     """A truth in the journal; bounds only where they are not the number itself."""
-    data = {"value": encode_array(truth.value), "radius": float(np.max(truth.radius, initial=0.0))}
+    radius = float(np.max(truth.radius, initial=0.0, where=np.isfinite(truth.radius)))
+    data = {"value": encode_array(truth.value), "radius": radius}
     if np.any(truth.status):
         data["status"] = truth.status.tolist()
         data |= {name: encode_array(getattr(truth, name)) for name in ("low", "high", "lowest", "highest")}
