@@ -7,13 +7,14 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from minigrad.errors import ProgramError
 from minigrad.program import Program, Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import KNOWN, Adapter, load
@@ -355,8 +356,12 @@ def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
 
 def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
     """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
+    try:
+        events = find_events(case)
+    except ProgramError:  # the point lies outside some domain
+        return np.inf, False
     answer = ask(spec, case, order)
-    facts = facts_of(case, order, Referee(case, order, **met(find_events(case))))
+    facts = facts_of(case, order, Referee(case, order, **met(events)))
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
         return np.inf, False
@@ -393,8 +398,9 @@ def moved_off(case: Case) -> Case | None:
     for size in (2.0**-10, 2.0**-6):
         step = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in case.inputs]
         moved = replace(case, inputs=tuple((x + s).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)))
-        if not any(event.is_break for event in find_events(moved)):
-            return moved
+        with suppress(ProgramError):  # where the point lies outside some domain
+            if not any(event.is_break for event in find_events(moved)):
+                return moved
     return None
 
 
