@@ -115,13 +115,13 @@ def stated(truth: Any, place: tuple[int, ...]) -> str:
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in table
-    ]
+    """The rows as lines, the first column to the left and all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = []
+    for first, *others in table:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines
 
 
 def judge(
@@ -146,15 +146,15 @@ def judge(
     >>> import numpy as np
     >>> from oracles import judge
     >>> print(judge(np.hypot, 3.0, 4.0, parties=["minigrad"]))
-    def program(x: float64[], y: float64[]):
-        v1 = np.hypot(x, y)   #(1)
+    def program(x1: float64[], x2: float64[]):
+        v1 = np.hypot(x1, x2)   #(1)
         return v1
-    x = 3.0
-    y = 4.0
+    x1 = 3.0
+    x2 = 4.0
     <BLANKLINE>
-              value  d/dx  d/dy  verdict  units of noise  ULP
-    truth       5.0   0.6   0.8
-    minigrad    5.0   0.6   0.8   agrees               0    0
+              value  d/dx1  d/dx2  verdict  units of noise  ULP
+    truth       5.0    0.6    0.8
+    minigrad    5.0    0.6    0.8   agrees               0    0
     """
     if order not in (1, 2):
         raise UsageError(f"order {order!r}: give 1 or 2")
