@@ -178,7 +178,7 @@ def facts_of(case: Case, order: int, referee: Referee, effort: int = 0) -> Facts
     excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
     if excessive and all(rounds_simply(step.function) for step in case.program.steps):
         # The engine's own rules may be what is noisy here, which excuses nobody.
-        ideal = referee.rounding(order, truths, QUICK_REPLAYS)
+        ideal = referee.rounding(order, truths, SURE_REPLAYS if effort else QUICK_REPLAYS)
         spread = [np.minimum(n, SLACK * i + floor_of(t.value)) for n, i, t in zip(spread, ideal, truths, strict=True)]
         truths = referee.truths(order, spread, effort)
     forward = np.asarray(case.program(*case.inputs)) if order == 1 else None

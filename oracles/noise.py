@@ -69,7 +69,9 @@ class Noisy(Array):
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         if getattr(result, "dtype", np.dtype(bool)).kind != "f":
             return result
-        return type(self)(result if exact else self.nudge(result), self.random)
+        if name == "linalg.det":  # which NumPy takes from its logarithm
+            result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * self.random.uniform(-1, 1))
+        return type(self)(result if exact else self.nudge(result, alike), self.random)
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own.

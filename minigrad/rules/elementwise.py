@@ -35,9 +35,19 @@ def one_minus_square(x: Any) -> Any:
     return (1 - x) * (1 + x)
 
 
+def quotient(remainder: Any, x: Any, y: Any) -> Any:
+    """The whole number of times that `y` went into `x`; ``trunc(x / y)`` is off by one where the division rounds up."""
+    return np.round((x - remainder) / y)
+
+
 @primitive
 def cosine(x: Any, y: Any) -> Any:
-    """``x / hypot(x, y)``, and 0 at the origin; its derivatives do not cancel."""
+    """``x / hypot(x, y)``, and 0 at the origin; its derivatives do not cancel.
+
+    Of numbers scaled to 1, since among subnormals hypot has few digits.
+    """
+    largest = nonzero(np.maximum(np.abs(x), np.abs(y)))
+    x, y = x / largest, y / largest
     return x / nonzero(np.hypot(x, y))
 
 
@@ -166,8 +176,10 @@ broadcasting(np.arctan2,     lambda g, ans, x, y: g * cosine(y, x) / nonzero(np.
                              lambda g, ans, x, y: -g * cosine(x, y) / nonzero(np.hypot(x, y)))
 broadcasting(np.logaddexp,   lambda g, ans, x, y: g * sigmoid(x - y),      lambda g, ans, x, y: g * sigmoid(y - x))
 broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid2(x - y),         lambda g, ans, x, y: g * sigmoid2(y - x))
-broadcasting(np.fmod,        lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.trunc(x / y))
-broadcasting(np.remainder,   lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g * np.floor(x / y))
+broadcasting(np.fmod,        lambda g, ans, x, y: g,
+                             lambda g, ans, x, y: -g * quotient(ans, x, y))
+broadcasting(np.remainder,   lambda g, ans, x, y: g,
+                             lambda g, ans, x, y: -g * quotient(ans, x, y))
 broadcasting(np.ldexp,       lambda g, ans, x, y: np.ldexp(g, y),          None)
 broadcasting(np.copysign,    lambda g, ans, x, y: g * np.sign(x) * np.copysign(1, y), None)
 broadcasting(np.where, None, lambda g, ans, condition, x, y: np.where(condition, g, 0),

@@ -141,6 +141,8 @@ def taylor(
     line = np.frompyfunc(moving, 2, 1)
     jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
     value = np.asarray(program.run(jets, find, as_jets), object)
+    if isinstance(find, Rounding):
+        value = find.nudged(value)  # for the sums that an engine makes on the way back
     total = sum(
         (jet(v).series * ball(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), arb_series()
     )
@@ -208,7 +210,7 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
             return result
 
         jets = [np.asarray(np.frompyfunc(moving, 2, 1)(x, v), object) for x, v in zip(inputs, direction, strict=True)]
-        case.program.run(jets, passing_all, watch)
+        case.program.run(jets, passing_all(np.random.default_rng(0)), watch)
         return seen
 
     blocked = [IS_SPOILT(part) for part in results([BALLS(v) for v in case.vectors], True)] if order == 2 else []
@@ -225,20 +227,33 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
+SELECTING_REDUCTIONS = ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp")
 
 
-def passing_all(name: str) -> Function:
-    """An exact function by name; those that select among numbers let a trace of what they leave out through."""
-    function = lookup(name)
-    if name not in SELECTS:
-        return function
+def passing_all(random: np.random.Generator) -> Find:
+    """Finds exact functions by name, so that nothing cancels, and what selects lets a trace of the others through."""
     trace = constant(arb(2) ** -Nudge.bits)
 
-    def passed(*operands: Any, **parameters: Any) -> Any:
-        left = [x for x in operands if isinstance(x, np.ndarray) and x.dtype == object]
-        return function(*operands, **parameters) + sum(x * trace for x in left)
+    def uneven(x: Any) -> Any:
+        if not (isinstance(x, np.ndarray) and x.dtype == object):
+            return x
+        return x * np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace + x
 
-    return passed
+    def find(name: str) -> Function:
+        function = lookup(name)
+
+        def passed(*operands: Any, **parameters: Any) -> Any:
+            operands = tuple(map_operand(uneven, operand) for operand in operands)
+            result = function(*operands, **parameters)
+            if name in SELECTING_REDUCTIONS:
+                return result + trace * np.sum(*operands, **parameters)
+            if name in SELECTS:
+                return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
+            return result
+
+        return passed
+
+    return find
 
 
 IS_SPOILT = np.frompyfunc(lambda number: not jet(number).series[1].is_finite(), 1, 1)
@@ -246,13 +261,12 @@ VARIES = np.frompyfunc(lambda number: jet(number).series.length() > 1, 1, 1)
 
 
 def spoilt(part: Any, mask: Any) -> Any:
-    """Jets, with NaN for the derivatives of those that are marked and vary."""
-
-    def spoil(jet: Jet, marked: bool) -> Jet:
-        varies = marked and jet.series.length() > 1
-        return Jet(arb_series([jet.value, *[arb.nan()] * (ctx.cap - 1)])) if varies else jet
-
-    return np.asarray(np.frompyfunc(spoil, 2, 1)(part, mask), object) if np.asarray(part).dtype == object else part
+    """Jets, with NaN for the derivatives of those that are marked, if any of them vary."""
+    if np.asarray(part).dtype != object or not np.any(VARIES(part)):
+        return part
+    nan = [arb.nan()] * (ctx.cap - 1)
+    spoil = np.frompyfunc(lambda jet, marked: Jet(arb_series([jet.value, *nan])) if marked else jet, 2, 1)
+    return np.asarray(spoil(part, mask), object)
 
 
 def smallest_of(case: Case) -> float:

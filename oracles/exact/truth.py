@@ -148,13 +148,21 @@ class Referee:
             for k, n in enumerate(noise)
         ]
         if self.edges:
+            if order not in self.touched:
+                self.touched[order] = self.reached(order, found)
+            for truth, mask in zip(found, self.touched[order], strict=True):
+                truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
+        return found
+
+    def reached(self, order: int, found: Sequence[Truth]) -> list[Any]:
+        """What depends on the edges; all, where that cannot be told."""
+        try:
             with precision(NEARBY_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                if order not in self.touched:
-                    self.touched[order] = reached(self.case, order, self.edges)
-                for truth, mask in zip(found, self.touched[order], strict=True):
-                    truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
-        return found
+                return reached(self.case, order, self.edges)
+        except (ArithmeticError, ProgramError, TypeError, ValueError):
+            value = order == 1
+            return [np.full(t.value.shape, k > 0 or not value) for k, t in enumerate(found)]
 
     def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
         """How far rounding alone would move an engine with ideal rules; infinite where that is not clear."""

@@ -38,6 +38,12 @@ FACTORS = (-1.0, 2.0, 0.5)
 SPECTRAL = (2, -2, "nuc")
 """The norms of matrices that are made of singular values."""
 
+MAGNITUDES = ("extreme", "subnormals", "representations")
+"""Kinds for functions alone: in a chain, what overflows or underflows is mostly its links, for any engine."""
+
+PRODUCTS = ("prod", "nanprod", "cumprod", "nancumprod", "cumulative_prod")
+"""Functions that are such chains by themselves."""
+
 NONFINITE_EVERY = 8
 """One special case in so many has infinities or NaN."""
 
@@ -125,6 +131,7 @@ class SpecialPoint:
         self.dtype = program.inputs[0].dtype
         self.roles = roles(program, must)
         decomposes = self.row.kind in CONDITIONED or call_of(program, must).parameters.get("ord") in SPECTRAL
+        self.is_elementary = not decomposes
         # LAPACK may refuse to decompose what is not finite, and prints what it thinks of it.
         self.finite = decomposes or draw(st.integers(1, NONFINITE_EVERY)) < NONFINITE_EVERY
         self.numbers: dict[str, list[float]] = {}
@@ -145,7 +152,9 @@ class SpecialPoint:
 
     def kinds_of(self, i: int) -> list[str]:
         numbers = special(self.row, self.roles[i].place, self.dtype)
-        return [kind for kind in numbers if (kind != "nonfinite") == self.finite]
+        alone = all(step.function in (self.row.name, "getitem") for step in self.program.steps)
+        barred: Sequence[str] = () if alone and self.is_elementary and self.row.name not in PRODUCTS else MAGNITUDES
+        return [kind for kind in numbers if (kind != "nonfinite") == self.finite and kind not in barred]
 
     def draw_kind(self, i: int) -> str:
         return self.draw(st.sampled_from(self.kinds_of(i)))  # type: ignore[no-any-return]
