@@ -237,7 +237,7 @@ def passing_all(random: np.random.Generator) -> Find:
     def uneven(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object):
             return x
-        return x * np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace + x
+        return np.asarray(x * np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace + x, object)
 
     def find(name: str) -> Function:
         function = lookup(name)
