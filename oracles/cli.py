@@ -77,7 +77,7 @@ def whole(name: str, least: int) -> Callable[[str], int]:
 def parser() -> Parser:
     top = Parser(
         prog="python -m oracles",
-        description="Judge gradients: cross-check an autodiff engine against PyTorch and JAX.",
+        description="Judge gradients: those of an autodiff engine, of PyTorch and of JAX, against certified truth.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,7 +88,7 @@ def parser() -> Parser:
     )
     verify.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
     verify.add_argument(
-        "--subject", default="minigrad", help="who is judged: minigrad, torch, jax or package.module:factory"
+        "--subject", default="minigrad", help="who is on trial: minigrad, torch, jax or package.module:factory"
     )
     verify.add_argument(
         "--oracles",
@@ -218,13 +218,14 @@ def display() -> Iterator[Callable[[Tally], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        last = start
+        last, cases = start, 0
 
         def plain(tally: Tally) -> None:
-            nonlocal last
+            nonlocal last, cases
             now = time.monotonic()
-            if now - last >= 10 or tally.cases == tally.total:
-                last = now
+            finishes = cases < tally.cases == tally.total
+            if now - last >= 10 or finishes:
+                last, cases = now, tally.cases
                 print(
                     f"{tally.cases}/{tally.total} cases, {rate(tally):.1f}/s, {tally.failures} failed, {tally.doing}",
                     file=sys.stderr,
