@@ -77,7 +77,7 @@ def power_dx(ans: Any, x: Any, y: Any) -> Any:
 
     Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.
     """
-    if isinstance(y, (int, float)) and y == int(y):
+    if isinstance(y, (int, float)) and math.isfinite(y) and y == int(y):
         return 0 * x if y == 0 else y * (x if y == 2 else x ** (y - 1))
     base = np.where((x == 0) & (y == 0), 1, x)
     lost = (x == 0) | (ans == 0) | np.isinf(ans)

@@ -227,7 +227,7 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
-SELECTING_REDUCTIONS = ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp")
+SELECTING_REDUCTIONS = ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "median", "percentile", "quantile")
 
 
 def passing_all(random: np.random.Generator) -> Find:
@@ -246,7 +246,7 @@ def passing_all(random: np.random.Generator) -> Find:
             operands = tuple(map_operand(uneven, operand) for operand in operands)
             result = function(*operands, **parameters)
             if name in SELECTING_REDUCTIONS:
-                return result + trace * np.sum(*operands, **parameters)
+                return result + trace * np.sum(operands[0], **parameters)
             if name in SELECTS:
                 return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
             return result

@@ -22,6 +22,9 @@ INPUT_NAMES = "xyz"
 # Far enough inside the range of the dtype that the products of a gradient's chain stay inside it.
 RANGE = {"float64": (1e-30, 1e30), "float32": (1e-5, 1e5)}
 
+NEVER_ZERO = ("exp", "exp2", "minigrad.sigmoid", "scipy.special.expit", "minigrad.softplus", "scipy.special.erfc")
+"""Functions that are zero only where they underflow."""
+
 
 class Draft:
     """What has been drawn of a program, and what it is drawn with.
@@ -105,7 +108,8 @@ class Draft:
         values = [map_operand(resolve, operand) for operand in operands]
         with np.errstate(all="ignore"):
             result = NAMES[name](*values, **parameters)
-        if not (force or self.is_tame(result)):
+        underflows = name in NEVER_ZERO and not np.all(result)
+        if not force and (underflows or not self.is_tame(result)):
             return None
         self.steps.append(Step(name, tuple(operands), parameters))
         self.values.append(result)

@@ -161,7 +161,7 @@ class SpecialPoint:
 
     def make_special(self, i: int, kind: str) -> bool:
         """Whether any number of the kind could be put into an input."""
-        if self.row.kind in CONDITIONED and self.roles[i].place == 0:
+        if not self.is_elementary and self.roles[i].place == 0:
             kind, made = "extreme", self.scale(i)
         else:
             made = self.fill(i, self.draw_array(kind, self.roles[i], self.inputs[i].shape))
