@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import MinigradError
 from minigrad.program import Program, Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import KNOWN, Adapter, load
@@ -354,6 +355,8 @@ def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
 
 def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
     """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
+    if not can_run(case):
+        return np.inf, False
     answer = ask(spec, case, order)
     facts = facts_of(case, order, Referee(case, order, **met(find_events(case))))
     verdict = judge(answer, order, facts)
@@ -392,9 +395,18 @@ def moved_off(case: Case) -> Case | None:
     for size in (2.0**-10, 2.0**-6):
         step = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in case.inputs]
         moved = replace(case, inputs=tuple((x + s).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)))
-        if not any(event.is_break for event in find_events(moved)):
+        if can_run(moved) and not any(event.is_break for event in find_events(moved)):
             return moved
     return None
+
+
+def can_run(case: Case) -> bool:
+    """Whether there is a value: what is positive definite need not be so a little off, nor in another dtype."""
+    try:
+        case.program(*case.inputs)
+    except MinigradError:
+        return False
+    return True
 
 
 REPEATS = 3
