@@ -83,7 +83,7 @@ class Options:
     def command(self) -> str:
         """The command line that repeats this campaign."""
         words = ["python", "-m", "oracles", "verify", "--examples", self.examples, "--seed", self.seed]
-        words += ["--subject", self.setup.subject, "--oracles", ",".join(self.setup.oracles)]
+        words += ["--subject", self.setup.subject, "--oracles", ",".join(self.setup.oracles) or "exact"]
         words += ["--dtypes", ",".join(self.dtypes), "--orders", ",".join(map(str, self.setup.orders))]
         return shlex.join(map(str, words))
 
