@@ -234,9 +234,10 @@ def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
 
 
 def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
-    """The same for a case that does not survive being examined again: unshrunk."""
+    """The same for a case that does not survive being examined again: unshrunk, and not asked where nobody answered."""
     data = {**suspect.record, "id": name}
-    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)))
+    silent = {v["party"]: v["why"] for v in data["verdicts"] if v["label"] == Label.ERRORED}
+    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)), silent)
     return data, script(found, suspect.order)
 
 

@@ -243,7 +243,10 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             ]
             judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
             with clock.of("second looks"):
-                answers[order] = [as_called(case, v, a) for v, a in zip(judged, answers[order], strict=True)]
+                answers[order] = [
+                    a if silent and a.party in silent else as_called(case, v, a)
+                    for v, a in zip(judged, answers[order], strict=True)
+                ]
                 judged = [judge(answer, order, facts[order]) for answer in answers[order]]
                 verdicts += [settled(case, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
         with clock.of("second looks"):
