@@ -119,7 +119,7 @@ def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join(
             cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
+        ).rstrip()
         for row in table
     ]
 
@@ -145,7 +145,7 @@ def judge(
 
     >>> import numpy as np
     >>> from oracles import judge
-    >>> print(judge(np.hypot, 3.0, 4.0, parties=["minigrad"]))
+    >>> print(judge(lambda x, y: np.hypot(x, y), 3.0, 4.0, parties=["minigrad"]))
     def program(x: float64[], y: float64[]):
         v1 = np.hypot(x, y)   #(1)
         return v1
@@ -160,10 +160,12 @@ def judge(
         raise UsageError(f"order {order!r}: give 1 or 2")
     arrays = checked(inputs)
     program = function if isinstance(function, mg.Program) else mg.trace(function, *arrays)
-    value = np.asarray(program(*arrays))
-    if value.dtype != arrays[0].dtype:
+    result = program(*arrays)
+    value = np.asarray(result)
+    if not isinstance(result, (np.ndarray, np.generic)) or value.dtype != arrays[0].dtype:
+        returned = value.dtype if isinstance(result, (np.ndarray, np.generic)) else f"a {type(result).__name__}"
         raise UsageError(
-            f"the function returns {value.dtype} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
+            f"the function returns {returned} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
         )
     random = np.random.default_rng(seed)
 
@@ -176,9 +178,12 @@ def judge(
             raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
         return given
 
-    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors or [None] * len(arrays), arrays, strict=True)]
+    vectors = [None] * len(arrays) if vectors is None else vectors
+    if len(vectors) != len(arrays):
+        raise UsageError(f"there are {len(vectors)} vectors for {len(arrays)} inputs; give one per input")
+    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True)]
     case = Case("judged", program, arrays, weights(cotangent, value.shape, "cotangent"), tuple(along))
-    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(parties)
+    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
     if not chosen:
         raise UsageError("parties is empty; name at least one")
     return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
