@@ -83,7 +83,7 @@ class Options:
     def command(self) -> str:
         """The command line that repeats this campaign."""
         words = ["python", "-m", "oracles", "verify", "--examples", self.examples, "--seed", self.seed]
-        words += ["--subject", self.setup.subject, "--oracles", ",".join(self.setup.oracles)]
+        words += ["--subject", self.setup.subject, "--oracles", ",".join(self.setup.oracles) or "exact"]
         words += ["--dtypes", ",".join(self.dtypes), "--orders", ",".join(map(str, self.setup.orders))]
         return shlex.join(map(str, words))
 
@@ -234,9 +234,10 @@ def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
 
 
 def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
-    """The same for a case that does not survive being examined again: unshrunk."""
+    """The same for a case that does not survive being examined again: unshrunk, and not asked where nobody answered."""
     data = {**suspect.record, "id": name}
-    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)))
+    silent = {v["party"]: v["why"] for v in data["verdicts"] if v["label"] == Label.ERRORED}
+    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)), silent)
     return data, script(found, suspect.order)
 
 

@@ -177,11 +177,14 @@ def run_verify(options: argparse.Namespace) -> int:
                 f"failed: {record['found_as']}, shrunk to {', '.join(record['functions'])}; "
                 f"reproduce: python {options.out}/repro/{record['id']}.py"
             )
-    new = sum(not record["known"] for record in footer["shrunk"] if record["accused"] != options.subject)
+    others = [record for record in footer["shrunk"] if record["accused"] != options.subject]
+    found = (
+        f" {footer['findings']:,} findings about {', '.join(options.oracles)}, {len(others)} of them different, "
+        f"{sum(not record['known'] for record in others)} new;"
+    )
     print(
         f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against certified truth: "
-        f"{footer['failures']:,} failed; {footer['findings']:,} findings about {', '.join(options.oracles)}, "
-        f"{len(footer['shrunk'])} of them different, {new} new; see {options.out / 'index.html'}"
+        f"{footer['failures']:,} failed;{found if options.oracles else ''} see {options.out / 'index.html'}"
     )
     print(f"time: {shares(footer['cost'])}")
     for stale in footer["stale"]:
@@ -259,6 +262,7 @@ def display() -> Iterator[Callable[[Tally], None]]:
 
 def run_repro(options: argparse.Namespace) -> int:
     check_parties(options)
+    check_libraries("flint")
     from oracles.cases import Case, read_case
     from oracles.examine import Setup, examine
 

@@ -7,14 +7,14 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ProgramError
+from minigrad.errors import MinigradError
 from minigrad.program import Program, Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import KNOWN, Adapter, load
@@ -244,7 +244,10 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             ]
             judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
             with clock.of("second looks"):
-                answers[order] = [as_called(case, v, a) for v, a in zip(judged, answers[order], strict=True)]
+                answers[order] = [
+                    a if silent and a.party in silent else as_called(case, v, a)
+                    for v, a in zip(judged, answers[order], strict=True)
+                ]
                 judged = [judge(answer, order, facts[order]) for answer in answers[order]]
                 verdicts += [settled(case, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
         with clock.of("second looks"):
@@ -356,12 +359,10 @@ def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
 
 def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
     """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
-    try:
-        events = find_events(case)
-    except ProgramError:  # the point lies outside some domain
+    if not can_run(case):
         return np.inf, False
     answer = ask(spec, case, order)
-    facts = facts_of(case, order, Referee(case, order, **met(events)))
+    facts = facts_of(case, order, Referee(case, order, **met(find_events(case))))
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
         return np.inf, False
@@ -398,10 +399,18 @@ def moved_off(case: Case) -> Case | None:
     for size in (2.0**-10, 2.0**-6):
         step = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in case.inputs]
         moved = replace(case, inputs=tuple((x + s).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)))
-        with suppress(ProgramError):  # where the point lies outside some domain
-            if not any(event.is_break for event in find_events(moved)):
-                return moved
+        if can_run(moved) and not any(event.is_break for event in find_events(moved)):
+            return moved
     return None
+
+
+def can_run(case: Case) -> bool:
+    """Whether there is a value: what is positive definite need not be so a little off, nor in another dtype."""
+    try:
+        case.program(*case.inputs)
+    except MinigradError:
+        return False
+    return True
 
 
 REPEATS = 3

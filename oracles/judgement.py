@@ -145,25 +145,27 @@ def judge(
 
     >>> import numpy as np
     >>> from oracles import judge
-    >>> print(judge(np.hypot, 3.0, 4.0, parties=["minigrad"]))
-    def program(x1: float64[], x2: float64[]):
-        v1 = np.hypot(x1, x2)   #(1)
+    >>> print(judge(lambda x, y: np.hypot(x, y), 3.0, 4.0, parties=["minigrad"]))
+    def program(x: float64[], y: float64[]):
+        v1 = np.hypot(x, y)   #(1)
         return v1
-    x1 = 3.0
-    x2 = 4.0
+    x = 3.0
+    y = 4.0
     <BLANKLINE>
-              value  d/dx1  d/dx2  verdict  units of noise  ULP
-    truth       5.0    0.6    0.8
-    minigrad    5.0    0.6    0.8   agrees               0    0
+              value  d/dx  d/dy  verdict  units of noise  ULP
+    truth       5.0   0.6   0.8
+    minigrad    5.0   0.6   0.8   agrees               0    0
     """
     if order not in (1, 2):
         raise UsageError(f"order {order!r}: give 1 or 2")
     arrays = checked(inputs)
     program = function if isinstance(function, mg.Program) else mg.trace(function, *arrays)
-    value = np.asarray(program(*arrays))
-    if value.dtype != arrays[0].dtype:
+    result = program(*arrays)
+    value = np.asarray(result)
+    if not isinstance(result, (np.ndarray, np.generic)) or value.dtype != arrays[0].dtype:
+        returned = value.dtype if isinstance(result, (np.ndarray, np.generic)) else f"a {type(result).__name__}"
         raise UsageError(
-            f"the function returns {value.dtype} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
+            f"the function returns {returned} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
         )
     random = np.random.default_rng(seed)
 
@@ -176,9 +178,12 @@ def judge(
             raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
         return given
 
-    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors or [None] * len(arrays), arrays, strict=True)]
+    vectors = [None] * len(arrays) if vectors is None else vectors
+    if len(vectors) != len(arrays):
+        raise UsageError(f"there are {len(vectors)} vectors for {len(arrays)} inputs; give one per input")
+    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True)]
     case = Case("judged", program, arrays, weights(cotangent, value.shape, "cotangent"), tuple(along))
-    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(parties)
+    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
     if not chosen:
         raise UsageError("parties is empty; name at least one")
     return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 
 CASE = case_of(lambda x, y: np.tanh(x) * y, [1.0, 2.0], [3.0, 4.0])
 
+PARTIES = "torch,jax,jax.jit,minigrad.stage,exact"
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -43,8 +45,8 @@ def refused(capsys: Capture, *words: Any, code: int = 2) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--oracles", "tf"], "--oracles 'tf': tf is not known; choose from torch,jax"),
-        (["--oracles", "torch,tf"], "--oracles 'torch,tf': tf is not known; choose from torch,jax"),
+        (["--oracles", "tf"], f"--oracles 'tf': tf is not known; choose from {PARTIES}"),
+        (["--oracles", "torch,tf"], f"--oracles 'torch,tf': tf is not known; choose from {PARTIES}"),
         (["--dtypes", "float16"], "--dtypes 'float16': float16 is not known; choose from float64,float32"),
         (["--orders", "3"], "--orders '3': 3 is not known; choose from 1,2"),
         (["--examples", "0"], "--examples '0': give a whole number, at least 1"),
@@ -112,7 +114,10 @@ def test_the_package_runs_as_a_module() -> None:
 @pytest.mark.parametrize(
     ("subject", "message"),
     [
-        ("tensorflow", "subject 'tensorflow' is not known; choose from minigrad, minigrad.stage, torch, jax, or write"),
+        (
+            "tensorflow",
+            "subject 'tensorflow' is not known; choose from minigrad, minigrad.stage, torch, jax, jax.jit, or",
+        ),
         ("no_such_module:Engine", "subject no_such_module:Engine: importing it raised ModuleNotFoundError: "),
         ("tests.trial:NoSuchEngine", "subject tests.trial:NoSuchEngine: module 'tests.trial' has no attribute"),
         (spec(trial.not_an_adapter), "subject tests.trial:not_an_adapter: not_an_adapter() returned a int without"),
@@ -128,11 +133,6 @@ def test_a_subject_that_cannot_be_used_is_named(
     file.write_text(json.dumps(CASE.as_data()))
     words = {"verify": ["verify", "--out", tmp_path / "run"], "repro": ["repro", file]}[command]
     assert refused(capsys, *words, "--subject", subject).startswith(message)
-
-
-def test_nobody_is_judged_by_themselves_alone(capsys: Capture) -> None:
-    message = refused(capsys, "verify", "--subject", "jax", "--oracles", "jax")
-    assert message == "--subject jax cannot be its own only oracle; add another to --oracles"
 
 
 # What is not installed.
@@ -160,6 +160,19 @@ def test_a_missing_framework_is_named_with_how_to_install_it(
     assert not (tmp_path / "run").exists()
 
 
+def test_the_referee_alone_needs_no_framework_and_the_subject_is_asked_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    without(monkeypatch, "torch", "jax")
+    words = ["--examples", "1", "--dtypes", "float64", "--orders", "1", "--workers", "1", "--out", str(tmp_path)]
+    assert cli.main(["verify", "--subject", "minigrad.stage", "--oracles", "minigrad.stage,exact", *words]) == 0
+    run = read_run(tmp_path)
+    assert {tuple(v["party"] for v in record["verdicts"]) for record in run.cases} == {("minigrad.stage",)}
+    assert "--oracles exact " in run.header["command"]
+    assert "failed; see " in capsys.readouterr().out
+    assert "minigrad.stage against the referee alone" in (tmp_path / "summary.md").read_text()
+
+
 def test_a_framework_that_nobody_asks_for_may_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -170,7 +183,12 @@ def test_a_framework_that_nobody_asks_for_may_be_missing(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["hypothesis", "jinja2", "pandas", "pebble", "rich"])
+def test_a_referee_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    without(monkeypatch, "flint")
+    assert refused(capsys, "repro", "f64-circuit", "--oracles", "exact", code=3).startswith("not installed: flint; ")
+
+
+@pytest.mark.parametrize("name", ["flint", "hypothesis", "jinja2", "pandas", "pebble", "rich"])
 def test_a_missing_library_is_named_with_how_to_install_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -205,10 +223,10 @@ def write_journal(folder: Path) -> list[str]:
         "oracles": ["torch", "jax"],
         "versions": {},
     }
-    footer = {"verdict": "PASS", "cases": 1, "failures": 0, "findings": 0, "silent": {}, "seconds": 1.0, "shrunk": []}
+    footer = {"verdict": "PASS", "cases": 1, "failures": 0, "findings": 0, "silent": {}, "seconds": 1.0}
     with JournalWriter(folder, header) as journal:
         journal.case(examine(CASE, Setup(orders=(1,))).as_data())
-        journal.close(footer)
+        journal.close(footer | {"stale": [], "cost": {}, "shrunk": []})
     return (folder / "run.jsonl").read_text().splitlines()
 
 
@@ -284,7 +302,7 @@ def test_a_folder_without_a_journal_is_refused(tmp_path: Path, capsys: Capture) 
 def test_a_case_file_is_judged_again(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "case.json"
     file.write_text(json.dumps(CASE.as_data()))
-    assert cli.main(["repro", str(file)]) == 0
+    assert cli.main(["repro", str(file), "--oracles", "torch,jax"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("def program(x: float64[2], y: float64[2]):\n    v1 = np.tanh(x)")
     assert "x = [1.0, 2.0]\ny = [3.0, 4.0]\n" in shown
@@ -294,7 +312,7 @@ def test_a_case_file_is_judged_again(tmp_path: Path, capsys: Capture) -> None:
 def test_a_case_file_is_judged_with_a_subject_of_ones_own(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "case.json"
     file.write_text(json.dumps(CASE.as_data()))
-    assert cli.main(["repro", str(file), "--subject", spec(trial.TanhOff)]) == 1
+    assert cli.main(["repro", str(file), "--subject", spec(trial.TanhOff), "--oracles", "exact"]) == 1
     assert capsys.readouterr().out.count("wrong") == 2
 
 

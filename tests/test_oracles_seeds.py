@@ -42,7 +42,7 @@ def test_minigrad_gives_the_figures_of_the_notes(named: Named) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("named", NAMED, ids=lambda named: named.name)
-def test_pytorch_and_jax_agree_with_minigrad(named: Named, dtype: str) -> None:
+def test_minigrad_pytorch_and_jax_all_have_the_truth(named: Named, dtype: str) -> None:
     found = examine(named.case(dtype), Setup())
     fine = {Label.AGREES, Label.CONVENTION, Label.ILL_CONDITIONED, Label.EDGE}
     assert {v.label for v in found.verdicts} <= fine, found.verdicts

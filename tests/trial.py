@@ -1,6 +1,7 @@
 """Subjects on trial, ``--subject tests.trial:TanhOff`` and so on, and helpers for the harness's tests.
 
-Each class is an adapter of minigrad with one thing broken, while it answers and no longer.
+The first ones are adapters of minigrad with one thing broken, while it answers and no longer; the
+last ones are no engines at all, but know the certified truth, and say it or something near it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.protocol import RULES
+from minigrad.program import Ref
+from minigrad.protocol import RULES, leaves
 from oracles import Unsupported
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case
-from oracles.examine import Examination, Setup, examine
+from oracles.events import find_events, met
+from oracles.exact import Referee, Status
+from oracles.examine import Examination, Setup, examine, facts_of
 from oracles.verdict import Label
 
 
@@ -204,6 +208,86 @@ class Crashes(MinigradAdapter):
         if any(step.function == "tanh" for step in program.steps):
             os._exit(7)
         return super().vjp(program, inputs, cotangent)
+
+
+class Certified:
+    """The honest engine: the certified truth, the middle of what is allowed at a kink, NaN where there is none."""
+
+    name = "certified"
+    version = "1"
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, *gradients = self.answer(self.case_of(program, inputs, cotangent, inputs), 1)
+        return value, gradients
+
+    def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        return self.answer(self.case_of(program, inputs, cotangent, vectors), 2)
+
+    def case_of(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Case:
+        return Case("asked", program, (*inputs,), cotangent, (*vectors,))
+
+    def answer(self, case: Case, order: int) -> Sequence[Any]:
+        shapes = [case.cotangent.shape] * (order == 1) + [x.shape for x in case.inputs]
+        tiny = [np.full(shape, np.finfo(case.dtype).tiny) for shape in shapes]
+        truths = referee_of(case, order).truths(order, tiny)
+        return [np.where(t.status <= Status.KINK, t.value, np.nan).astype(case.dtype) for t in truths]
+
+
+def referee_of(case: Case, order: int) -> Referee:
+    with np.errstate(all="ignore"):
+        return Referee(case, order, **met(find_events(case)))
+
+
+class Spoiled(Certified):
+    """It knows better: `spoil` makes something else of one of its gradients, or Hessian products."""
+
+    def answer(self, case: Case, order: int) -> Sequence[Any]:
+        arrays = [*super().answer(case, order)]
+        first = len(arrays) - len(case.inputs)
+        for k in range(len(case.inputs)):
+            spoiled = np.asarray(self.spoil(arrays[first + k], case, order, k), case.dtype)
+            if spoiled.tobytes() != arrays[first + k].tobytes():
+                arrays[first + k] = spoiled
+                break
+        return arrays
+
+    def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
+        return gradient
+
+
+class EightUnits(Spoiled):
+    """One element is off by twice what is allowed."""
+
+    def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
+        facts = facts_of(case, order, referee_of(case, order), effort=1)
+        truth, noise = (found[k - len(case.inputs)] for found in (facts.truths, facts.noise))
+        certain = (truth.status == Status.CERTAIN) & np.isfinite(noise)
+        if np.any(certain):
+            place = np.unravel_index(int(np.argmax(certain)), certain.shape)
+            gradient = gradient.copy()
+            gradient[place] += 8 * noise[place]
+        return gradient
+
+
+class OtherSign(Spoiled):
+    def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
+        return np.where(gradient == 0, gradient, -gradient)
+
+
+class Transposed(Spoiled):
+    """The elements of a matrix are right, but in the order of its transpose."""
+
+    def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
+        return gradient.T.reshape(gradient.shape)
+
+
+class HalfOfFork(Spoiled):
+    """Of an input that is used several times, half of the gradient is missing."""
+
+    def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
+        operands = [list(step.operands) for step in case.program.steps]
+        uses = sum(isinstance(leaf, Ref) and leaf.index == k for leaf in leaves(operands))
+        return gradient / 2 if uses > 1 else gradient
 
 
 def not_an_adapter() -> int:

@@ -216,7 +216,9 @@ class Referee:
             lowest, highest = np.where(known, at, lowest), np.where(known, at, highest)
         with np.errstate(all="ignore"):
             one = (highest - lowest <= noise) & np.isfinite(low)
-            middle = np.where(~np.isnan(at) & (one | np.isinf(at)), at, low / 2 + high / 2)
+            # Of a choice at the very point that no gradient nearby bears out, nothing follows.
+            borne_out = one & (np.abs(at - low) <= noise)
+            middle = np.where(borne_out | np.isinf(at), at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
         nowhere = np.isnan(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))

@@ -1,0 +1,190 @@
+"""What is known of the others, what is worth showing, and the scripts that show it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracles.examine import Examination, Setup, examine
+from oracles.findings import Ledger, Suspect, fingerprint, is_telling, known_as
+from oracles.known import Finding, findings
+from oracles.repro import script
+from tests import trial
+from tests.trial import spec
+
+KNOWN = findings()
+
+
+def examined(finding: Finding) -> Examination:
+    return examine(finding.case(), Setup(finding.party, (), (finding.order,)))
+
+
+# The table.
+
+
+@pytest.mark.parametrize("finding", [f for f in KNOWN if f.party in ("torch", "jax")], ids=lambda finding: finding.id)
+def test_a_known_finding_has_the_label_on_record(finding: Finding) -> None:
+    [verdict] = examined(finding).verdicts
+    assert verdict.label == finding.label, verdict.why
+
+
+@pytest.mark.parametrize("finding", KNOWN, ids=lambda finding: finding.id)
+def test_minigrad_is_right_where_others_are_known_to_be_off(finding: Finding) -> None:
+    found = examine(finding.case(), Setup("minigrad", ("minigrad.stage",), (finding.order,)))
+    assert {verdict.label for verdict in found.verdicts} <= {"agrees", "ill-conditioned"}
+
+
+def test_known_findings_have_ids_of_their_own() -> None:
+    assert len({finding.id for finding in KNOWN}) == len(KNOWN)
+
+
+# Which cases show something, and which show the same.
+
+
+def record_of(case: str, *functions: str) -> dict[str, Any]:
+    return {"id": case, "functions": [*functions]}
+
+
+def verdict_of(party: str, label: str = "wrong", order: int = 1) -> dict[str, Any]:
+    return {"party": party, "label": label, "order": order}
+
+
+def ledger_of(*noted: tuple[dict[str, Any], dict[str, Any]]) -> Ledger:
+    ledger = Ledger("minigrad")
+    for record, verdict in noted:
+        ledger.note(record, verdict)
+    return ledger
+
+
+def ids(suspects: list[Suspect]) -> list[str]:
+    return [suspect.record["id"] for suspect in suspects]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "telling"),
+    [
+        (verdict_of("torch"), True),
+        (verdict_of("jax", "unstable"), True),
+        (verdict_of("jax", "convention"), False),
+        (verdict_of("jax", "unsupported"), False),
+        (verdict_of("minigrad"), False),
+    ],
+)
+def test_findings_are_about_others_than_the_subject(verdict: dict[str, Any], telling: bool) -> None:
+    assert is_telling(verdict, "minigrad") == telling
+
+
+def test_a_short_case_explains_the_longer_ones_of_its_party_and_label() -> None:
+    ledger = ledger_of(
+        (record_of("long", "ldexp", "exp"), verdict_of("torch")),
+        (record_of("short", "ldexp"), verdict_of("torch")),
+        (record_of("unstable", "ldexp", "exp"), verdict_of("torch", "unstable")),
+        (record_of("elsewhere", "ldexp", "exp"), verdict_of("jax")),
+        (record_of("other", "sin"), verdict_of("torch")),
+    )
+    short = ledger.suspects()[1]
+    assert ids(ledger.suspects()) == ["other", "short", "elsewhere", "long", "unstable"]
+    ledger.explain(short, ["ldexp"])
+    assert ids(ledger.suspects()) == ["other", "elsewhere", "unstable"]
+    assert ledger.count["torch", "wrong"] == 3
+
+
+def test_a_framework_is_one_compiled_or_not() -> None:
+    ledger = ledger_of(
+        (record_of("plain", "ldexp"), verdict_of("jax")), (record_of("compiled", "ldexp", "exp"), verdict_of("jax.jit"))
+    )
+    ledger.explain(ledger.suspects()[0], ["ldexp"])
+    assert ledger.suspects() == []
+
+
+def test_of_cases_of_the_same_functions_the_first_is_kept() -> None:
+    ledger = ledger_of(*((record_of(case, "sin", "exp"), verdict_of("torch")) for case in ("first", "second")))
+    assert ids(ledger.suspects()) == ["first"]
+
+
+def test_the_subject_comes_first_and_a_batch_has_no_function_twice() -> None:
+    ledger = ledger_of(
+        (record_of("one", "sin"), verdict_of("torch")),
+        (record_of("two", "sin", "exp"), verdict_of("torch")),
+        (record_of("three", "cos", "exp"), verdict_of("torch")),
+        (record_of("own", "sin", "exp", "cos"), verdict_of("minigrad")),
+    )
+    assert ids(ledger.batch(9)) == ["own", "one", "three"]
+    assert ids(ledger.batch(2)) == ["own", "one"]
+
+
+def mark_of(finding: Finding) -> dict[str, Any]:
+    data = examined(finding).as_data()
+    return fingerprint(Suspect(finding.party, finding.label, finding.order, data), data)
+
+
+def test_a_fingerprint_tells_findings_apart() -> None:
+    marks = [mark_of(finding) for finding in KNOWN[:4]]
+    assert marks[0] == {
+        "party": "torch",
+        "label": "wrong",
+        "order": 1,
+        "function": "ldexp",
+        "event": "",
+        "dtype": "float64",
+        "shape": "scalar",
+    }
+    assert all(one != other for one in marks for other in marks if one is not other)
+
+
+def test_a_finding_is_known_by_party_label_and_function() -> None:
+    [entry, *_] = KNOWN
+    mark = mark_of(entry)
+    assert known_as(mark, KNOWN) == f"{entry.reason} (in {entry.versions})"
+    assert known_as(mark | {"function": "exp ldexp"}, KNOWN) == known_as(mark, KNOWN)
+    for other in ({"function": "exp"}, {"label": "unstable"}, {"party": "minigrad"}):
+        assert known_as(mark | other, KNOWN) == ""
+    jitted = mark | {"party": "jax.jit"}
+    assert known_as(jitted, KNOWN) == known_as(mark | {"party": "jax"}, KNOWN) != known_as(mark, KNOWN)
+
+
+# Scripts.
+
+
+def ran(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script, run on its own in some folder."""
+    (folder / "repro.py").write_text(text)
+    environment = {"PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"}
+    return subprocess.run([sys.executable, "repro.py"], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+FIRST = {(f.party, f.order): f for f in reversed(KNOWN)}
+"""A finding for each party and order."""
+
+
+@pytest.mark.parametrize("finding", FIRST.values(), ids=lambda finding: finding.id)
+def test_the_script_of_a_finding_needs_that_framework_and_numpy_alone(finding: Finding, tmp_path: Path) -> None:
+    text = script(examined(finding), finding.order)
+    needed = {line.split()[1].partition(".")[0] for line in re.findall(r"^(?:import|from) .*", text, re.MULTILINE)}
+    assert needed == {"sys", "numpy", finding.party}
+    done = ran(text, tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "OFF" in done.stdout
+    assert re.search(r"^    got    \S+  (-?0x\S+|nan|-?inf)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^    truth  \S+  -?0x\S+$", done.stdout, re.MULTILINE)
+    assert f"as {finding.label}: " in text
+
+
+def test_the_script_of_who_is_right_ends_well(tmp_path: Path) -> None:
+    case = KNOWN[0].case()
+    for order in (1, 2):
+        done = ran(script(examine(case, Setup("jax", (), (order,))), order), tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "right" in done.stdout
+        assert "OFF" not in done.stdout
+
+
+def test_the_script_of_ones_own_engine_says_where_it_must_run() -> None:
+    text = script(examine(KNOWN[0].case(), Setup(spec(trial.Certified), (), (1,))), 1)
+    assert "from tests.trial import Certified\n" in text
+    assert "to be run where tests.trial can be imported" in text

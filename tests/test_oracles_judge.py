@@ -1,0 +1,208 @@
+"""Judging one function at one point: the tables, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from oracles import Judgement, UsageError, judge
+from oracles.judgement import PARTIES
+
+FEW = ["minigrad", "torch", "jax"]
+
+LINES_OF_HYPOT = """\
+def program(x: float64[], y: float64[]):
+    v1 = np.hypot(x, y)   #(1)
+    return v1
+x = 3.0
+y = 4.0
+
+                value                d/dx                d/dy  verdict  units of noise  ULP
+truth             5.0                 0.6                 0.8
+minigrad          5.0                 0.6                 0.8   agrees               0    0
+minigrad.stage    5.0                 0.6                 0.8   agrees               0    0
+torch             5.0                 0.6                 0.8   agrees               0    0
+jax               5.0  0.6000000000000001  0.7999999999999999   agrees            0.31    1
+jax.jit           5.0  0.6000000000000001  0.7999999999999999   agrees            0.31    1"""
+
+
+def hypot(x: Any, y: Any) -> Any:
+    return np.hypot(x, y)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judgement:
+    return judge(hypot, 3.0, 4.0)
+
+
+def relu(x: Any) -> Any:
+    return np.where(x > 0, x, 0)
+
+
+def labels(judgement: Judgement) -> set[str]:
+    return {str(verdict.label) for verdict in judgement.verdicts.values()}
+
+
+# What it shows.
+
+
+def test_everybody_who_is_installed_is_asked(judged: Judgement) -> None:
+    assert (*judged.verdicts,) == PARTIES
+    assert labels(judged) == {"agrees"}
+    assert judged.agrees
+
+
+def test_the_table_has_the_truth_and_what_everybody_returned(judged: Judgement) -> None:
+    assert str(judged) == LINES_OF_HYPOT
+
+
+def test_a_frame_has_a_row_per_party_and_element(judged: Judgement) -> None:
+    frame = judged.to_frame()
+    assert [*frame.columns] == ["party", "label", "element", "got", "truth", "low", "high", "ulp", "noise"]
+    assert [*zip(frame["party"], frame["element"], strict=True)] == [
+        (party, element) for party in PARTIES for element in ("value", "d/dx", "d/dy")
+    ]
+    assert frame["truth"].tolist() == [5.0, 0.6, 0.8] * len(PARTIES)
+    assert frame["low"].equals(frame["truth"])
+    assert frame["high"].equals(frame["truth"])
+    assert frame["ulp"].max() == 1
+    assert frame["noise"].between(0, 1e-14, inclusive="neither").all()
+
+
+def test_at_order_2_it_is_the_hessian_times_a_vector() -> None:
+    frame = judge(hypot, 3.0, 4.0, order=2, vectors=[1.0, 0.5], parties=FEW).to_frame()
+    assert frame["element"].tolist() == ["H/dx", "H/dy"] * 3
+    # The Hessian is [[y y, -x y], [-x y, x x]] / r**3.
+    assert frame["truth"].tolist() == [np.float64(16 - 6) / 125, np.float64(-12 + 4.5) / 125] * 3
+    assert np.allclose(frame["got"], frame["truth"], rtol=1e-14)
+
+
+def test_float32_is_judged_in_float32() -> None:
+    judgement = judge(hypot, np.float32(3), np.float32(4), parties=FEW)
+    assert labels(judgement) == {"agrees"}
+    frame = judgement.to_frame()
+    assert frame["truth"].tolist() == [float(np.float32(x)) for x in (5.0, 0.6, 0.8)] * 3
+    assert frame["noise"].min() > 1e-8
+
+
+def test_what_the_derivative_is_contracted_with_is_drawn_and_shown() -> None:
+    W, x = np.arange(6.0).reshape(2, 3), np.array([1.0, -1.0, 2.0])
+    one, same, other = (judge(lambda W, x: W @ x, W, x, parties=FEW, seed=seed) for seed in (1, 1, 2))
+    cotangent = one.case.cotangent
+    assert cotangent.shape == (2,)
+    assert np.all((np.abs(cotangent) >= 0.25) & (np.abs(cotangent) <= 2))
+    assert f"cotangent = {cotangent.tolist()}" in str(one)
+    assert cotangent.tolist() == same.case.cotangent.tolist() != other.case.cotangent.tolist()
+    frame = one.to_frame()
+    assert len(frame) == 3 * (2 + 6 + 3)
+    assert frame["element"].tolist()[1:4] == ["value[1]", "d/dW[0, 0]", "d/dW[0, 1]"]
+    want = [*(W @ x), *np.outer(cotangent, x).ravel(), *(cotangent @ W)]
+    assert np.allclose(frame["got"], want * 3, rtol=1e-14)
+    assert labels(one) == {"agrees"}
+
+
+def test_a_cotangent_and_vectors_may_be_given() -> None:
+    judgement = judge(np.sin, np.array([0.5, 1.0]), cotangent=[2.0, 0.0], vectors=[[1.0, 1.0]], order=2, parties=FEW)
+    assert judgement.to_frame()["truth"].tolist() == [-2 * np.sin(0.5), 0.0] * 3
+    assert "vectors = [1.0, 1.0]" in str(judgement)
+
+
+def test_of_large_answers_only_the_verdicts_are_shown() -> None:
+    lines = str(judge(np.sin, np.linspace(1, 2, 20), parties=["minigrad"])).splitlines()
+    assert lines[-3].split() == ["verdict", "units", "of", "noise", "ULP"]
+    assert lines[-2:][0] == "truth"
+
+
+def test_a_program_is_judged_as_it_is() -> None:
+    program = mg.trace(hypot, 3.0, 4.0)
+    assert judge(program, 3.0, 4.0, parties=["minigrad"]).case.program is program
+
+
+def test_a_party_that_lacks_a_function_has_no_rows() -> None:
+    judgement = judge(np.heaviside, 1.5, 0.5, parties=["minigrad", "tests.trial:Unable"])
+    assert judgement.verdicts["tests.trial:Unable"].label == "unsupported"
+    assert {*judgement.to_frame()["party"]} == {"minigrad"}
+    assert judgement.agrees
+
+
+# Kinks and edges.
+
+
+@pytest.mark.parametrize("gate", [mg.relu, relu], ids=["relu", "where"])
+def test_the_identity_in_two_kinks_is_a_kink_chain_for_everybody(gate: Callable[..., Any]) -> None:
+    """Either choice is allowed by itself; but relu(x) - relu(-x) is x, whose derivative is 1."""
+    judgement = judge(lambda x: gate(x) - gate(-x), 0.0)
+    assert labels(judgement) == {"kink-chain"}
+    assert not judgement.agrees
+    frame = judgement.to_frame().set_index("element").loc["d/dx"]
+    assert {*frame["got"]} == {0.0}
+    assert {*frame["low"], *frame["high"]} == {1.0}
+    assert frame["truth"].isna().all()
+
+
+def test_halves_at_a_tie_come_to_the_truth() -> None:
+    judgement = judge(lambda x: np.maximum(x, 0) - np.maximum(-x, 0), 0.0)
+    assert labels(judgement) <= {"agrees", "convention"}
+    assert judgement.agrees
+    assert {*judgement.to_frame().set_index("element").loc["d/dx"]["got"]} == {1.0}
+
+
+@pytest.mark.parametrize("f", [lambda x: np.maximum(x, 0), relu], ids=["maximum", "where"])
+def test_a_single_kink_leaves_a_choice(f: Callable[..., Any]) -> None:
+    judgement = judge(f, 0.0, parties=FEW)
+    assert labels(judgement) == {"convention"}
+    frame = judgement.to_frame().set_index("element").loc["d/dx"]
+    assert ({*frame["low"]}, {*frame["high"]}) == ({0.0}, {1.0})
+    assert "0.0 to 1.0" in str(judgement)
+
+
+def test_where_the_slope_is_infinite_is_an_edge() -> None:
+    judgement = judge(np.sqrt, 0.0)
+    assert labels(judgement) == {"edge"}
+    assert judgement.agrees
+    assert str(judgement).splitlines()[6].split() == ["truth", "0.0", "none"]
+
+
+def test_who_is_wrong_is_told_why() -> None:
+    judgement = judge(np.tanh, 0.5, parties=["minigrad", "tests.trial:TanhOff"])
+    assert [v.label for v in judgement.verdicts.values()] == ["agrees", "wrong"]
+    assert not judgement.agrees
+    last = str(judgement).splitlines()[-1]
+    assert last.startswith("tests.trial:TanhOff: d/dx got 0.78")
+    assert "units of noise" in last
+
+
+# What is refused.
+
+MIXED = "give at least one, and all of float64 (such as 3.0) or all of float32"
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs", "options", "message"),
+    [
+        (np.sin, [3], {}, f"the inputs have int64; {MIXED}"),
+        (np.sin, [True], {}, f"the inputs have bool; {MIXED}"),
+        (hypot, [np.float32(3), 4.0], {}, f"the inputs have float32, float64; {MIXED}"),
+        (hypot, [], {}, f"the inputs have no dtype, there being none; {MIXED}"),
+        (np.sin, [[1.0, 2.0]], {"cotangent": np.ones(3)}, "cotangent has shape (3,); give it the shape (2,)"),
+        (np.sin, [1.0], {"vectors": [np.ones(2)]}, "a vector has shape (2,); give it the shape ()"),
+        (np.sin, [1.0], {"vectors": [1.0, 2.0]}, "there are 2 vectors for 1 inputs; give one per input"),
+        (np.sin, [1.0], {"order": 3}, "order 3: give 1 or 2"),
+        (np.sin, [1.0], {"parties": []}, "parties is empty; name at least one"),
+        (np.sin, [1.0], {"parties": ["tf"]}, "subject 'tf' is not known; choose from minigrad, "),
+        (np.argmax, [[1.0, 2.0]], {}, "the function returns int64 for inputs of float64; let it return one array"),
+        (lambda x: 3, [1.0], {}, "the function returns int64 for inputs of float64; let it return one array"),
+        (lambda x: x > 0, [1.0], {}, "the function returns bool for inputs of float64; let it return one array"),
+        (np.modf, [1.5], {}, "the function returns a tuple for inputs of float64; let it return one array"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    f: Callable[..., Any], inputs: list[Any], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        judge(f, *inputs, **options)
+    assert str(refused.value).startswith(message)
