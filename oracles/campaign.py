@@ -58,7 +58,7 @@ PATIENCE = 8
 SHRINKING = 40.0
 """Seconds after which the smallest case found so far has to do."""
 
-TIMED_EVERY = 5
+TIMED_EVERY = 25
 """One drawn case in this many is timed; the named ones all are."""
 
 RARELY = {"jax.jit": 10}

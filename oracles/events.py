@@ -39,7 +39,7 @@ def met(events: Sequence[Event]) -> dict[str, Any]:
 
 def find_events(case: Case) -> list[Event]:
     """Every event on the way from the case's inputs to its value."""
-    events = [Event(0, "range: not finite", bad) for x in case.inputs if (bad := ~np.isfinite(x)).any()]
+    events = [Event(0, what, mask) for x in case.inputs for what, mask in out_of_range(x) if mask.any()]
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         row = CATALOGUE.get(step.function)

@@ -303,13 +303,19 @@ def is_promotion(case: Case, spec: str, order: int) -> bool:
 
 
 def is_flushed(case: Case, answer: Answer, order: int, facts: Facts) -> bool:
-    """Whether a replay that takes numbers below the normal range as zero gives this very answer."""
+    """Whether this is the answer that follows if numbers below the normal range are zero, in inputs or on the way."""
     if not any(event.what == "range: subnormal" for event in find_events(case)):
         return False
+    tiny = np.finfo(case.dtype).tiny
+    flushed = replace(case, inputs=tuple(np.where(np.abs(x) < tiny, 0 * x, x) for x in case.inputs))
+    if can_run(flushed):
+        known = facts_of(flushed, order, Referee(flushed, order, **met(find_events(flushed))), len(EFFORTS) - 1)
+        if not judge(answer, order, known).is_off:
+            return True
     replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(case, Flushing), order)]
     return all(
-        np.all(units_outside(mine, flushed, flushed, noise) <= UNITS)
-        for mine, flushed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
+        np.all(units_outside(mine, zeroed, zeroed, noise) <= UNITS)
+        for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
     )
 
 
