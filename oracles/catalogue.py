@@ -52,6 +52,8 @@ INSIDE_UNIT = Interval(low=-1.0, high=1.0, open_low=True, open_high=True)
 SHARE = Interval(low=0.0, high=1.0, open_low=True, open_high=True)
 ABOVE_MINUS_1 = Interval(low=-1.0, open_low=True)
 FROM_1 = Interval(low=1.0)
+CYCLES = Interval(low=-100.0, high=100.0)
+"""Beyond, NumPy's own sinc is mostly the rounding of pi times its argument."""
 BOUNDED = Interval(low=-4.0, high=4.0)
 WITH_NAN = Interval(nan=True)
 
@@ -280,7 +282,7 @@ ROWS: tuple[Row, ...] = (
     Row("arcsinh",     "unary"),
     Row("arccosh",     "unary",   (FROM_1,),         "edge: arccosh at 1",           at_one),
     Row("arctanh",     "unary",   (INSIDE_UNIT,)),
-    Row("sinc",        "unary"),
+    Row("sinc",        "unary",   (CYCLES,)),
     Row("degrees",     "unary",   torch="torch.rad2deg"),
     Row("rad2deg",     "unary"),
     Row("radians",     "unary",   torch="torch.deg2rad"),

@@ -33,7 +33,7 @@ SIMPLE_REDUCTIONS = ("sum", "mean", "max", "min", "amax", "amin")
 
 
 COMPOSITE = ("sinc",)
-"""Elementwise functions that round on the way to their result, and not only the result."""
+"""Elementwise functions that round on the way to their result: by a unit of 1, however small that is."""
 
 
 def rounds_simply(name: str) -> bool:
@@ -60,7 +60,7 @@ class Noisy(Array):
         name = FUNCTIONS[function].name
         row = CATALOGUE.get(name)
         exact = function not in RULES or (row is not None and row.is_exact)
-        many = not exact and (row is None or row.kind not in ROUNDS_ONCE or name in COMPOSITE)
+        many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
         alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
         def strip(operand: Any) -> Any:
@@ -70,6 +70,10 @@ class Noisy(Array):
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         if getattr(result, "dtype", np.dtype(bool)).kind != "f":
             return result
+        if name in COMPOSITE:
+            result = result + np.finfo(result.dtype).eps * self.random.uniform(-1, 1, np.shape(result)).astype(
+                result.dtype
+            )
         if name == "linalg.det":  # which NumPy takes from its logarithm
             result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * self.random.uniform(-1, 1))
         return type(self)(result if exact else self.nudge(result, alike), self.random)

@@ -32,7 +32,7 @@ class Nudge:
 
     Of the inputs; or, with `each`, of every operand of every step by itself, so that every choice
     on the way is made independently, as if each step's rule chose on its own: one side, the other,
-    or the middle between both.  Seed 0 moves everything away from zero, or towards it.
+    the middle between both, or something of all that tie.  Seed 0 moves everything away from zero, or towards it.
     """
 
     seed: int
@@ -44,6 +44,9 @@ class Nudge:
 
 NEXT_TO_NOTHING = arb(2) ** -1100
 """Below all floats: zero, but for a nudge."""
+
+SPLIT = 6
+"""How many choices are averaged for a step that is to share out evenly among what ties."""
 
 LARGER_EACH_STEP = 12
 """By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
@@ -75,9 +78,11 @@ class Choosing:
 
         def chosen(*operands: Any, **parameters: Any) -> Any:
             self.nudge = replace(self.nudge, bits=self.nudge.bits - LARGER_EACH_STEP)
-            seed, both = int(self.random.integers(2**32)), self.random.integers(3) == 0
-            one = function(*self.moved(operands, seed, 1), **parameters)
-            return averaged(one, function(*self.moved(operands, seed, -1), **parameters)) if both else one
+            seed, style = int(self.random.integers(2**32)), self.random.integers(5)
+            sides = [(seed, 1), (seed, -1)] if style == 0 else [(seed, 1)]
+            if style == 1:
+                sides = [(seed + k, 1) for k in range(SPLIT)]
+            return averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
 
         return chosen
 
@@ -124,11 +129,12 @@ class Rounding:
         return np.asarray(np.frompyfunc(off, 2, 1)(x, np.arange(x.size).reshape(x.shape)), object)
 
 
-def averaged(one: Any, other: Any) -> Any:
-    """The middle of two results; what holds no numbers to be differentiated is taken as it is."""
-    if isinstance(one, (list, tuple)):
-        return [averaged(a, b) for a, b in zip(one, other, strict=True)]
-    return (one + other) / 2 if np.asarray(one).dtype == object else one
+def averaged(results: Sequence[Any]) -> Any:
+    """The middle of some results; what holds no numbers to be differentiated is taken as it is."""
+    first = results[0]
+    if isinstance(first, (list, tuple)):
+        return [averaged(parts) for parts in zip(*results, strict=True)]
+    return sum(results[1:], first) / len(results) if np.asarray(first).dtype == object else first
 
 
 def taylor(
@@ -237,7 +243,8 @@ def passing_all(random: np.random.Generator) -> Find:
     def uneven(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object):
             return x
-        return np.asarray(x * np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace + x, object)
+        parts = np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace
+        return np.asarray(x * parts + x + parts, object)  # which leaves no zero either
 
     def find(name: str) -> Function:
         function = lookup(name)
