@@ -16,7 +16,7 @@ STAMP := $(VENV)/.ready-$(subst =,-,$(TORCH))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify bench test lint format report clean
+.PHONY: help setup verify atlas bench test lint format report clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ verify: $(STAMP)  ## run the cross-framework campaign; ARGS="--examples 20000 --
 report: $(STAMP)  ## rebuild the pages of the latest run from its journal
 	$(BIN)/python -m oracles report
 
+atlas: $(STAMP)  ## tabulate what everyone returns at kinks, edges and extremes; ARGS="--function hypot"
+	$(BIN)/python -m oracles atlas $(ARGS)
+
 bench: $(STAMP)  ## time minigrad against hand-written NumPy, torch, jax and autograd; ARGS="--only f-64x64"
 	$(BIN)/python -m oracles bench $(ARGS)
 
@@ -58,6 +61,6 @@ format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove .venv, caches, the latest run and benchmark
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/bench
+clean:  ## remove .venv, caches, the latest run, atlas and benchmark
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/atlas reports/bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,6 +27,7 @@ A map, each file leaning only on those above it:
 ``repro``       a stand-alone script per failure
 ``campaign``    many cases on many workers
 ``report``      tables and pages from a journal
+``atlas``       special points of every function, tabulated party by party
 ``workloads``   what the benchmark times, with its passes by hand
 ``bench``       minigrad beside hand-written NumPy, PyTorch, JAX and autograd
 ``cli``         the command line

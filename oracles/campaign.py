@@ -413,11 +413,11 @@ def describe(error: Exception) -> str:
     return f"the worker died ({error})"
 
 
-def check_out(out: Path) -> None:
-    """Refuse to write among files that are not a run's."""
+def check_out(out: Path, names: Sequence[str] = (NAME, f"{NAME}.partial")) -> None:
+    """Refuse to write among files that are not a run's, one of which goes by one of these names."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not any((out / f"{NAME}{end}").exists() for end in ("", ".partial")):
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in names):
         raise UsageError(f"--out {out} holds files that are no run's; name a new or empty folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m oracles verify | repro | report | bench``.
+"""The command line: ``python -m oracles verify | repro | report | atlas | bench``.
 
 Exit codes: 0 pass, 1 the subject failed or a party to the benchmark is wrong, 2 usage, 3 incomplete
 (something is missing, or the run was interrupted).
@@ -35,6 +35,7 @@ examples:
   python -m oracles verify --subject mylib.trial:Adapter   your own engine on trial
   python -m oracles repro f64-00012                        one case of the latest run again
   python -m oracles report reports/latest                  rebuild the pages from the journal
+  python -m oracles atlas --function maximum,hypot         every kink and edge of two functions, party by party
   python -m oracles bench --only f-64x64,chain             time two of the benchmark's workloads
 """
 
@@ -57,6 +58,15 @@ def choices(allowed: Sequence[str], name: str) -> Callable[[str], tuple[str, ...
                 f"{name} {text!r}: {unknown[0] if unknown else 'nothing'} is not known; choose from {','.join(allowed)}"
             )
         return chosen
+
+    return parse
+
+
+def one_of(allowed: Sequence[str], name: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise UsageError(f"{name} {text!r}: choose from {','.join(allowed)}")
+        return text
 
     return parse
 
@@ -131,6 +141,21 @@ def parser() -> Parser:
         help="folder of the run (default reports/latest)",
     )
     report.set_defaults(run=run_report)
+    atlas = commands.add_parser("atlas", help="tabulate what every party returns at special points, beside the truth")
+    atlas.add_argument(
+        "--function", help="of the catalogue, such as maximum,linalg.norm (default all with such points)"
+    )
+    atlas.add_argument(
+        "--dtype",
+        type=one_of(("float64", "float32"), "--dtype"),
+        default="float64",
+        help="of operands (default float64)",
+    )
+    atlas.add_argument("--order", type=one_of(("1", "2"), "--order"), default="1", help="of derivatives (default 1)")
+    atlas.add_argument("--parties", help="who is asked, such as torch,jax.jit (default minigrad,torch,jax)")
+    atlas.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
+    atlas.add_argument("--out", type=Path, default=Path("reports/atlas"), help="folder (default reports/atlas)")
+    atlas.set_defaults(run=run_atlas)
     bench = commands.add_parser("bench", help="time minigrad, hand-written NumPy, torch, jax and autograd side by side")
     bench.add_argument("--rounds", type=whole("--rounds", 1), default=150, help="of measurements (default 150)")
     bench.add_argument("--only", help="workloads, such as f-64x64,chain (default all)")
@@ -304,6 +329,30 @@ def run_report(options: argparse.Namespace) -> int:
         raise UsageError(f"{folder}: the journal lacks or garbles {error}; run verify again") from None
     print(f"{run.footer['verdict']}: rebuilt {folder / 'index.html'} from its journal")
     return PASS
+
+
+def run_atlas(options: argparse.Namespace) -> int:
+    check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
+    from oracles import atlas
+    from oracles.adapters import INSTALL, KNOWN, check_installed, missing
+
+    functions = choices(atlas.NAMES, "--function")(options.function) if options.function is not None else atlas.NAMES
+    if options.parties is not None:
+        parties = choices(tuple(KNOWN), "--parties")(options.parties)
+        check_installed(parties, "--parties")
+    else:
+        parties = tuple(name for name in atlas.PARTIES if not missing([name]))
+        for name in missing(atlas.PARTIES):
+            print(f"{name}: not installed; {INSTALL.format(extra=name)}", file=sys.stderr)
+    workers = options.workers or os.cpu_count() or 1
+    chosen = atlas.Options(functions, options.dtype, int(options.order), parties, workers, options.out)
+    with display() as show:
+        entries = atlas.atlas(chosen, show)
+    failed = [entry.spot for entry in entries if entry.failed]
+    for spot in failed:
+        print(f"failed: minigrad, {spot.call} at {spot.words}")
+    print(f"{len(entries):,} points, {len(failed):,} failed; see {options.out / 'index.html'}")
+    return FAILED if failed else PASS
 
 
 def run_bench(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from oracles.cases import Case
+from oracles.cases import Case, FloatArray
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,17 @@ class Finding:
 
     def case(self) -> Case:
         """The case that shows it."""
-        namespace = {"np": np, "mg": mg, "sp": special()}
-        names = ", ".join(self.at)
-        inputs = tuple(np.array(x, self.dtype) for x in self.at.values())
-        program = mg.trace(eval(f"lambda {names}: {self.call}", namespace), *inputs)
+        program, inputs = traced(self.call, self.at, self.dtype)
         value = np.asarray(program(*inputs))
         vectors = tuple(np.linspace(1, 2, x.size).reshape(x.shape).astype(self.dtype) for x in inputs)
         return Case(self.id, program, inputs, np.ones(value.shape, self.dtype), vectors, {"name": self.id})
+
+
+def traced(call: str, at: Mapping[str, Any], dtype: str) -> tuple[mg.Program, tuple[FloatArray, ...]]:
+    """The program that a call makes, and its inputs; these go by the names that it has for them."""
+    inputs = tuple(np.array(x, dtype) for x in at.values())
+    formula = eval(f"lambda {', '.join(at)}: {call}", {"np": np, "mg": mg, "sp": special()})
+    return mg.trace(formula, *inputs), inputs
 
 
 def special() -> Any:

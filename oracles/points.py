@@ -1,15 +1,16 @@
 """Special numbers: where functions bend, end, overflow, underflow and saturate, and what is next to that.
 
 `special` has, for an operand of a function, the numbers of each of the `SPECIAL_KINDS`; `described` has
-them with a name in words, and `special_operands` whole sets of operands, ties among them.  All are
-functions of their arguments alone, so that what is drawn and what is tabulated are the same numbers.
+them with a name in words, `special_operands` whole sets of operands, ties among them, and `tabulated` as
+many of these as fit a table.  All are functions of their arguments alone, so that what is drawn and what
+is tabulated are the same numbers.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -101,9 +102,12 @@ BENDS: dict[str, Points] = {
 """Where functions bend, turn, vanish or go over into another formula, besides -1, 0, 1 and the ends of the domain."""
 
 
+def ends_of(domain: Interval) -> Points:
+    return plain(*(end for end in (domain.low, domain.high) if math.isfinite(end)))
+
+
 def kinks(row: Row, domain: Interval, dtype: str) -> Points:
-    ends = plain(*(end for end in (domain.low, domain.high) if math.isfinite(end)))
-    return neighbours(plain(0, 1, -1) | ends | BENDS.get(row.name, {}), dtype)
+    return neighbours(plain(0, 1, -1) | ends_of(domain) | BENDS.get(row.name, {}), dtype)
 
 
 def extreme(dtype: str) -> Points:
@@ -205,16 +209,27 @@ ORDINARY = (0.75, -1.5, 2.0)
 
 def special_operands(row: Row, dtype: str) -> list[tuple[str, Operands]]:
     """Operands worth a look, in words: numbers, pairs of numbers, or short vectors; none for other functions."""
-    if row.kind in ("unary", "special") or row.name in ONE:
-        chosen: Iterator[tuple[str, tuple[Any, ...]]] = (
-            (words, (x,)) for words, x in numbers_for(row, 0, dtype).items()
-        )
-    elif row.kind == "binary" or row.name == "divmod":
+    chosen: Iterator[tuple[str, tuple[Any, ...]]] = iter(())
+    if sort_of(row) == "number":
+        chosen = ((words, (x,)) for words, x in numbers_for(row, 0, dtype).items())
+    elif sort_of(row) == "pair":
         chosen = pairs(row, dtype)
-    elif row.kind in ("reduce", "scan", "nan") or row.name in VECTOR:
+    elif sort_of(row) == "vector":
         chosen = ((words, (vector,)) for words, vector in vectors(row, dtype))
-    else:
-        chosen = iter(())
+    return each_once(chosen, dtype)
+
+
+def sort_of(row: Row) -> str:
+    """What a function is looked at with: a number, a pair of numbers or a vector; nothing for other functions."""
+    if row.kind in ("unary", "special") or row.name in ONE:
+        return "number"
+    if row.kind == "binary" or row.name == "divmod":
+        return "pair"
+    return "vector" if row.kind in ("reduce", "scan", "nan") or row.name in VECTOR else ""
+
+
+def each_once(chosen: Iterable[tuple[str, tuple[Any, ...]]], dtype: str) -> list[tuple[str, Operands]]:
+    """As arrays, under the first name of each."""
     found: dict[tuple[bytes, ...], tuple[str, Operands]] = {}
     for words, operands in chosen:
         as_arrays = tuple(np.asarray(operand, dtype) for operand in operands)
@@ -248,22 +263,112 @@ def pairs(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, float]]]:
         yield f"0.5 and {words}", (0.5, number)
 
 
-def vectors(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Ties of every sort, zeros, constant vectors, and each special number alone and among ordinary ones."""
+def mixtures(dtype: str) -> dict[str, tuple[float, ...]]:
+    """Vectors with ties of every sort, zeros, and what is not finite."""
     above = neighbours({"2": 2.0}, dtype)["2 + 1 ULP"]
-    yield "constant", (0.75, 0.75, 0.75)
-    yield "zeros", (0.0, 0.0, 0.0)
-    yield "zeros of both signs", (0.0, -0.0, 0.0)
-    yield "one zero", (0.0, -1.5, 2.0)
-    yield "two zeros", (0.0, -1.5, 0.0)
-    yield "tie of the largest", (2.0, -1.5, 2.0)
-    yield "tie of the smallest", (-1.5, 2.0, -1.5)
-    yield "tie in the middle", (-1.5, 0.75, 0.75, 2.0)
-    yield "tie of magnitudes", (2.0, -2.0, 0.75)
-    yield "the largest 1 ULP apart", (2.0, above, -1.5)
-    yield "inf and -inf", (math.inf, -math.inf, 0.75)
-    yield "inf twice", (math.inf, 0.75, math.inf)
-    yield "nan and inf", (math.nan, math.inf, 0.75)
+    return {
+        "constant": (0.75, 0.75, 0.75),
+        "zeros": (0.0, 0.0, 0.0),
+        "zeros of both signs": (0.0, -0.0, 0.0),
+        "one zero": (0.0, -1.5, 2.0),
+        "two zeros": (0.0, -1.5, 0.0),
+        "tie of the largest": (2.0, -1.5, 2.0),
+        "tie of the smallest": (-1.5, 2.0, -1.5),
+        "tie in the middle": (-1.5, 0.75, 0.75, 2.0),
+        "tie of magnitudes": (2.0, -2.0, 0.75),
+        "the largest 1 ULP apart": (2.0, above, -1.5),
+        "inf and -inf": (math.inf, -math.inf, 0.75),
+        "inf twice": (math.inf, 0.75, math.inf),
+        "nan and inf": (math.nan, math.inf, 0.75),
+    }
+
+
+def vectors(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """The mixtures, and each special number alone and among ordinary ones."""
+    yield from mixtures(dtype).items()
     for words, x in numbers_for(row, 0, dtype).items():
         yield f"{words} among others", (x, *ORDINARY[:2])
         yield f"{words} throughout", (x, x, x)
+
+
+# As many of all these as fit a table.
+
+MOST_TABULATED = 24
+"""Sets of operands of one call; the least telling are left out."""
+
+SIZES = (
+    *("max", "-max", "sqrt(max)", "sqrt(smallest)", "-(sqrt(smallest))", "40", "-40", "20", "-20"),
+    *("ln(max)", "-(ln(max))", "-(ln(smallest))", "ln(smallest)", "eps"),
+)
+"""The ends of the range, their roots, and where exponentials and what is made of them round to their limits."""
+
+PAIRS = (
+    *(("0", "0"), ("0", "-0"), ("-0", "0"), ("-0", "-0"), ("1", "0"), ("0", "1"), ("-1", "0"), ("0", "-1")),
+    *(("1", "1"), ("-1", "-1"), ("1", "-1"), ("1", "1 + 1 ULP"), ("1", "1 - 1 ULP")),
+    *(("inf", "1"), ("1", "inf"), ("inf", "inf"), ("nan", "1"), ("1", "nan"), ("-inf", "1")),
+    *(("sqrt(smallest)",) * 2, ("sqrt(max)",) * 2, ("max", "max"), ("smallest", "smallest"), ("max", "1")),
+)
+"""Corners, ties and what nearly ties, and sizes whose squares leave the range."""
+
+PAIRS_OF: dict[str, tuple[tuple[str, str], ...]] = {
+    **dict.fromkeys(("power", "float_power"), (("0", "0.5"), ("0", "2"), ("-0", "3"), ("-1", "2"), ("-1", "0.5"))),
+    **dict.fromkeys(("fmod", "remainder", "divmod"), (("2", "1"), ("-2", "1"), ("3", "-1"), ("2 - 1 ULP", "1"))),
+    "arctan2": (("-0", "-1"),),
+}
+"""Pairs that tell more of some functions than those do."""
+
+VECTORS = (
+    *("inf among others", "-inf among others", "nan among others", "max among others", "smallest among others"),
+    *("max throughout", "sqrt(max) throughout", "sqrt(smallest) throughout", "smallest throughout"),
+    *("inf throughout", "nan throughout"),
+)
+"""Those that are tabulated besides the mixtures."""
+
+
+def tabulated(row: Row, dtype: str, count: int = 1) -> list[tuple[str, Operands]]:
+    """The special operands that a table has for a function, in words, for a call with `count` of them.
+
+    Unlike for `special_operands` the ends of a domain are among them even where they lie outside.
+    """
+    if sort_of(row) == "vector":
+        every = mixtures(dtype) | dict(vectors(row, dtype))
+        return each_once(((words, (every[words],)) for words in (*mixtures(dtype), *VECTORS)), dtype)[:MOST_TABULATED]
+    if count == 2:
+        wanted: Iterable[tuple[str, ...]] = (*PAIRS_OF.get(row.name, ()), *PAIRS)
+    else:
+        wanted = ((words,) for words in most_telling(row))
+    named = [all_numbers(row, place, dtype) for place in range(count)]
+    chosen = (
+        (" and ".join(words), tuple(points[word] for points, word in zip(named, words, strict=True)))
+        for words in wanted
+        if all(word in points for points, word in zip(named, words, strict=True))
+    )
+    found = each_once(chosen, dtype)[:MOST_TABULATED]
+    return sorted(found, key=lambda each: along_the_axis(each[1])) if count == 1 else found
+
+
+def along_the_axis(operands: Operands) -> tuple[bool, float, bool]:
+    """From the least number to the largest, -0 before 0, and NaN at the end."""
+    x = float(operands[0])
+    return math.isnan(x), x, not np.signbit(x)
+
+
+def most_telling(row: Row) -> list[str]:
+    """Numbers by name: zeros, ends, bends, what is not finite, what is next to where it bends or ends, sizes."""
+    ends, bends = [*ends_of(domain_of(row, 0))], [*BENDS.get(row.name, {})]
+    bent = ["1", "-1", *bends] if row.event else []
+    near = [f"{words} {sign} 1 ULP" for words in ("0", *ends, *bent) for sign in "+-"]
+    return ["0", "-0", *ends, *bends, "1", "-1", "inf", "-inf", "nan", *near, *SIZES]
+
+
+def all_numbers(row: Row, place: int, dtype: str) -> Points:
+    """The special numbers of all kinds by name, and those at the very ends of a domain even if they lie outside."""
+    domain = domain_of(row, place)
+    closed = Interval(domain.low, domain.high)
+    found = {"0": 0.0, "-0": -0.0} | kinks(row, domain, dtype) | neighbours(plain(0.5, 2, 3), dtype)
+    found = extreme(dtype) | saturated(dtype) | found
+    return {w: x for w, x in found.items() if closed.contains(x)} | {
+        "inf": math.inf,
+        "-inf": -math.inf,
+        "nan": math.nan,
+    }

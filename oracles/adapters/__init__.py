@@ -63,14 +63,14 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name for name in needed if importlib.util.find_spec(name) is None]
 
 
-def check_installed(names: Sequence[str]) -> None:
+def check_installed(names: Sequence[str], option: str = "--oracles") -> None:
     """Raise `MissingError` saying how to install what is missing."""
     absent = missing(names)
     if absent:
         extra = "both" if len(absent) > 1 else absent[0]
         raise MissingError(
             f"not installed: {', '.join(absent)}; install with {INSTALL.format(extra=extra)}, "
-            f"or choose others with --oracles"
+            f"or choose others with {option}"
         )
 
 
