@@ -193,7 +193,7 @@ def test_only_basic_functions_are_drawn_without_being_asked_for() -> None:
 def free_programs() -> list[Program]:
     found: list[Program] = []
 
-    @settings(max_examples=600, database=None, deadline=None, derandomize=True)
+    @settings(max_examples=1000, database=None, deadline=None, derandomize=True)
     @given(programs())
     def collect(program: Program) -> None:
         found.append(program)

@@ -44,10 +44,10 @@ def quotient(remainder: Any, x: Any, y: Any) -> Any:
 def cosine(x: Any, y: Any) -> Any:
     """``x / hypot(x, y)``, and 0 at the origin; its derivatives do not cancel.
 
-    Of numbers scaled to 1, since among subnormals hypot has few digits.
+    Of numbers scaled by a power of 2, which rounds nothing, since among subnormals hypot has few digits.
     """
-    largest = nonzero(np.maximum(np.abs(x), np.abs(y)))
-    x, y = x / largest, y / largest
+    _, exponent = np.frexp(np.maximum(np.abs(x), np.abs(y)))
+    x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
     return x / nonzero(np.hypot(x, y))
 
 

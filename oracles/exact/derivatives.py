@@ -48,6 +48,9 @@ NEXT_TO_NOTHING = arb(2) ** -1100
 SPLIT = 6
 """How many choices are averaged for a step that is to share out evenly among what ties."""
 
+AXIAL = 40
+"""By how many bits some nudges of inputs are smaller than others."""
+
 LARGER_EACH_STEP = 12
 """By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
 
@@ -55,7 +58,9 @@ LARGER_EACH_STEP = 12
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    part = random.uniform(0.5, 1, np.shape(array)) * signs * nudge.sign
+    # Some inputs far less than others, so that directions along one axis are among them.
+    sizes = 2.0 ** (-AXIAL * random.integers(0, 2, np.shape(array))) if nudge.seed and not nudge.each else 1
+    part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
     unit = arb(2) ** -nudge.bits
 
     def moved(x: Any, u: float) -> Any:
@@ -233,7 +238,20 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
-SELECTING_REDUCTIONS = ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "median", "percentile", "quantile")
+SELECTING_REDUCTIONS = (
+    "amax",
+    "amin",
+    "max",
+    "min",
+    "nanmax",
+    "nanmin",
+    "ptp",
+    "median",
+    "percentile",
+    "quantile",
+    "std",
+    "var",
+)
 
 
 def passing_all(random: np.random.Generator) -> Find:
@@ -253,7 +271,7 @@ def passing_all(random: np.random.Generator) -> Find:
             operands = tuple(map_operand(uneven, operand) for operand in operands)
             result = function(*operands, **parameters)
             if name in SELECTING_REDUCTIONS:
-                return result + trace * np.sum(operands[0], **parameters)
+                return result + trace * np.sum(operands[0], **{k: v for k, v in parameters.items() if k != "ddof"})
             if name in SELECTS:
                 return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
             return result

@@ -142,7 +142,8 @@ class Referee:
         if not missing and not self.watched:
             assert here is not None
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
-        around = self.look_around(EFFORTS[effort], missing)
+        # Precision for what is infinite at the point itself costs too much to look from everywhere.
+        around = self.look_around(EFFORTS[min(effort, 1) if missing else effort], missing)
         found = [
             self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
             for k, n in enumerate(noise)
@@ -223,6 +224,8 @@ class Referee:
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
         nowhere = np.isnan(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
         status = np.where(nowhere, Status.EDGE, status)
+        if order == 1 and k == 0:
+            status = np.where(np.isnan(at) & ~one, Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
