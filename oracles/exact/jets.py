@@ -307,6 +307,10 @@ class Jet:
         x = jet(other)
         if x > 0:
             return (self / x).arctan()
+        if self == 0 and x == 0:
+            # Which turn it is, the signs of the zeros say; how it varies, nothing does.
+            turn = arb.pi() if x.signbit() else arb(0)
+            return Jet(arb_series([-turn if self.signbit() else turn, *[arb.nan()] * (ctx.cap - 1)]))
         if self != 0:
             angle = constant(arb.pi() / 2) - (x / self).arctan()
             return angle if self > 0 else angle - constant(arb.pi())
