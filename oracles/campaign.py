@@ -434,6 +434,8 @@ def header(options: Options, versions: dict[str, str]) -> dict[str, Any]:
         *dict.fromkeys(o.partition(".")[0] for o in options.setup.oracles if o in KNOWN),
     ]
     for package in packages:
+        if package in versions:  # the subject has said its own
+            continue
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -166,6 +166,7 @@ def test_the_header_says_how_to_repeat_the_run(honest: Outcome) -> None:
     }
     assert header["command"].startswith(f"python -m oracles verify --examples {EXAMPLES} --seed 5 ")
     assert set(header["versions"]) >= {"python", "numpy", "hypothesis", *PARTIES}
+    assert "unknown" not in header["versions"].values()
 
 
 def test_the_command_in_the_header_is_one_that_is_understood(honest: Outcome) -> None:
