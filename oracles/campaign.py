@@ -151,6 +151,18 @@ def cases_with(
             yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})
 
 
+def in_turn(dtype: str, campaign_seed: int) -> list[str]:
+    """The functions of the catalogue, in the order in which they take turns."""
+    functions = [row.name for row in ROWS if row.kind != "compare"]
+    random.Random(f"{campaign_seed}/{dtype}").shuffle(functions)
+    return functions
+
+
+def is_special(turn: int, place: int) -> bool:
+    """Whether a turn is at a special point; which ones are differs by place, so that any stretch of cases has some."""
+    return (turn + place + 1) % SPECIAL_EVERY == 0
+
+
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
     """Drawn cases without end; every function in its turn must occur, at a special point every so many turns.
 
@@ -158,14 +170,12 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
     """
     palette = strategies.Palette.of(options.seed)
     short = {"float64": "f64", "float32": "f32"}[dtype]
-    functions = [row.name for row in ROWS if row.kind != "compare"]
-    random.Random(f"{options.seed}/{dtype}").shuffle(functions)
+    functions = in_turn(dtype, options.seed)
     streams = [[cases_with(must, dtype, options, palette, special) for special in (False, True)] for must in functions]
     seen = set()
     for number in itertools.count():
         turn, place = divmod(number, len(functions))
-        # Which of its turns are special differs from function to function: so any stretch of cases has some.
-        special = (turn + place + 1) % SPECIAL_EVERY == 0
+        special = is_special(turn, place)
         stream = streams[place][special]
         case = next(stream)
         for other in itertools.islice(stream, BLOCK * (not special and case.program in seen)):
