@@ -222,6 +222,20 @@ def ownership_fault(case: Case, inputs: Sequence[FloatArray], arrays: Sequence[A
     return ""
 
 
+def differing(answer: Answer, case: Case, order: int, adapter: Any = None) -> str:
+    """Where an answer is another one, in any bit, when the same party is asked the same again; empty if nowhere.
+
+    An engine that draws numbers, or keeps gradients from one call to the next, may stay within the noise.
+    """
+    again = ask(answer.party, case, order, adapter=adapter)
+    if again.label != answer.label or len(again.arrays) != len(answer.arrays):
+        return f"asked again, it was {again.label or 'able to answer'}: {again.why}"
+    for number, (first, second) in enumerate(zip(answer.arrays, again.arrays, strict=True)):
+        if np.asarray(first).tobytes() != np.asarray(second).tobytes():
+            return f"asked again, it gave something else as array {number}"
+    return ""
+
+
 def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, timed: bool = False) -> Examination:
     """Ask, judge, and check every excuse.
 

@@ -1,0 +1,119 @@
+"""A faulty engine on trial: asked the questions of a bank, in a campaign's order, until it is caught."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oracles.cases import Case
+from oracles.examine import EXCUSED, ask, differing
+from oracles.faults.bank import ORDERS, SOUND, Question
+from oracles.faults.fault import Fault, FaultyAdapter
+from oracles.verdict import FATAL, RANK, Answer, Label
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one fault in the campaign of one seed."""
+
+    fault: str
+    seed: int
+    asked: int = 0
+    """Cases that the faulty engine was asked, all of which have the function."""
+    changed: int = 0
+    """Those in which an answer was not, in every bit, what it is without the fault."""
+    escaped: str = ""
+    """The labels of those where it was not caught."""
+    label: str = ""
+    """The label that it was caught by; empty if it was not."""
+    order: int = 0
+    """The order of derivative that it was caught at."""
+    cases: int = 0
+    """The cases that the campaign had come to by then."""
+    seconds: float = 0.0
+    """What examining that many took, at the mean of those that were looked at here."""
+    steps: int = 0
+    size: int = 0
+    """Steps and input numbers of the case that caught it."""
+    program: str = ""
+    """That case."""
+
+    @property
+    def caught(self) -> bool:
+        return bool(self.label)
+
+
+BUDGET = 6
+"""A campaign in which a fault shows in so many cases, and is caught in none, is not going to catch it."""
+
+
+def try_fault(fault: Fault, seed: int, questions: Iterable[Question]) -> Outcome:
+    """Ask until the fault is caught, or `BUDGET` or the questions are spent."""
+    adapter, asked, changed = FaultyAdapter(fault), 0, 0
+    escaped: set[str] = set()
+
+    def outcome(**found: Any) -> Outcome:
+        return Outcome(str(fault), seed, asked, changed, " ".join(sorted(escaped)), **found)
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for question in questions:
+            asked += 1
+            labels = {order: label for order in ORDERS if (label := tried(adapter, question, order)) is not None}
+            changed += bool(labels)
+            for order, label in labels.items():
+                if label in FATAL or label == Label.UNSTABLE:
+                    case = question.case
+                    found = {"label": str(label), "order": order, "cases": question.number}
+                    sizes = {"steps": len(case.program.steps), "size": sum(x.size for x in case.inputs)}
+                    return outcome(**found, **sizes, program=described(case))
+                escaped.add(str(label))
+            if changed == BUDGET:
+                break
+    return outcome()
+
+
+def tried(adapter: FaultyAdapter, question: Question, order: int) -> Label | None:
+    """The label of a faulty answer; None for one that is the sound one in every bit."""
+    answer, sound = answered(adapter, question, order), question.soundly(order)
+    if same_bits(answer, sound):
+        return None
+    own = question.verdict(sound, order).label
+    if own in FATAL or own == Label.UNSTABLE:
+        return None  # minigrad fails here by itself, which is no merit of the judge's
+    verdict = question.verdict(answer, order)
+    if verdict.label in EXCUSED and question.moved is not None:
+        again = question.moved.verdict(answered(adapter, question.moved, order), order)
+        if RANK[again.label] >= RANK[Label.UNSTABLE]:
+            return again.label
+    return verdict.label
+
+
+def answered(adapter: FaultyAdapter, question: Question, order: int) -> Answer:
+    """The subject's answer, or that it does not stand by it: who has no memory need not be asked twice."""
+    answer = ask(SOUND, question.case, order, adapter=adapter)
+    if adapter.fault.kind.has_memory and (why := differing(answer, question.case, order, adapter)):
+        return Answer(answer.party, answer.arrays, Label.STRUCTURE, why)
+    return answer
+
+
+def same_bits(mine: Answer, sound: Answer) -> bool:
+    if mine.label != sound.label or len(mine.arrays) != len(sound.arrays):
+        return False
+    return all(bits(a) == bits(b) for a, b in zip(mine.arrays, sound.arrays, strict=True))
+
+
+def bits(array: Any) -> tuple[str, tuple[int, ...], bytes]:
+    array = np.asarray(array)
+    return array.dtype.name, array.shape, array.tobytes()
+
+
+def described(case: Case) -> str:
+    """A case on one line."""
+    inputs = ", ".join(f"{i.name} = {x.tolist()!r}" for i, x in zip(case.program.inputs, case.inputs, strict=True))
+    body = "; ".join(line.partition("#")[0].strip() for line in str(case.program).splitlines()[1:])
+    return f"{case.dtype}: {body} at {inputs}"
