@@ -16,7 +16,7 @@ STAMP := $(VENV)/.ready-$(subst =,-,$(TORCH))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify atlas bench test lint format report clean
+.PHONY: help setup verify atlas faults bench test lint format report clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ report: $(STAMP)  ## rebuild the pages of the latest run from its journal
 atlas: $(STAMP)  ## tabulate what everyone returns at kinks, edges and extremes; ARGS="--function hypot"
 	$(BIN)/python -m oracles atlas $(ARGS)
 
+faults: $(STAMP)  ## measure what the harness would miss: plant faults in minigrad, one at a time; ARGS="--only 'sign@*'"
+	$(BIN)/python -m oracles faults $(ARGS)
+
 bench: $(STAMP)  ## time minigrad against hand-written NumPy, torch, jax and autograd; ARGS="--only f-64x64"
 	$(BIN)/python -m oracles bench $(ARGS)
 
@@ -62,5 +65,5 @@ format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove .venv, caches, the latest run, atlas and benchmark
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/atlas reports/bench
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/atlas reports/faults reports/bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
-"""The command line: ``python -m oracles verify | repro | report | atlas | bench``.
+"""The command line: ``python -m oracles verify | repro | report | atlas | faults | bench``.
 
-Exit codes: 0 pass, 1 the subject failed or a party to the benchmark is wrong, 2 usage, 3 incomplete
+Exit codes: 0 pass, 1 the subject failed, a planted fault was
+missed, or a party to the benchmark is wrong, 2 usage, 3 incomplete
 (something is missing, or the run was interrupted).
 """
 
@@ -36,6 +37,7 @@ examples:
   python -m oracles repro f64-00012                        one case of the latest run again
   python -m oracles report reports/latest                  rebuild the pages from the journal
   python -m oracles atlas --function maximum,hypot         every kink and edge of two functions, party by party
+  python -m oracles faults --only '*@hypot.*' --seeds 2     what the harness would miss in one function's rules
   python -m oracles bench --only f-64x64,chain             time two of the benchmark's workloads
 """
 
@@ -156,6 +158,20 @@ def parser() -> Parser:
     atlas.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
     atlas.add_argument("--out", type=Path, default=Path("reports/atlas"), help="folder (default reports/atlas)")
     atlas.set_defaults(run=run_atlas)
+    faults = commands.add_parser("faults", help="plant faults in minigrad, one at a time, and see which are caught")
+    faults.add_argument(
+        "--seeds", type=whole("--seeds", 1), default=10, help="campaigns that each fault meets (default 10)"
+    )
+    faults.add_argument(
+        "--examples",
+        type=whole("--examples", 200),
+        default=5000,
+        help="drawn programs per dtype before a campaign gives up on a fault (default 5000)",
+    )
+    faults.add_argument("--only", help="a pattern for names of faults, such as 'sign@*'; leaves out the floors")
+    faults.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
+    faults.add_argument("--out", type=Path, default=Path("reports/faults"), help="folder (default reports/faults)")
+    faults.set_defaults(run=run_faults)
     bench = commands.add_parser("bench", help="time minigrad, hand-written NumPy, torch, jax and autograd side by side")
     bench.add_argument("--rounds", type=whole("--rounds", 1), default=150, help="of measurements (default 150)")
     bench.add_argument("--only", help="workloads, such as f-64x64,chain (default all)")
@@ -227,7 +243,7 @@ def shares(cost: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def display() -> Iterator[Callable[[Tally], None]]:
+def display(things: str = "cases", counted: str = "failed") -> Iterator[Callable[[Tally], None]]:
     """A progress bar on a terminal; elsewhere a plain line now and then."""
     from rich.console import Console
     from rich.progress import (
@@ -255,7 +271,8 @@ def display() -> Iterator[Callable[[Tally], None]]:
             if now - last >= 10 or finishes:
                 last, cases = now, tally.cases
                 print(
-                    f"{tally.cases}/{tally.total} cases, {rate(tally):.1f}/s, {tally.failures} failed, {tally.doing}",
+                    f"{tally.cases}/{tally.total} {things}, {rate(tally):.1f}/s, {tally.failures} {counted}, "
+                    f"{tally.doing}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -265,7 +282,9 @@ def display() -> Iterator[Callable[[Tally], None]]:
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("cases  {task.fields[rate]:5.1f}/s  {task.fields[failures]} failed  {task.fields[doing]}"),
+        TextColumn(
+            f"{things}  {{task.fields[rate]:5.1f}}/s  {{task.fields[failures]}} {counted}  {{task.fields[doing]}}"
+        ),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -353,6 +372,28 @@ def run_atlas(options: argparse.Namespace) -> int:
         print(f"failed: minigrad, {spot.call} at {spot.words}")
     print(f"{len(entries):,} points, {len(failed):,} failed; see {options.out / 'index.html'}")
     return FAILED if failed else PASS
+
+
+def run_faults(options: argparse.Namespace) -> int:
+    check_libraries("flint", "hypothesis", "pandas", "pebble", "rich")
+    from oracles.faults.checkers import CHECKERS, installed
+    from oracles.faults.run import Options, run
+    from oracles.faults.tables import FAILED as MISSED
+    from oracles.faults.tables import write_tables
+
+    for name in CHECKERS.keys() - installed():
+        print(f"{name}: not installed, so that its column of floor.csv stays empty", file=sys.stderr)
+    workers, start = options.workers or os.cpu_count() or 1, time.monotonic()
+    chosen = Options(options.seeds, options.examples, options.only or "*", options.only is None, workers)
+    with display("faults", "caught") as show:
+        outcomes, floors = run(chosen, show)
+    faults = write_tables(outcomes, floors, options.out)
+    missed = faults[faults.status.isin(MISSED)]
+    for name, status in zip(missed.fault, missed.status, strict=True):
+        print(f"{status}: {name}")
+    counts = ", ".join(f"{count:,} {status}" for status, count in faults.status.value_counts().items())
+    print(f"{len(faults):,} faults: {counts}; {time.monotonic() - start:.0f} s; see {options.out / 'summary.md'}")
+    return FAILED if len(missed) else PASS
 
 
 def run_bench(options: argparse.Namespace) -> int:

@@ -222,6 +222,14 @@ def ownership_fault(case: Case, inputs: Sequence[FloatArray], arrays: Sequence[A
     return ""
 
 
+def steadfast(answer: Answer, case: Case, order: int) -> Answer:
+    """The subject's answer; at fault if it is not the same when asked again."""
+    if answer.label is not None:
+        return answer
+    why = differing(answer, case, order)
+    return replace(answer, label=Label.STRUCTURE, why=why) if why else answer
+
+
 def differing(answer: Answer, case: Case, order: int, adapter: Any = None) -> str:
     """Where an answer is another one, in any bit, when the same party is asked the same again; empty if nowhere.
 
@@ -256,6 +264,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
                 else ask(spec, case, order, clock)
                 for spec in setup.parties
             ]
+            answers[order][0] = steadfast(answers[order][0], case, order)
             judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
             with clock.of("second looks"):
                 answers[order] = [

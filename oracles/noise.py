@@ -88,7 +88,9 @@ class Noisy(Array):
             return value
         unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
         scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
-        return value + scale * unit.astype(dtype)
+        nudged = value + scale * unit.astype(dtype)
+        # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
+        return np.where(np.isinf(value), value, nudged)[()] if np.any(np.isinf(value)) else nudged
 
 
 class Flushing(Noisy):

@@ -95,8 +95,8 @@ class Bank:
     But those at kinks and special points, which cost the referee most, come after all others: what is caught at one
     of the others need not be looked at there, though it may be that the campaign catches it there before.
 
-    They are drawn when they are asked for, and kept.  A campaign passes over programs that it has drawn before, whatever
-    function they were drawn for; here that is not known, so a case may come a turn earlier.
+    They are drawn when they are asked for, and kept.  A campaign passes over programs that it has drawn before,
+    whatever function they were drawn for; here that is not known, so a case may come a turn earlier.
     """
 
     def __init__(self, hosts: Sequence[str], options: Options):

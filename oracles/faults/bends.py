@@ -110,11 +110,11 @@ def of_dtype(name: str) -> Situation:
 
 
 def without_axes(x: Any, call: Call) -> bool:
-    return x.ndim == 0
+    return np.shape(x) == ()
 
 
 def has_no_entries(x: Any, call: Call) -> bool:
-    return x.size == 0
+    return 0 in np.shape(x)
 
 
 def has_axis_of_1(x: Any, call: Call) -> bool:
@@ -128,7 +128,7 @@ def meets_vector(x: Any, call: Call) -> bool:
 def is_scattered(x: Any, call: Call) -> bool:
     """Whether a matrix, or the cotangent of one, does not lie in memory row by row."""
     arrays = [np.asarray(innermost(a)) for a in (x, call.g) if a is not None]
-    return any(not a.flags.c_contiguous for a in arrays)
+    return not all(a.flags.c_contiguous for a in arrays)
 
 
 def has_negative_axis(x: Any, call: Call) -> bool:

@@ -28,9 +28,7 @@ class Rule:
 
     def apart(self, x: Any) -> list[Any]:
         ends = np.cumsum([0, *(int(np.prod(shape)) for shape in self.shapes)])
-        return [
-            np.reshape(x[start:end], shape) for start, end, shape in zip(ends, ends[1:], self.shapes, strict=False)
-        ]
+        return [np.reshape(x[start:end], shape) for start, end, shape in zip(ends, ends[1:], self.shapes, strict=False)]
 
     def value(self, x: Any) -> FloatArray:
         return np.asarray(self.program(*self.apart(x)))
@@ -64,7 +62,7 @@ def torch_accepts(rule: Rule, order: int) -> bool:
     def tensor(x: Any) -> Any:
         return torch.from_numpy(np.array(x))
 
-    class Pull(Function):
+    class Pull(Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, x: Any, g: Any) -> Any:
             ctx.save_for_backward(x, g)
@@ -75,7 +73,7 @@ def torch_accepts(rule: Rule, order: int) -> bool:
             x, g = ctx.saved_tensors
             return tuple(map(tensor, rule.pull_of_pull(x.numpy(), g.numpy(), v.numpy())))
 
-    class Value(Function):
+    class Value(Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
             ctx.save_for_backward(x)

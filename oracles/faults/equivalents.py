@@ -1,10 +1,140 @@
-"""Faults that are none: they cannot change any answer that there is a truth about, each with the reason."""
+"""Faults that are none: they cannot change any answer that there is a truth about, each with the reason.
+
+A table of reasons, in which the first that fits counts.  Nothing is taken on trust: these faults are
+planted like all others, on the first seed, and one that is caught is reported as refuted.
+"""
 
 from __future__ import annotations
 
-from oracles.faults.fault import Fault
+import dis
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from minigrad.protocol import FUNCTIONS, RULES
+from oracles.faults.fault import Fault, Target
+
+LINEAR = frozenset(
+    {"positive", "negative", "conjugate", "copy", "astype", "degrees", "rad2deg", "radians", "deg2rad", "ldexp"}
+    | {"add", "subtract", "where", "broadcast_to", "reshape", "transpose", "swapaxes", "moveaxis", "expand_dims"}
+    | {"squeeze", "flip", "roll", "tril", "triu", "concatenate", "stack", "getitem", "sum", "mean", "cumsum"}
+    | {"minigrad.scatter", "minigrad.index_set", "minigrad.index_add", "fmod.0", "remainder.0"}
+)
+"""Functions whose rules read no numbers but the cotangent."""
+
+READINGS = ("stopped", "saved-ans", "saved-operand", "swapped-operands", "dropped-term")
+"""Faults in what a rule reads."""
+
+STEPWISE = frozenset(
+    {"absolute", "fabs", "minigrad.relu", "maximum", "minimum", "fmax", "fmin", "max", "min", "copysign"}
+    | {"fmod", "remainder", "minigrad.running_max", "minigrad.running_min"}
+)
+"""Functions whose rules are constant in the operands, but for jumps."""
+
+SUMMED = frozenset(
+    {"log1p", "tan", "arccosh", "minigrad.one_minus_square", "logaddexp", "logaddexp2", "power", "float_power"}
+    | {"minigrad.spherical_bessel", "minigrad.softmax", "minigrad.log_softmax", "minigrad.unit", "prod", "cumprod"}
+    | {"var", "minigrad.running_logsumexp", "linalg.pinv", "linalg.cholesky", "minigrad.cofactor"}
+    | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr", "minigrad.eigenvalues"}
+    | {"scipy.special.logit", "scipy.special.entr", "scipy.special.xlog1py", "fmod", "remainder"}
+)
+"""Functions whose rules add or subtract."""
+
+NOT_REACHED_FIRST = frozenset(
+    {"minigrad.sigmoid_slope", "minigrad.unit", "minigrad.sech2", "minigrad.sigmoid2", "minigrad.one_minus_square"}
+    | {"minigrad.spherical_bessel", "minigrad.cosine", "minigrad.cofactor", "minigrad.gaussian", "minigrad.polygamma"}
+)
+"""Parts of rules: their own derivative belongs to a second order, and the derivative of that to a third."""
+
+SYMMETRIC = ("minigrad.packed_eigh", "minigrad.eigenvalues", "linalg.cholesky")
+
+Reason = tuple[str, Callable[[Fault], bool]]
+
+
+def of(kind: str, fits: Callable[[Target], bool]) -> Callable[[Fault], bool]:
+    return lambda fault: fault.kind.name == kind and fits(fault.target)
+
+
+def named(*names: str) -> Callable[[Target], bool]:
+    return lambda target: target.name in names
+
+
+def read(target: Target) -> set[str]:
+    """The arguments that a rule mentions, by name."""
+    assert target.place is not None
+    found: set[Any] = set()
+    for instruction in dis.get_instructions(RULES[target.function].vjps[target.place] or read):
+        if instruction.opname.startswith("LOAD_FAST"):
+            found |= {*instruction.argval} if isinstance(instruction.argval, tuple) else {instruction.argval}
+    return found
+
+
+def reads_ans(target: Target) -> bool:
+    return "ans" in read(target)
+
+
+def reads_operand(target: Target) -> bool:
+    assert target.place is not None
+    return FUNCTIONS[target.function].operands[target.place] in read(target)
+
+
+def is_open(target: Target) -> bool:
+    """Whether no program goes to the edge of the domain itself."""
+    row = target.row
+    assert row is not None
+    interval = row.domain[min(target.place or 0, len(row.domain) - 1)]
+    return interval.hole is not None or interval.open_low or interval.open_high
+
+
+def reasons() -> Iterator[Reason]:
+    """All of them: why, and for what."""
+    yield (
+        "its rule reads no numbers but the cotangent",
+        lambda fault: fault.kind.name in READINGS and not {fault.target.name, str(fault.target)}.isdisjoint(LINEAR),
+    )
+    yield "its rule does not change with its operands, but for jumps", of("stopped", named(*STEPWISE))
+    yield "its rule is a single term", of("dropped-term", lambda target: target.name not in SUMMED)
+    yield "its rule does not read the result", of("saved-operand", lambda target: not reads_ans(target))
+    yield "its rule does not read the operand", of("saved-ans", lambda target: not reads_operand(target))
+    yield "both operands have the same rule", of("swapped-rules", named("add", "minigrad.index_add"))
+    yield "numbers here are real", of("conjugated", lambda target: True)
+    yield (
+        "it is a part of rules, and the derivative of its own rule belongs to a third order",
+        lambda fault: fault.kind.name in ("stopped", "second-order") and fault.target.name in NOT_REACHED_FIRST,
+    )
+    yield "no program goes there: it is no part of the domain", of("edge", is_open)
+    yield "the derivative is infinite there: there is no truth", of("edge", lambda target: not is_open(target))
+    yield (
+        "a rounding unit from the edge counts as the edge: where an operand was computed, so it may be",
+        of("next-to-edge", named("arcsin", "arccos", "arccosh")),
+    )
+    yield "the value itself is infinite there", of("overflowing-exp", named("cosh", "sinh"))
+    yield "the value itself is infinite there", of("overflowing-square", named("cosh", "sinh", "square"))
+
+
+def gaps() -> Iterator[Reason]:
+    """Faults that campaigns do not meet, as their programs do not go there."""
+    yield (
+        "programs give its axis from the front",
+        of("negative-axis", lambda t: t.name in ("partition", "insert") or t.name.startswith("minigrad.running")),
+    )
+    yield (
+        "programs end with its result, and it is linear: no second derivative passes through its rule",
+        of("second-order", named("hstack", "column_stack")),
+    )
+    yield (
+        "programs make a matrix symmetric as x + x.T, which gives both halves of its gradient alike",
+        of("transposed", named(*SYMMETRIC)),
+    )
+
+
+REASONS, GAPS = tuple(reasons()), tuple(gaps())
 
 
 def reason(fault: Fault) -> str:
     """Why a fault changes nothing; empty where it does."""
-    return ""
+    return next((why for why, fits in REASONS if fits(fault)), "")
+
+
+def gap(fault: Fault) -> str:
+    """Why a fault is not met, though it is one; empty where it may be."""
+    return next((why for why, fits in GAPS if fits(fault)), "")

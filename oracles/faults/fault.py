@@ -103,4 +103,3 @@ class FaultyAdapter(MinigradAdapter):
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         with self.planted:
             return super().hvp(program, inputs, cotangent, vectors)
-

@@ -19,8 +19,9 @@ from oracles.faults.bends import by_factor, scaled, slope_bent
 from oracles.faults.checkers import Rule, accepts, installed
 from oracles.faults.fault import Bend, Fault, FaultyAdapter, Kind, Target
 from oracles.faults.kinds import anywhere, bent
-from oracles.strategies import Builder, Palette, weights
+from oracles.strategies import Builder, Palette
 from oracles.strategies.draft import Draw
+from oracles.strategies.entries import weights
 from oracles.verdict import FATAL, Label
 
 PER_DECADE = 4

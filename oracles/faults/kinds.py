@@ -69,12 +69,20 @@ def at_products(target: Target) -> bool:
     return target.name in ("matmul", "vecdot", "linalg.solve")
 
 
-def with_parameter(name: str) -> Fits:
-    return lambda target: target.function in FUNCTIONS and name in FUNCTIONS[target.function].parameters
+def takes(target: Target, parameter: str) -> bool:
+    return target.function in FUNCTIONS and parameter in FUNCTIONS[target.function].parameters
 
 
 def with_axis(target: Target) -> bool:
-    return with_parameter("axis")(target) and target.name not in ("minigrad.unit", "linalg.norm")
+    return takes(target, "axis") and target.name not in ("minigrad.unit", "linalg.norm")
+
+
+def with_axis_rule(target: Target) -> bool:
+    return target.has_rule and with_axis(target)
+
+
+def with_keepdims(target: Target) -> bool:
+    return target.has_rule and takes(target, "keepdims")
 
 
 def at_ties(target: Target) -> bool:
@@ -119,6 +127,15 @@ def bent(bend: Bend) -> Plant:
     return bending(lambda: bend)
 
 
+def overflowing(last: Callable[[float], float]) -> Plant:
+    """NaN beyond the last number that a formula takes, a function of the dtype's largest."""
+    return bent(bends.where(bends.beyond(last), bends.nan))
+
+
+def swapped_rules(target: Target) -> Planted:
+    return Planted(lambda: other_rule(target, readings.other_place(target.function)))
+
+
 def at_edges(make: Callable[[float], bends.Condition]) -> Plant:
     """Wrong where `make` says, at each edge of the target's domain."""
 
@@ -139,14 +156,14 @@ def kinds() -> Iterator[Kind]:
     yield Kind("lost", "dropped", bent(lambda v, x, call: 0 * v), anywhere)
     yield Kind("dropped-term", "dropped", rerunning(lambda: readings.dropped_term), at_rules)
     yield Kind("swapped-operands", "operands", rerunning(lambda: readings.swapped_operands), at_pairs)
-    yield Kind("swapped-rules", "operands", lambda t: Planted(lambda: other_rule(t, readings.other_place(t.function))), at_pairs)
+    yield Kind("swapped-rules", "operands", swapped_rules, at_pairs)
     yield Kind("saved-ans", "operands", rerunning(lambda: readings.saved_ans), at_same_shape)
     yield Kind("saved-operand", "operands", rerunning(lambda: readings.saved_operand), at_same_shape)
     yield Kind("not-summed", "broadcasting", bent(e.not_summed), at_broadcasting)
     yield Kind("averaged", "broadcasting", bent(e.averaged), at_broadcasting)
     yield Kind("summed-elsewhere", "broadcasting", bent(e.summed_elsewhere), at_broadcasting)
-    yield Kind("next-axis", "axes", rerunning(lambda: readings.next_axis), lambda t: t.has_rule and with_axis(t))
-    yield Kind("keepdims", "axes", rerunning(lambda: readings.other_keepdims), lambda t: t.has_rule and with_parameter("keepdims")(t))
+    yield Kind("next-axis", "axes", rerunning(lambda: readings.next_axis), with_axis_rule)
+    yield Kind("keepdims", "axes", rerunning(lambda: readings.other_keepdims), with_keepdims)
     yield Kind("negative-axis", "axes", bent(e.when(e.has_negative_axis, e.doubled)), with_axis)
     yield Kind("transposed", "matrices", bent(e.transposed), at_matrices)
     yield Kind("untransposed", "matrices", rerunning(lambda: readings.untransposed), at_products)
@@ -157,8 +174,8 @@ def kinds() -> Iterator[Kind]:
     yield Kind("negative", "points", bent(e.where(e.is_negative, e.off)), of_elementwise(-0.5))
     yield Kind("edge", "points", at_edges(lambda edge: lambda x, call: x == edge), of_edges)
     yield Kind("next-to-edge", "points", at_edges(e.next_to), of_edges)
-    yield Kind("overflowing-square", "points", bent(e.where(e.beyond(lambda most: math.sqrt(most)), e.nan)), of_elementwise(1e30))
-    yield Kind("overflowing-exp", "points", bent(e.where(e.beyond(lambda most: math.log(most)), e.nan)), of_elementwise(1e3))
+    yield Kind("overflowing-square", "points", overflowing(math.sqrt), of_elementwise(1e30))
+    yield Kind("overflowing-exp", "points", overflowing(math.log), of_elementwise(1e3))
     yield Kind("float64", "situations", bent(e.when(e.of_dtype("float64"), e.doubled)), anywhere)
     yield Kind("float32", "situations", bent(e.when(e.of_dtype("float32"), e.doubled)), anywhere)
     yield Kind("0-d", "situations", bent(e.when(e.without_axes, e.doubled)), at_elementwise)

@@ -113,4 +113,3 @@ def dropped_term(vjp: Function, call: Call) -> Any:
 
     operands = [map_operand(lossy, x) for x in call.operands]
     return map_operand(plain, run(vjp, Call(lossy(call.g), lossy(call.ans), operands, call.parameters, call.place)))
-

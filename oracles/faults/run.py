@@ -5,18 +5,20 @@ from __future__ import annotations
 import fnmatch
 import multiprocessing
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any, TypeVar
 
 from pebble import ProcessPool
 
 from oracles import campaign
 from oracles.campaign import Tally, start_worker
+from oracles.catalogue import ROWS
 from oracles.errors import HarnessError, UsageError
-from oracles.faults.bank import Bank
+from oracles.faults.bank import ORDERS, Bank
 from oracles.faults.equivalents import reason
 from oracles.faults.fault import Fault
+from oracles.faults.floor import Floor, floor_of
 from oracles.faults.targets import all_faults, fault_named, hosts
 from oracles.faults.trial import Outcome, try_fault
 
@@ -34,8 +36,9 @@ class Options:
     """Drawn programs per dtype after which a campaign gives up on a fault."""
     only: str = "*"
     """A pattern for the names of faults."""
+    floors: bool = True
+    """Whether to find the detection floors too."""
     workers: int = 1
-    out: Path = Path("reports/faults")
 
 
 @dataclass(frozen=True)
@@ -85,27 +88,66 @@ def work(task: Task) -> Done:
     return Done(outcomes, len(looked_at), sum(question.seconds for question in looked_at))
 
 
-def run(options: Options, on_progress: Callable[[Tally], None] = lambda tally: None) -> list[Outcome]:
-    """Try every fault in the campaign of every seed; raises `HarnessError` where a worker does not come back."""
+@dataclass(frozen=True)
+class FloorTask:
+    """The detection floors of one function, in one dtype and order."""
+
+    function: str
+    dtype: str
+    order: int
+
+
+def work_floor(task: FloorTask) -> Floor:
+    """In a worker."""
+    return floor_of(task.function, task.dtype, task.order)
+
+
+Result = TypeVar("Result")
+
+
+def run(
+    options: Options, on_progress: Callable[[Tally], None] = lambda tally: None
+) -> tuple[list[Outcome], list[Floor]]:
+    """Try every fault in the campaign of every seed, and find every floor, for a pattern that asks for some of each.
+
+    Raises `HarnessError` where a worker does not come back.
+    """
     tasks = tasks_of(chosen_faults(options.only), range(options.seeds), options.examples)
-    tally = Tally(total=sum(len(task.faults) for task in tasks))
-    done: list[Done] = []
-    with ProcessPool(options.workers, context=multiprocessing.get_context("spawn"), initializer=start_worker) as pool:
-        futures = [pool.schedule(work, [task], timeout=TIMEOUT) for task in tasks]
+    floors = floor_tasks() if options.floors else []
+    tally = Tally(total=sum(len(task.faults) for task in tasks) + len(floors))
+
+    def count(number: int, caught: int, doing: str) -> None:
+        tally.cases, tally.failures, tally.doing = tally.cases + number, tally.failures + caught, doing
+        on_progress(tally)
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPool(options.workers, context=context, initializer=start_worker) as pool:
         try:
-            for task, future in zip(tasks, futures, strict=True):
-                try:
-                    found = future.result()
-                except Exception as error:
-                    fault = f"{type(error).__name__}: {error}"
-                    raise HarnessError(f"seed {task.seed}, {', '.join(task.hosts)}: {fault}") from error
-                done.append(found)
-                tally.cases += len(found.outcomes)
-                tally.failures += sum(outcome.caught for outcome in found.outcomes)
-                tally.doing = f"seed {task.seed}, {task.hosts[0]}"
-                on_progress(tally)
+            done, found = [], []
+            for task, result in in_order(pool, work, tasks):
+                done.append(result)
+                caught = sum(outcome.caught for outcome in result.outcomes)
+                count(len(result.outcomes), caught, f"seed {task.seed}, {task.hosts[0]}")
+            for floor_task, floor in in_order(pool, work_floor, floors):
+                found.append(floor)
+                count(1, 0, f"floor of {floor_task.function}")
         except BaseException:
             pool.stop()
             raise
     mean = sum(d.seconds for d in done) / max(sum(d.cases for d in done), 1)
-    return [replace(outcome, seconds=mean * outcome.cases) for d in done for outcome in d.outcomes]
+    return [replace(outcome, seconds=mean * outcome.cases) for d in done for outcome in d.outcomes], found
+
+
+def floor_tasks() -> list[FloorTask]:
+    functions = [row.name for row in ROWS if row.kind != "compare"]
+    return [FloorTask(f, dtype, order) for f in functions for dtype in ("float64", "float32") for order in ORDERS]
+
+
+def in_order(pool: ProcessPool, do: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[Any, Result]]:
+    """Each task with what came of it, once it and all before it are done."""
+    futures = [pool.schedule(do, [task], timeout=TIMEOUT) for task in tasks]
+    for task, future in zip(tasks, futures, strict=True):
+        try:
+            yield task, future.result()
+        except Exception as error:
+            raise HarnessError(f"{task}: {type(error).__name__}: {error}") from error
