@@ -106,7 +106,7 @@ def next_to(edge: float) -> Condition:
 
 
 def of_dtype(name: str) -> Situation:
-    return lambda x, call: x.dtype.name == name
+    return lambda x, call: str(x.dtype) == name
 
 
 def without_axes(x: Any, call: Call) -> bool:

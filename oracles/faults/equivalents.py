@@ -33,7 +33,14 @@ STEPWISE = frozenset(
 SUMMED = frozenset(
     {"log1p", "tan", "arccosh", "minigrad.one_minus_square", "logaddexp", "logaddexp2", "power", "float_power"}
     | {"minigrad.spherical_bessel", "minigrad.softmax", "minigrad.log_softmax", "minigrad.unit", "prod", "cumprod"}
-    | {"var", "minigrad.running_logsumexp", "linalg.pinv", "linalg.cholesky", "minigrad.cofactor"}
+    | {
+        "minigrad.running_max",
+        "minigrad.running_min",
+        "minigrad.running_logsumexp",
+        "linalg.pinv",
+        "linalg.cholesky",
+        "minigrad.cofactor",
+    }
     | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr", "minigrad.eigenvalues"}
     | {"scipy.special.logit", "scipy.special.entr", "scipy.special.xlog1py", "fmod", "remainder"}
 )
@@ -92,6 +99,7 @@ def reasons() -> Iterator[Reason]:
         lambda fault: fault.kind.name in READINGS and not {fault.target.name, str(fault.target)}.isdisjoint(LINEAR),
     )
     yield "its rule does not change with its operands, but for jumps", of("stopped", named(*STEPWISE))
+    yield "the mean is taken off once more, for what its rounding left", of("dropped-term", named("var", "std"))
     yield "its rule is a single term", of("dropped-term", lambda target: target.name not in SUMMED)
     yield "its rule does not read the result", of("saved-operand", lambda target: not reads_ans(target))
     yield "its rule does not read the operand", of("saved-ans", lambda target: not reads_operand(target))
