@@ -109,6 +109,7 @@ class Referee:
         """Why nothing can be certified, if so."""
         self.worked_out: dict[Any, Balls | None] = {}
         self.touched: dict[int, list[Any]] = {}
+        self.looked: dict[int, int] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
@@ -139,11 +140,13 @@ class Referee:
         if self.reason:
             return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
         missing = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
+        self.looked[order] = 1 if missing else len(EFFORTS) - 1
         if not missing and not self.watched:
             assert here is not None
+            self.looked[order] = 0
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
         # Precision for what is infinite at the point itself costs too much to look from everywhere.
-        around = self.look_around(EFFORTS[min(effort, 1) if missing else effort], missing)
+        around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
         found = [
             self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
             for k, n in enumerate(noise)
@@ -154,6 +157,10 @@ class Referee:
             for truth, mask in zip(found, self.touched[order], strict=True):
                 truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
         return found
+
+    def most_effort(self, order: int) -> int:
+        """The effort beyond which the same truths would be found again."""
+        return self.looked.get(order, 0 if self.propagates or self.reason else len(EFFORTS) - 1)
 
     def reached(self, order: int, found: Sequence[Truth]) -> list[Any]:
         """What depends on the edges; all, where that cannot be told."""
