@@ -48,8 +48,8 @@ NEXT_TO_NOTHING = arb(2) ** -1100
 SPLIT = 6
 """How many choices are averaged for a step that is to share out evenly among what ties."""
 
-AXIAL = 40
-"""By how many bits some nudges of inputs are smaller than others."""
+UNEVEN = (1.0, 2.0**-40, 0.0)
+"""Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
 LARGER_EACH_STEP = 12
 """By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
@@ -58,8 +58,8 @@ LARGER_EACH_STEP = 12
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    # Some inputs far less than others, so that directions along one axis are among them.
-    sizes = 2.0 ** (-AXIAL * random.integers(0, 2, np.shape(array))) if nudge.seed and not nudge.each else 1
+    # So that directions along one axis, and very nearly so, are among them.
+    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed and not nudge.each else 1
     part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
     unit = arb(2) ** -nudge.bits
 

@@ -110,6 +110,7 @@ class Referee:
         self.worked_out: dict[Any, Balls | None] = {}
         self.touched: dict[int, list[Any]] = {}
         self.looked: dict[int, int] = {}
+        self.ties: dict[Any, int] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
@@ -117,7 +118,9 @@ class Referee:
         """The derivatives as balls, worked out once; or None where two numbers cannot be told apart."""
         key = bits, nudge, rounding
         if key not in self.worked_out:
+            before = Jet.ties
             self.worked_out[key] = self.worked(bits, nudge, rounding)
+            self.ties[key] = Jet.ties - before
         return self.worked_out[key]
 
     def worked(self, bits: int, nudge: Nudge | None, rounding: int | None) -> Balls | None:
@@ -205,8 +208,11 @@ class Referee:
         bits = STEEP_BITS if missing else NEARBY_BITS
         sides = [(seed, sign) for seed in range(max(effort)) for sign in (1, -1)]
         inputs, steps = (2 * pairs for pairs in effort)
+        nearby = [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]]
+        ties = [self.ties[bits, Nudge(seed, sign), None] for seed, sign in sides[:inputs]]
         return Around(
-            [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]],
+            # Where inputs that did not move still tie, it is no point with a gradient.
+            [balls for balls, met in zip(nearby, ties, strict=True) if met == min(ties)],
             [self.at(bits, Nudge(seed, sign, each=True)) or {} for seed, sign in sides[:steps]],
             [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)] if missing else [],
         )
