@@ -18,7 +18,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
 from oracles.exact import Referee
-from oracles.noise import floor_of, noise, rounds_simply
+from oracles.noise import Noisy, Summing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -45,7 +45,7 @@ class Point:
         self.events = find_events(case)
         self.referee = Referee(case, order, **met(self.events))
         self.known: dict[tuple[int, int], Facts] = {}
-        self.spreads: dict[tuple[int, int], list[FloatArray]] = {}
+        self.spreads: dict[tuple[int, int, type[Noisy]], list[FloatArray]] = {}
         self.others: dict[Any, Point | None] = {}
 
     # What is known here.
@@ -68,24 +68,24 @@ class Point:
         if excessive and all(rounds_simply(step.function) for step in case.program.steps):
             # The engine's own rules may be what is noisy here, which excuses nobody.
             ideal = self.referee.rounding(order, truths, replays)
-            spread = [
-                np.minimum(n, SLACK * i + floor_of(t.value)) for n, i, t in zip(spread, ideal, truths, strict=True)
-            ]
+            sums = self.spread(order, replays, Summing)
+            spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
             truths = self.referee.truths(order, spread, effort)
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason)
 
-    def spread(self, order: int, replays: int) -> list[FloatArray]:
-        """How far rounding moves this project's own derivative."""
-        if (order, replays) not in self.spreads:
-            self.spreads[order, replays] = self.measured(order, replays)
-        return self.spreads[order, replays]
+    def spread(self, order: int, replays: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
+        """How far rounding, or some of it, moves this project's own derivative."""
+        key = order, replays, kind
+        if key not in self.spreads:
+            self.spreads[key] = self.measured(*key)
+        return self.spreads[key]
 
-    def measured(self, order: int, replays: int) -> list[FloatArray]:
+    def measured(self, order: int, replays: int, kind: type[Noisy]) -> list[FloatArray]:
         case = self.case
         try:
             plain = [np.asarray(array) for array in reference(case, order)]
-            return noise(case, lambda c: reference(c, order), plain, replays, seed_of(case))
+            return noise(case, lambda c: reference(c, order), plain, replays, seed_of(case), kind)
         except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
             shapes = [case.cotangent.shape] * (order == 1) + [x.shape for x in case.inputs]
             truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
@@ -128,13 +128,13 @@ class Point:
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def off_the_event(self) -> Point | None:
-        """A nearby point without kinks and edges, or None if there is none nearby."""
+        """A nearby point within the domain, without kinks and edges, or None if there is none nearby."""
         random = np.random.default_rng(len(self.case.program.steps))
         for size in OFF_STEPS:
             steps = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
-            if point is not None and not any(event.is_break for event in point.events):
+            if point is not None and not any(event.is_break or event.is_loss for event in point.events):
                 return point
         return None
 

@@ -70,6 +70,13 @@ class TanhOff(Broken):
         return ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans) * 1.001)
 
 
+class WrongButAtZero(Broken):
+    """The rule of abs is half as much again as it should be, but for its kink."""
+
+    def broken(self) -> Any:
+        return ruled(np.absolute, lambda g, ans, x: g * 1.5 * np.sign(x))
+
+
 class NoUnbroadcast(Broken):
     """The gradient of an operand that was broadcast is averaged, not summed: right shape, wrong value."""
 

@@ -51,8 +51,9 @@ SPLIT = 6
 UNEVEN = (1.0, 2.0**-40, 0.0)
 """Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
-LARGER_EACH_STEP = 12
-"""By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
+LARGER_EACH_STEP, OUTDOING = 12, 4
+"""By how many bits the nudges of a step are larger than those of the one before; and what they are at least
+times what these made of a zero."""
 
 
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
@@ -65,7 +66,11 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
 
     def moved(x: Any, u: float) -> Any:
         at = x.value if isinstance(x, Jet) else x
-        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else at.mid())
+        if abs(at) < NEXT_TO_NOTHING:
+            # What earlier nudges made of a zero is outdone, whatever magnitudes it came through.
+            step = arb(float(u)) * (unit * smallest + OUTDOING * abs(at.mid()))
+        else:
+            step = arb(float(u)) * unit * at.mid()
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)

@@ -309,8 +309,8 @@ class Jet:
             return (self / x).arctan()
         if self == 0 and x == 0:
             # Which turn it is, the signs of the zeros say; how it varies, nothing does.
-            turn = arb.pi() if x.signbit() else arb(0)
-            return Jet(arb_series([-turn if self.signbit() else turn, *[arb.nan()] * (ctx.cap - 1)]))
+            turn = constant(arb.pi() if x.signbit() else arb(0)) * (-1 if self.signbit() else 1)
+            return anything().starting(turn.value) if self.series.length() or x.series.length() else turn
         if self != 0:
             angle = constant(arb.pi() / 2) - (x / self).arctan()
             return angle if self > 0 else angle - constant(arb.pi())

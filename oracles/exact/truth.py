@@ -44,6 +44,9 @@ CLOSER, CLOSER_BITS = 3000, 10000
 EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
 
+JUMP = 2.0**-30
+"""Values nearby that differ by more than this part of them are on two sides of a jump."""
+
 Balls = dict[int, list[Any]]
 """By order, object arrays of balls: see `derivatives`."""
 
@@ -91,6 +94,13 @@ class Around:
     closer: list[Balls]
     """With the inputs moved far less, where something is not to be had at the point itself."""
 
+    @property
+    def jumps(self) -> bool:
+        """Whether the value depends on the side from which the point is come to."""
+        values = [balls[1][0] for balls in self.nearby if balls]
+        low, high = hull(self.nearby, 1, 0, np.zeros(np.shape(values[0]))) if values else (np.zeros(0), np.zeros(0))
+        return bool(np.any(high - low > JUMP * np.fmax(np.abs(low), np.abs(high))))
+
 
 class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
@@ -103,7 +113,8 @@ class Referee:
     def __init__(self, case: Case, order: int, watched: bool = False, edges: Mapping[int, Any] | None = None):
         self.case, self.order, self.watched = with_rounded_constants(case), order, watched
         self.edges = edges or {}
-        self.propagates = not all(np.all(np.isfinite(x)) for x in case.inputs) and not leaves_nan_out(case)
+        infinite, nan = (any(np.any(test(x)) for x in case.inputs) for test in (np.isinf, np.isnan))
+        self.propagates = infinite or (nan and not leaves_nan_out(case))
         """Whether an input is NaN or infinite, and goes on to others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
@@ -223,6 +234,9 @@ class Referee:
         low, high = hull(around.nearby, order, k, noise)
         lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
+        if around.jumps:
+            # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it.
+            low, high, lowest, highest = np.fmin(low, at), np.fmax(high, at), np.fmin(lowest, at), np.fmax(highest, at)
         if order == 1 and k == 0:
             # A value is what it is, however its sides jump.
             known = ~np.isnan(at)
@@ -235,7 +249,10 @@ class Referee:
             middle = np.where(borne_out | np.isinf(at), at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
-        nowhere = np.isnan(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
+        unbounded = np.isinf(lowest) | np.isinf(highest)
+        nowhere = unbounded | np.isnan(at) & (
+            np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise)
+        )
         status = np.where(nowhere, Status.EDGE, status)
         if order == 1 and k == 0:
             status = np.where(np.isnan(at) & ~one, Status.EDGE, status)
