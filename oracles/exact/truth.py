@@ -44,6 +44,9 @@ CLOSER, CLOSER_BITS = 3000, 10000
 EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
 
+NEXT_TO_NOTHING = 2.0**-400
+"""What a nudge, or its cube root, may make of a zero."""
+
 JUMP = 2.0**-30
 """Values nearby that differ by more than this part of them are on two sides of a jump."""
 
@@ -234,9 +237,11 @@ class Referee:
         low, high = hull(around.nearby, order, k, noise)
         lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
-        if around.jumps:
-            # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it.
-            low, high, lowest, highest = np.fmin(low, at), np.fmax(high, at), np.fmin(lowest, at), np.fmax(highest, at)
+        # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it;
+        # and a root of a nudge is no zero yet.
+        attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < NEXT_TO_NOTHING), at, np.nan)
+        low, high = np.fmin(low, attained), np.fmax(high, attained)
+        lowest, highest = np.fmin(lowest, attained), np.fmax(highest, attained)
         if order == 1 and k == 0:
             # A value is what it is, however its sides jump.
             known = ~np.isnan(at)
