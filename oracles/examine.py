@@ -293,7 +293,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if not any(np.any(t.value) for t in facts.truths):
         other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
         finer, coarser = sorted([here.size, other.size])
-        return "its error there follows the rounding unit" if 0 < finer <= FOLLOWS_ROUNDING * coarser else ""
+        follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
+        return "its error there follows the rounding unit" if follows else ""
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return ""
