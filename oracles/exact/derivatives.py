@@ -1,7 +1,7 @@
 """Values and derivatives of a program in exact arithmetic, at the very point or a nudge away from it.
 
-All derivatives come from one run of the program on numbers that know how they move along every
-direction, which share no rule with any engine: see `oracles.exact.jets`.
+All derivatives come from one run of the program, on numbers that know how they move along every
+direction and share no rule with any engine: see `oracles.exact.jets`.
 """
 
 from __future__ import annotations
@@ -127,11 +127,9 @@ class Rounding:
         factors = np.ones((*x.shape, 3))
         factors[..., : ctx.cap] += self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
 
-        def off(number: Any, value: float, slopes: float, bends: float) -> Jet:
+        def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
-            return Jet(
-                exact.value * value, scaled(exact.slopes, arb(slopes)), scaled(exact.bends, arb(bends)), exact.sign
-            )
+            return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
 
@@ -174,25 +172,23 @@ def derivatives(
         value, last = run(set_moving(inputs, places, case.vectors if order == 2 else None))
         total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
     if not all(v.value.is_finite() for v in value.flat):
-        # A 0 that moves is not 0 times anything, as it is for the value alone.
+        # There may be more to say of inputs that stay put: a constant 0 is 0 whatever it is multiplied with.
         value, _ = run([np.asarray(JETS(x), object) for x in inputs])
-    found = {1: [entries(lambda i: value.flat[i].value, np.arange(value.size).reshape(value.shape))], 2: []}
-    found[1] += [entries(lambda i: total.slopes[i], each) for each in places]
-    if order == 2:
-        # As a matrix, the Hessian is nowhere to be had if it is not along the vectors.
-        is_there = total.bends[0].is_finite()
-        found[2] = [entries(lambda i: total.bends[i] if is_there else arb.nan(), each) for each in places]
-    return found
+    gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
+    # Where there are no two derivatives along the vectors, there is no Hessian.
+    bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))
+    products = [mapped(lambda i: bends[i], each) for each in places] if order == 2 else []
+    return {1: [mapped(lambda v: v.value, value), *gradients], 2: products}
 
 
 def places_of(inputs: Sequence[Any]) -> list[Any]:
-    """Which direction is each element's own; direction 0 is that of the vectors."""
+    """The number of the direction that is each element's own; direction 0 is that of the vectors, if there are any."""
     ends = np.cumsum([1, *(np.size(x) for x in inputs)]).tolist()
     return [np.arange(i, k).reshape(np.shape(x)) for x, i, k in zip(inputs, ends, ends[1:], strict=False)]
 
 
 def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[Any] | None) -> list[Any]:
-    """The inputs, floats or balls, as Jets."""
+    """Arrays of floats or of balls as Jets, each element on its way along its own direction and along the vectors."""
     start = np.frompyfunc(lambda x, place, v: moving(x, [ball(v), *[0] * (place - 1), 1]), 3, 1)
     along = [0] * len(inputs) if vectors is None else vectors
     return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
@@ -305,9 +301,9 @@ def case_size(case: Case) -> int:
     return sum(x.size for x in case.inputs)
 
 
-def entries(entry: Callable[[int], arb], places: Any) -> Any:
-    """An array of what is found in some places."""
-    return np.asarray(np.frompyfunc(entry, 1, 1)(places), object)
+def mapped(function: Callable[[Any], Any], array: Any) -> Any:
+    """An object array, element by element."""
+    return np.asarray(np.frompyfunc(function, 1, 1)(array), object)
 
 
 def with_rounded_constants(case: Case) -> Case:
