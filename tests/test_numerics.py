@@ -370,3 +370,11 @@ def test_ulps_are_counted_where_the_truth_is() -> None:
         assert ulps(1.0, 1 + mp.mpf(2) ** -53) == 0.5
         assert ulps(0.0, mp.mpf("1e-400")) < 1e-70
         assert ulps(1e-300, mp.mpf("1e-400")) > 1e20
+
+
+def test_arctan2_beside_a_python_integer_far_from_it() -> None:
+    """``d/dx arctan2(x, 2)`` is ``2 / (x**2 + 4)``, also where 2 is tiny beside x."""
+    assert mg.grad(lambda x: np.arctan2(x, 2))(4e8) == pytest.approx(1.25e-17)
+    slope = mg.grad(lambda x: np.arctan2(x, 2))(np.float32(4e8))
+    assert slope == pytest.approx(1.25e-17)
+    assert np.asarray(slope).dtype == np.float32

@@ -15,7 +15,8 @@ from minigrad.program import Input, Program, Ref, Step
 from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
-from oracles.examine import ask, is_failure, reference
+from oracles.examine import ask, is_failure
+from oracles.facts import reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_outside
 from tests import trial

@@ -47,7 +47,8 @@ def cosine(x: Any, y: Any) -> Any:
     Of numbers scaled by a power of 2, which rounds nothing, since among subnormals hypot has few digits.
     """
     _, exponent = np.frexp(np.maximum(np.abs(x), np.abs(y)))
-    x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+    # Of a Python integer ldexp would make a float16, so both take their common dtype first.
+    x, y = np.ldexp(np.where(True, x, y), -exponent), np.ldexp(np.where(True, y, x), -exponent)
     return x / nonzero(np.hypot(x, y))
 
 

@@ -33,7 +33,7 @@ def apart_from_zero(x: Any, y: Any) -> Any:
     return np.where((x == 0) & (y == 0), 1, y)
 
 
-broadcasting(gaussian, lambda g, ans, x: -2 * g * x * ans)
+broadcasting(gaussian, lambda g, ans, x: -2 * (g * ans) * x)
 broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
 
 

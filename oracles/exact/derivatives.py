@@ -48,24 +48,29 @@ NEXT_TO_NOTHING = arb(2) ** -1100
 SPLIT = 6
 """How many choices are averaged for a step that is to share out evenly among what ties."""
 
-AXIAL = 40
-"""By how many bits some nudges of inputs are smaller than others."""
+UNEVEN = (1.0, 2.0**-40, 0.0)
+"""Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
-LARGER_EACH_STEP = 12
-"""By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
+LARGER_EACH_STEP, OUTDOING = 12, 4
+"""By how many bits the nudges of a step are larger than those of the one before; and what they are at least
+times what these made of a zero."""
 
 
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    # Some inputs far less than others, so that directions along one axis are among them.
-    sizes = 2.0 ** (-AXIAL * random.integers(0, 2, np.shape(array))) if nudge.seed and not nudge.each else 1
+    # So that directions along one axis, and very nearly so, are among them.
+    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed and not nudge.each else 1
     part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
     unit = arb(2) ** -nudge.bits
 
     def moved(x: Any, u: float) -> Any:
         at = x.value if isinstance(x, Jet) else x
-        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else at.mid())
+        if abs(at) < NEXT_TO_NOTHING:
+            # What earlier nudges made of a zero is outdone, whatever magnitudes it came through.
+            step = arb(float(u)) * (unit * smallest + OUTDOING * abs(at.mid()))
+        else:
+            step = arb(float(u)) * unit * at.mid()
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
@@ -173,7 +178,9 @@ def derivatives(
         total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
     if not all(v.value.is_finite() for v in value.flat):
         # There may be more to say of inputs that stay put: a constant 0 is 0 whatever it is multiplied with.
+        ties = Jet.ties
         value, _ = run([np.asarray(JETS(x), object) for x in inputs])
+        Jet.ties = ties  # which are the same again
     gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
     # Where there are no two derivatives along the vectors, there is no Hessian.
     bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))

@@ -404,7 +404,7 @@ class Jet:
         if self == 0 and x == 0:
             # Which turn it is, the signs of the zeros say; how it varies, nothing does.
             turn = arb.pi() if x.signbit() else arb(0)
-            return anything().starting(-turn if self.signbit() else turn)
+            return (self.sqrt() + x.sqrt()).starting(-turn if self.signbit() else turn)
         if self != 0:
             angle = constant(arb.pi() / 2) - (x / self).arctan()
             return angle if self > 0 else angle - constant(arb.pi())
