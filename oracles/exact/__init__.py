@@ -2,7 +2,7 @@
 
 | room | what happens there |
 |---|---|
-| `jets` | numbers with proved error bounds, and power series of these |
+| `jets` | numbers with proved error bounds, and their derivatives along all directions at once |
 | `functions` | NumPy's functions on arrays of them, where NumPy needs help; the table of all of these |
 | `reductions` | those that reduce, order or scan |
 | `linalg` | those of matrices |

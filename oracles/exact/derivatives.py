@@ -1,25 +1,25 @@
 """Values and derivatives of a program in exact arithmetic, at the very point or a nudge away from it.
 
-Derivatives come from power series along one direction at a time, which share no rule with any
-engine.  With q(d) the half of the second derivative along d, a Hessian product is put together from
-such halves: ``e.H.v = q(v + e) - q(v) - q(e)``.
+All derivatives come from one run of the program, on numbers that know how they move along every
+direction and share no rule with any engine: see `oracles.exact.jets`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_series, ctx
+from flint import arb, ctx
 
 from minigrad.program import Program, Step
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE
 from oracles.exact.functions import as_jets, lookup
-from oracles.exact.jets import JETS, Jet, ball, constant, jet, moving
+from oracles.exact.jets import JETS, Jet, ball, constant, jet, lost, moving, precision, scaled
 
 Find = Callable[[str], Function]
 
@@ -129,14 +129,14 @@ class Rounding:
     def nudged(self, x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
             return x
-        parts = self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
+        factors = np.ones((*x.shape, 3))
+        factors[..., : ctx.cap] += self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
 
-        def off(number: Any, place: int) -> Any:
-            part = parts.reshape(-1, ctx.cap)[place]
-            moved = [c * (1 + u) for c, u in zip(jet(number).series.coeffs(), part.tolist(), strict=False)]
-            return Jet(arb_series(moved), jet(number).sign)
+        def off(number: Any, u: float, v: float, w: float) -> Jet:
+            exact = jet(number)
+            return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
 
-        return np.asarray(np.frompyfunc(off, 2, 1)(x, np.arange(x.size).reshape(x.shape)), object)
+        return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
 
 
 def averaged(results: Sequence[Any]) -> Any:
@@ -145,24 +145,6 @@ def averaged(results: Sequence[Any]) -> Any:
     if isinstance(first, (list, tuple)):
         return [averaged(parts) for parts in zip(*results, strict=True)]
     return sum(results[1:], first) / len(results) if np.asarray(first).dtype == object else first
-
-
-def taylor(
-    program: Program, inputs: Sequence[Any], direction: Sequence[Any], cotangent: Any, order: int, find: Find
-) -> list[arb]:
-    """The Taylor coefficients of ``sum(cotangent * program(inputs + t * direction))``.
-
-    `inputs` are arrays of floats or of balls.
-    """
-    line = np.frompyfunc(moving, 2, 1)
-    jets = [np.asarray(line(x, v), object) for x, v in zip(inputs, direction, strict=True)]
-    value = np.asarray(program.run(jets, find, as_jets), object)
-    if isinstance(find, Rounding):
-        value = find.nudged(value)  # for the sums that an engine makes on the way back
-    total = sum(
-        (jet(v).series * ball(w) for v, w in zip(value.ravel(), np.ravel(cotangent), strict=True)), arb_series()
-    )
-    return [total[k] for k in range(order + 1)]
 
 
 def derivatives(
@@ -184,24 +166,39 @@ def derivatives(
         random = np.random.default_rng(nudge.seed)
         inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in inputs]
 
-    def series(direction: Sequence[Any]) -> list[arb]:
-        return taylor(case.program, inputs, direction, case.cotangent, order, find())
+    def run(inputs: Sequence[Any]) -> tuple[Any, Any]:
+        """The value, and what its derivatives are taken of: an engine's sums on the way back round as well."""
+        finder = find()
+        value = np.asarray(JETS(case.program.run(inputs, finder, as_jets)), object)
+        return value, finder.nudged(value) if isinstance(finder, Rounding) else value
 
-    value = case.program.run([np.asarray(JETS(x), object) for x in inputs], find(), as_jets)
-    found = {1: [np.asarray(np.frompyfunc(lambda v: jet(v).value, 1, 1)(value), object)], 2: []}
-    vectors = [BALLS(v) for v in case.vectors]
-    q = series(vectors)[2] if order == 2 else None
-    for k, x in enumerate(inputs):
-        gradient, product = np.empty(x.shape, object), np.empty(x.shape, object)
-        for i in np.ndindex(x.shape):
-            unit = unit_vector(inputs, k, i)
-            along = series(unit)
-            gradient[i] = along[1]
-            if order == 2:
-                product[i] = series([v + e for v, e in zip(vectors, unit, strict=True)])[2] - q - along[2]
-        found[1].append(gradient)
-        found[2].append(product)
-    return found
+    places = places_of(inputs)
+    with precision(ctx.prec, order, directions=1 + case_size(case)):
+        value, last = run(set_moving(inputs, places, case.vectors if order == 2 else None))
+        total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
+    if not all(v.value.is_finite() for v in value.flat):
+        # There may be more to say of inputs that stay put: a constant 0 is 0 whatever it is multiplied with.
+        ties = Jet.ties
+        value, _ = run([np.asarray(JETS(x), object) for x in inputs])
+        Jet.ties = ties  # which are the same again
+    gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
+    # Where there are no two derivatives along the vectors, there is no Hessian.
+    bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))
+    products = [mapped(lambda i: bends[i], each) for each in places] if order == 2 else []
+    return {1: [mapped(lambda v: v.value, value), *gradients], 2: products}
+
+
+def places_of(inputs: Sequence[Any]) -> list[Any]:
+    """The number of the direction that is each element's own; direction 0 is that of the vectors, if there are any."""
+    ends = np.cumsum([1, *(np.size(x) for x in inputs)]).tolist()
+    return [np.arange(i, k).reshape(np.shape(x)) for x, i, k in zip(inputs, ends, ends[1:], strict=False)]
+
+
+def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[Any] | None) -> list[Any]:
+    """Arrays of floats or of balls as Jets, each element on its way along its own direction and along the vectors."""
+    start = np.frompyfunc(lambda x, place, v: moving(x, [ball(v), *[0] * (place - 1), 1]), 3, 1)
+    along = [0] * len(inputs) if vectors is None else vectors
+    return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
 
 
 def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
@@ -213,33 +210,33 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
     """
     random = np.random.default_rng(0)
     inputs = [displaced(np.asarray(BALLS(x), object), random, Nudge(0), smallest_of(case)) for x in case.inputs]
+    places = places_of(inputs)
 
-    def results(direction: Sequence[Any], poison: bool) -> list[Any]:
-        """Of every step, as Jets."""
-        seen: list[Any] = []
+    def results(poison: bool) -> list[Jet]:
+        """Of every step."""
+        seen: list[Jet] = []
 
         def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
             result = as_jets(number, step, operands, result)
             if poison and number in edges:
                 result = map_operand(lambda part: spoilt(part, edges[number]), result)
-            seen.extend(np.asarray(part) for part in leaves(result) if np.asarray(part).dtype == object)
+            for part in leaves(result):
+                seen.extend(np.asarray(part).flat if np.asarray(part).dtype == object else ())
             return result
 
-        jets = [np.asarray(np.frompyfunc(moving, 2, 1)(x, v), object) for x, v in zip(inputs, direction, strict=True)]
+        jets = set_moving(inputs, places, case.vectors if order == 2 else None)
         case.program.run(jets, passing_all(np.random.default_rng(0)), watch)
         return seen
 
-    blocked = [IS_SPOILT(part) for part in results([BALLS(v) for v in case.vectors], True)] if order == 2 else []
+    with precision(ctx.prec, 1, directions=1 + case_size(case)):
+        poisoned = results(True)
+        touched = {i for number in poisoned for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_finite()}
+        if order == 2:
+            blocked = [not number.slopes[0].is_finite() for number in poisoned]
+            for number in itertools.compress(results(False), blocked):
+                touched |= moved_along([number])
     masks = [] if order == 2 else [np.zeros(case.cotangent.shape, bool)]
-    for k, x in enumerate(inputs):
-        mask = np.zeros(x.shape, bool)
-        for i in np.ndindex(x.shape):
-            unit = unit_vector(inputs, k, i)
-            mask[i] = any(np.any(IS_SPOILT(part)) for part in results(unit, True))
-            if order == 2 and not mask[i]:
-                mask[i] = any(np.any(b & VARIES(p)) for b, p in zip(blocked, results(unit, False), strict=True))
-        masks.append(mask)
-    return masks
+    return [*masks, *(np.isin(each, list(touched)) for each in places)]
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
@@ -286,16 +283,18 @@ def passing_all(random: np.random.Generator) -> Find:
     return find
 
 
-IS_SPOILT = np.frompyfunc(lambda number: not jet(number).series[1].is_finite(), 1, 1)
-VARIES = np.frompyfunc(lambda number: jet(number).series.length() > 1, 1, 1)
+def moved_along(jets: Iterable[Jet]) -> set[int]:
+    """The directions along which any of these vary."""
+    return {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
 
 
 def spoilt(part: Any, mask: Any) -> Any:
-    """Jets, with NaN for the derivatives of those that are marked, if any of them vary."""
-    if np.asarray(part).dtype != object or not np.any(VARIES(part)):
+    """Jets, with NaN for the derivatives of those that are marked, along the directions that any of them vary."""
+    if np.asarray(part).dtype != object:
         return part
-    nan = [arb.nan()] * (ctx.cap - 1)
-    spoil = np.frompyfunc(lambda jet, marked: Jet(arb_series([jet.value, *nan])) if marked else jet, 2, 1)
+    moved = moved_along(np.asarray(part).flat)
+    nowhere = lost([i in moved for i in range(Jet.directions)])
+    spoil = np.frompyfunc(lambda number, marked: Jet(number.value, nowhere) if marked else number, 2, 1)
     return np.asarray(spoil(part, mask), object)
 
 
@@ -304,11 +303,14 @@ def smallest_of(case: Case) -> float:
     return min([1.0, *(abs(float(x)) for a in case.inputs for x in a.flat if np.isfinite(x) and x != 0)])
 
 
-def unit_vector(inputs: Sequence[Any], k: int, i: tuple[int, ...]) -> list[Any]:
-    """The direction of one element of one input."""
-    direction = [np.zeros(np.shape(x), int) for x in inputs]
-    direction[k][i] = 1
-    return direction
+def case_size(case: Case) -> int:
+    """How many elements the inputs have."""
+    return sum(x.size for x in case.inputs)
+
+
+def mapped(function: Callable[[Any], Any], array: Any) -> Any:
+    """An object array, element by element."""
+    return np.asarray(np.frompyfunc(function, 1, 1)(array), object)
 
 
 def with_rounded_constants(case: Case) -> Case:

@@ -10,7 +10,7 @@ from flint import arb
 
 from minigrad.protocol import NAMES, Function
 from oracles.exact import linalg, reductions
-from oracles.exact.jets import Jet, UndecidedError, anything, constant, jet, jets
+from oracles.exact.jets import Jet, UndecidedError, constant, jet, jets
 
 
 def each(f: Function, operands: int) -> Any:
@@ -58,14 +58,14 @@ def bump(x: Jet) -> Jet:
 def times_log(x: Jet, log: Callable[[], Jet]) -> Jet:
     """A number times a logarithm, which is 0 where that number is."""
     if x.value == 0:
-        return (x * log()).starting(arb(0)) if x.series.length() else jet(0)
+        return jet(0) if x.is_still else (x * log()).starting(arb(0))
     return x * log()
 
 
 def share(x: Jet, size: Jet) -> Jet:
     """``x / size``, and 0 where both are 0, there without a derivative in `x`."""
     if size.value == 0:
-        return anything().starting(arb(0)) if x.series.length() else jet(0)
+        return x.power_of_zero(jet(0.5))
     return x / size
 
 

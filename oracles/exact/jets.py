@@ -1,9 +1,18 @@
-"""Exact numbers: balls with proved radius, and power series of these.
+"""Exact numbers: balls with proved radius, and what these become when the inputs move.
 
-A `Jet` is a number of Arb's, as a power series in t: its value and its derivatives along one
-direction.  Arrays of Jets are NumPy's own object arrays, so that a Program runs on them unchanged:
-NumPy adds and compares objects by their operators, and calls ``x.exp()`` for ``np.exp``.  Nothing
-here is differentiated by rules; a derivative is a coefficient.
+A `Jet` is a number of Arb's with its derivatives along all directions that are asked about, so that
+one run of a program finds all of them.  It is a polynomial in one infinitesimal for each direction,
+without their products: those of the first order; and at order 2, where direction 0 is the vector of
+a Hessian product, those with direction 0.  Two of these are added and multiplied as polynomials are,
+and a function is taken of one by its Taylor coefficients at the value, which are Arb's own, from
+power series in one variable.  Nothing here is differentiated by rules; a derivative is a coefficient.
+
+Arrays of Jets are NumPy's own object arrays, so that a Program runs on them unchanged: NumPy adds
+and compares objects by their operators, and calls ``x.exp()`` for ``np.exp``.
+
+What moves along some directions only is along the others what a constant would be: ``sqrt`` of a 0
+that moves has no derivatives, of one that does not move it is 0.  So an exact zero in a derivative
+says that this direction has no part in it, and it stays zero whatever it is multiplied with.
 
 A NaN of the program's own, which functions such as ``nansum`` leave out, is a NaN without a radius;
 what cannot be computed, such as a quotient by what may be 0, is anything at all: its radius is infinite.
@@ -12,12 +21,12 @@ what cannot be computed, such as a quotient by what may be 0, is anything at all
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-from flint import arb, arb_series, ctx
+from flint import arb, arb_poly, arb_series, ctx
 
 
 class UndecidedError(ArithmeticError):
@@ -25,15 +34,15 @@ class UndecidedError(ArithmeticError):
 
 
 @contextmanager
-def precision(bits: int, order: int) -> Any:
-    """Arithmetic with so many bits, and series with derivatives up to `order`."""
-    before = ctx.prec, ctx.cap
-    ctx.prec, ctx.cap = bits, order + 1
+def precision(bits: int, order: int, directions: int = 0) -> Iterator[None]:
+    """Arithmetic with so many bits, and derivatives up to `order` along so many directions."""
+    before = ctx.prec, ctx.cap, Jet.directions
+    ctx.prec, ctx.cap, Jet.directions = bits, order + 1, directions
     try:
         with np.errstate(invalid="ignore"):  # which NumPy says where Arb meets a NaN
             yield
     finally:
-        ctx.prec, ctx.cap = before
+        ctx.prec, ctx.cap, Jet.directions = before
 
 
 def ball(x: Any) -> arb:
@@ -48,25 +57,61 @@ def sign_of(x: Any) -> int:
     return 1 if isinstance(x, int) or math.copysign(1, x) > 0 else -1
 
 
-class Jet:
-    """A real number as a power series with proved error bounds."""
+STILL = arb_poly()
+"""The derivatives of what does not move; rows are polynomials, which end with the last entry that is not 0."""
 
-    __slots__ = ("series", "sign")
+
+def scaled(row: arb_poly, factor: arb) -> arb_poly:
+    """A row times a number; exact zeros stay, and what is not finite does too, even where the factor is 0."""
+    if not row.length():
+        return STILL
+    if factor.is_finite() and not factor.is_zero():
+        return row * arb_poly(factor)
+    return arb_poly([x if x.is_zero() else x * factor for x in row.coeffs()])
+
+
+def divided(row: arb_poly, divisor: arb) -> arb_poly:
+    """A row by a number, each entry for itself, so that what is exact remains so."""
+    return arb_poly([x / divisor for x in row.coeffs()]) if row.length() else STILL
+
+
+def lost(marks: Sequence[bool]) -> arb_poly:
+    """A row without a number where it is marked, and 0 elsewhere."""
+    return arb_poly([arb.nan() if mark else 0 for mark in marks])
+
+
+class Jet:
+    """A real number and its derivatives, with proved error bounds."""
+
+    __slots__ = ("bends", "sign", "slopes", "value")
+
+    directions: ClassVar[int] = 0
+    """How many there are."""
 
     ties: ClassVar[int] = 0
     """How often two numbers were found equal: wherever a choice hangs on it, there is a kink."""
 
-    def __init__(self, series: Any, sign: int = 0):
-        self.series = series if isinstance(series, arb_series) else arb_series([ball(series)])
+    def __init__(self, value: arb, slopes: arb_poly = STILL, bends: arb_poly = STILL, sign: int = 0):
+        self.value = value
+        self.slopes = slopes
+        """The derivatives along each direction."""
+        self.bends = bends
+        """At order 2, the derivatives of ``slopes[0]`` along each direction."""
         self.sign = sign
         """That of the number, zeros included; 0 if it is not known, as of what is computed mostly."""
 
-    @property
-    def value(self) -> arb:
-        return self.series[0]
-
     def __repr__(self) -> str:
-        return f"Jet({self.series})"
+        return f"Jet({self.value}, {self.slopes.coeffs()}, {self.bends.coeffs()})"
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is constant, as far as the derivatives tell."""
+        return not (self.slopes.length() or self.bends.length())
+
+    def moves(self) -> list[bool]:
+        """Along which directions it is not."""
+        places = range(max(self.slopes.length(), self.bends.length()))
+        return [not (self.slopes[i].is_zero() and self.bends[i].is_zero()) for i in places]
 
     # Order is that of the values.
 
@@ -108,23 +153,48 @@ class Jet:
         return self != 0
 
     def __add__(self, other: Any) -> Jet:
-        return Jet(self.series + jet(other).series)
+        other = jet(other)
+        return Jet(self.value + other.value, self.slopes + other.slopes, self.bends + other.bends)
 
     def __sub__(self, other: Any) -> Jet:
-        return Jet(self.series - jet(other).series)
+        other = jet(other)
+        return Jet(self.value - other.value, self.slopes - other.slopes, self.bends - other.bends)
 
     def __rsub__(self, other: Any) -> Jet:
-        return Jet(jet(other).series - self.series)
+        return jet(other) - self
 
     def __mul__(self, other: Any) -> Jet:
         other = jet(other)
-        return Jet(self.series * other.series, self.sign * other.sign)
+        sign = self.sign * other.sign
+        if self.is_nought or other.is_nought:
+            return Jet(arb(), sign=sign)
+        slopes = self.weighing(other.slopes, self.value) + other.weighing(self.slopes, other.value)
+        bends = self.weighing(other.bends, self.value) + other.weighing(self.bends, other.value)
+        return Jet(self.value * other.value, slopes, bends + mixed(self, other), sign)
 
     def __truediv__(self, other: Any) -> Jet:
+        """The quotient, from ``quotient * other == self`` order by order."""
         other = jet(other)
         if other.value.contains(0) or not other.value.is_finite():
             return anything()
-        return Jet(self.series / other.series, self.sign * other.sign)
+        value, sign = self.value / other.value, self.sign * other.sign
+        if self.is_nought:
+            return Jet(value, sign=sign)
+        slopes = divided(self.slopes - self.weighing(other.slopes, value), other.value)
+        rest = self.bends - self.weighing(other.bends, value) - mixed(Jet(value, slopes), other)
+        return Jet(value, slopes, divided(rest, other.value), sign)
+
+    @property
+    def is_nought(self) -> bool:
+        """Whether it is a constant zero: times anything, it is one again."""
+        return self.value.is_zero() and self.is_still
+
+    def weighing(self, row: arb_poly, weight: arb) -> arb_poly:
+        """Another number's row times a weight; where this number is 0 and does not move, nothing is left."""
+        ans = scaled(row, weight)
+        if ans.length() and self.value.is_zero():
+            return lost([x and not y.is_zero() for x, y in zip(self.moves(), ans.coeffs(), strict=False)])
+        return ans
 
     def __rtruediv__(self, other: Any) -> Jet:
         return jet(other) / self
@@ -132,37 +202,52 @@ class Jet:
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> Jet:
-        return Jet(-self.series, -self.sign)
+        return Jet(-self.value, -self.slopes, -self.bends, -self.sign)
 
     def __pos__(self) -> Jet:
         return self
 
     def __abs__(self) -> Jet:
         try:
-            return -self if self < 0 else Jet(self.series, 1)
+            return -self if self < 0 else Jet(self.value, self.slopes, self.bends, 1)
         except UndecidedError:
             return self.hull(-self)
 
     def hull(self, other: Jet) -> Jet:
-        """Balls that hold both series: what can be said where it is not known which of the two it is."""
-        return Jet(arb_series([self.series[k].union(other.series[k]) for k in range(ctx.cap)]))
+        """Balls that hold both numbers, and their derivatives: what can be said where it is not known which it is."""
+
+        def union(x: arb_poly, y: arb_poly) -> arb_poly:
+            return arb_poly([x[i].union(y[i]) for i in range(max(x.length(), y.length()))])
+
+        return Jet(self.value.union(other.value), union(self.slopes, other.slopes), union(self.bends, other.bends))
 
     def __pow__(self, other: Any) -> Jet:
         exponent = jet(other)
         power = exponent.value
-        if exponent.series.length() <= 1 and power.is_integer() and abs(power) < 2**20:
-            n = int(str(power.unique_fmpz()))
-            whole = self.whole_power(abs(n)) if n else jet(1)
-            return whole if n >= 0 else jet(1) / whole
+        if not (power.is_integer() and abs(power) < 2**20):
+            return self.real_power(exponent)
+        n = int(str(power.unique_fmpz()))
+        whole = self.whole_power(abs(n)) if n else jet(1)
+        whole = whole if n >= 0 else jet(1) / whole
+        return whole if exponent.is_still else whole.except_along(exponent.moves(), self.real_power(exponent))
+
+    def except_along(self, marks: Sequence[bool], other: Jet) -> Jet:
+        """This number, but with another one's derivatives along the directions that are marked."""
+        places = [i < len(marks) and marks[i] for i in range(Jet.directions)]
+        slopes, bends = (
+            arb_poly([y[i] if place else x[i] for i, place in enumerate(places)])
+            for x, y in ((self.slopes, other.slopes), (self.bends, other.bends))
+        )
+        return Jet(self.value, slopes, other.bends if places[0] else bends)
+
+    def real_power(self, exponent: Jet) -> Jet:
         return self.power_of_zero(exponent) if self.value == 0 else (exponent * self.log()).exp()
 
     def power_of_zero(self, exponent: Jet) -> Jet:
         """With a positive exponent, 0 and derivatives of 0, as far as there are any."""
         if not exponent.value > 0:
             return anything()
-        if self.series.length() == 0:
-            return jet(0)
-        return Jet(arb_series([0 if k < exponent.value else arb.nan() for k in range(ctx.cap)]))
+        return self.composed([arb() if k < exponent.value else arb.nan() for k in range(ctx.cap)])
 
     def __rpow__(self, other: Any) -> Jet:
         return jet(other) ** self
@@ -180,22 +265,42 @@ class Jet:
         return abs(self)
 
     def starting(self, value: arb) -> Jet:
-        """The same with another constant term: the value, where it is known better, or where the rest is not."""
-        terms = [self.series[k] for k in range(1, ctx.cap)]
-        return Jet(arb_series([value, *terms]))
+        """The same with another value: where it is known better, or where the rest is not."""
+        return Jet(value, self.slopes, self.bends)
+
+    def composed(self, taylor: arb_series | Sequence[arb]) -> Jet:
+        """A function of this number, from its power series about this number's value.
+
+        Where a coefficient is lacking, there are no derivatives along what this number moves along.
+        """
+        if self.is_still:
+            return Jet(taylor[0])
+        lacking = [None if taylor[k].is_finite() else lost(self.moves()) for k in range(ctx.cap)]
+        slopes = lacking[1] or scaled(self.slopes, taylor[1])
+        if ctx.cap == 2:
+            return Jet(taylor[0], slopes)
+        bends = scaled(self.bends, taylor[1]) + scaled(self.slopes, 2 * taylor[2] * self.slopes[0])
+        return Jet(taylor[0], slopes, lacking[1] or lacking[2] or bends)
+
+    def mapped(self, function: Callable[[arb_series], arb_series]) -> Jet:
+        """A function of this number, by what Arb makes of power series."""
+        taylor = function(arb_series([self.value] if self.is_still else [self.value, 1]))
+        if not taylor[0].is_finite() and function(arb_series([self.value])).length() > 1:
+            return anything()  # Arb does not even tell how a constant moves.
+        return self.composed(taylor)
 
     def sqrt(self) -> Jet:
-        """Of 0, as far as the series tells, again 0; of a 0 that moves, a value without derivatives."""
-        return Jet(self.series.sqrt()).starting(self.value.sqrt()) if self.series.length() else jet(0)
+        """Of 0, again 0; of a 0 that moves, a value without derivatives."""
+        return self.power_of_zero(jet(0.5)) if self.value == 0 else self.mapped(arb_series.sqrt)
 
     def cbrt(self) -> Jet:
         return -((-self) ** (jet(1) / 3)) if self < 0 else self ** (jet(1) / 3)
 
     def exp(self) -> Jet:
-        return Jet(self.series.exp())
+        return self.mapped(arb_series.exp)
 
     def log(self) -> Jet:
-        return Jet(self.series.log())
+        return self.mapped(arb_series.log)
 
     def exp2(self) -> Jet:
         return (self * constant(arb(2).log())).exp()
@@ -213,22 +318,22 @@ class Jet:
         return self.log() / constant(arb(10).log())
 
     def sin(self) -> Jet:
-        return Jet(self.series.sin())
+        return self.mapped(arb_series.sin)
 
     def cos(self) -> Jet:
-        return Jet(self.series.cos())
+        return self.mapped(arb_series.cos)
 
     def tan(self) -> Jet:
-        return Jet(self.series.tan())
+        return self.mapped(arb_series.tan)
 
     def arcsin(self) -> Jet:
-        return Jet(self.series.asin()).starting(self.value.asin())
+        return self.mapped(arb_series.asin).starting(self.value.asin())
 
     def arccos(self) -> Jet:
-        return Jet(self.series.acos()).starting(self.value.acos())
+        return self.mapped(arb_series.acos).starting(self.value.acos())
 
     def arctan(self) -> Jet:
-        return Jet(self.series.atan())
+        return self.mapped(arb_series.atan)
 
     def sinh(self) -> Jet:
         return ((self.exp() - (-self).exp()) / 2).starting(self.value.sinh())
@@ -259,17 +364,14 @@ class Jet:
         return (self * self + jet(other) * jet(other)).sqrt()
 
     def erf(self) -> Jet:
-        return Jet(self.series.erf())
+        return self.mapped(arb_series.erf)
 
     def erfc(self) -> Jet:
-        return Jet(self.series.erfc())
+        return self.mapped(arb_series.erfc)
 
     def gammaln(self) -> Jet:
-        """Of the absolute value of gamma; for negative numbers by reflection, DLMF 5.5.3."""
-        if self.leans > 0:
-            return Jet(self.series.lgamma())
-        pi = constant(arb.pi())
-        return (pi / abs((self * pi).sin())).log() - (1 - self).gammaln()
+        """Of the absolute value of gamma."""
+        return self.mapped(lgamma)
 
     def psi(self) -> Jet:
         return self.polygamma(0)
@@ -277,10 +379,10 @@ class Jet:
     def polygamma(self, n: int) -> Jet:
         """The derivative of order ``n + 1`` of `gammaln`."""
         with precision(ctx.prec, ctx.cap + n):
-            near = Jet(arb_series([self.value, 1])).gammaln().series
+            near = lgamma(arb_series([self.value, 1]))
             for _ in range(n + 1):
                 near = near.derivative()
-        return self.composed(near.coeffs())
+        return self.composed(near)
 
     def bessel(self, n: int) -> Jet:
         """The spherical Bessel function j_n, by DLMF 10.53.1: ``x**n / (2n+1)!! * 0F1(; n + 3/2; -x**2 / 4)``."""
@@ -293,15 +395,7 @@ class Jet:
         if not start.is_finite():
             return anything()
         away = arb_series([0, *arb_series([start, 1]).erf().coeffs()[1:]])
-        return self.composed([start, *away.reversion().coeffs()[1:]])
-
-    def composed(self, coefficients: Sequence[arb]) -> Jet:
-        """A function of this number, from its power series about this number's value."""
-        away = Jet(arb_series([0, *self.series.coeffs()[1:]]))
-        ans = jet(0)
-        for coefficient in reversed(coefficients):
-            ans = ans * away + constant(coefficient)
-        return ans
+        return self.composed(away.reversion()).starting(start)
 
     def arctan2(self, other: Any) -> Jet:
         x = jet(other)
@@ -309,8 +403,8 @@ class Jet:
             return (self / x).arctan()
         if self == 0 and x == 0:
             # Which turn it is, the signs of the zeros say; how it varies, nothing does.
-            turn = constant(arb.pi() if x.signbit() else arb(0)) * (-1 if self.signbit() else 1)
-            return anything().starting(turn.value) if self.series.length() or x.series.length() else turn
+            turn = arb.pi() if x.signbit() else arb(0)
+            return (self.sqrt() + x.sqrt()).starting(-turn if self.signbit() else turn)
         if self != 0:
             angle = constant(arb.pi() / 2) - (x / self).arctan()
             return angle if self > 0 else angle - constant(arb.pi())
@@ -371,24 +465,42 @@ class Jet:
     rad2deg, deg2rad = degrees, radians
 
 
+def mixed(x: Jet, y: Jet) -> arb_poly:
+    """What two numbers' first derivatives contribute to the second ones of their product."""
+    ans = STILL
+    if ctx.cap > 2:
+        for one, other in ((x.slopes[0], y.slopes), (y.slopes[0], x.slopes)):
+            ans = ans if one.is_zero() else ans + scaled(other, one)
+    return ans
+
+
+def lgamma(x: arb_series) -> arb_series:
+    """The logarithm of the absolute value of gamma; for negative numbers by reflection, DLMF 5.5.3."""
+    if x[0].mid() >= 0:
+        return x.lgamma()
+    sine = (x * arb.pi()).sin()
+    return (arb.pi() / (-sine if sine[0] < 0 else sine)).log() - lgamma(1 - x)
+
+
 def constant(x: arb) -> Jet:
-    return Jet(arb_series([x]))
+    return Jet(x)
 
 
 def jet(x: Any) -> Jet:
     if isinstance(x, Jet):
         return x
-    return jet(x.item()) if isinstance(x, np.ndarray) else Jet(x, sign_of(x))
+    return jet(x.item()) if isinstance(x, np.ndarray) else Jet(ball(x), sign=sign_of(x))
 
 
-def moving(x: Any, v: Any) -> Jet:
-    """The number ``x + t * v``."""
-    return Jet(arb_series([ball(x), ball(v)]), sign_of(x))
+def moving(x: Any, slopes: Sequence[Any]) -> Jet:
+    """The number, with these derivatives along each direction, and no others."""
+    return Jet(ball(x), arb_poly(slopes), sign=sign_of(x))
 
 
 def anything() -> Jet:
     """What is not known at all, its derivatives neither."""
-    return Jet(arb_series([arb.nan()] * ctx.cap))
+    nowhere = lost([True] * Jet.directions)
+    return Jet(arb.nan(), nowhere, nowhere if ctx.cap > 2 else STILL)
 
 
 def known(x: arb) -> arb:

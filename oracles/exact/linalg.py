@@ -192,10 +192,10 @@ def eigen(a: Any) -> tuple[Any, Any]:
 
 
 def followed(a: Any, middle: arb_mat, w: arb, v: list[arb]) -> tuple[Jet, Any]:
-    """An eigenvalue and its vector as series, from their constant terms.
+    """An eigenvalue and its vector with their derivatives, from their values.
 
-    Newton's steps for ``a v - w v = 0`` and ``v.v = 1``, with the derivatives at the constant terms:
-    each makes one more coefficient exact, and what it does to true values it does to the balls
+    Newton's steps for ``a v - w v = 0`` and ``v.v = 1``, with the slopes at the values: each makes
+    the derivatives of one more order exact, and what it does to true values it does to the balls
     that enclose them.
     """
     n = len(a)

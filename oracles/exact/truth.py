@@ -30,7 +30,7 @@ from oracles.exact.derivatives import Nudge, derivatives, reached, with_rounded_
 from oracles.exact.jets import Jet, UndecidedError, precision
 
 MOST_ELEMENTS = 1024
-"""Cases with more input elements than this are not certified: each takes runs of its own."""
+"""Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
 
 BITS = (160, 640, 2560)
 """Precisions to try, until what is certified is far finer than the noise."""
