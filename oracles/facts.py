@@ -17,7 +17,7 @@ from minigrad.program import Program
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
-from oracles.exact import Referee
+from oracles.exact import Referee, Status
 from oracles.noise import Noisy, Summing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
@@ -65,11 +65,18 @@ class Point:
         spread = self.spread(order, replays)
         truths = self.referee.truths(order, spread, effort)
         excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
-        if excessive and all(rounds_simply(step.function) for step in case.program.steps):
-            # The engine's own rules may be what is noisy here, which excuses nobody.
+        simply = all(rounds_simply(step.function) for step in case.program.steps)
+        if excessive and (simply or effort):
             ideal = self.referee.rounding(order, truths, replays)
-            sums = self.spread(order, replays, Summing)
-            spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
+            if simply:
+                # The engine's own rules may be what is noisy here, which excuses nobody.
+                sums = self.spread(order, replays, Summing)
+                spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
+            # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
+            spread = [
+                np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
+                for n, i, t in zip(spread, ideal, truths, strict=True)
+            ]
             truths = self.referee.truths(order, spread, effort)
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason)

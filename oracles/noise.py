@@ -52,6 +52,9 @@ class Noisy(Array):
 
     level = 0
 
+    rounds_terms = False
+    """Whether what a function of one or two numbers takes is nudged as well."""
+
     def __init__(self, value: Any, random: np.random.Generator):
         self.value = value
         self.random = random
@@ -60,7 +63,7 @@ class Noisy(Array):
         name = FUNCTIONS[function].name
         row = CATALOGUE.get(name)
         exact = function not in RULES or (row is not None and row.is_exact) or not self.rounds(name)
-        many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
+        many = not exact and (self.rounds_terms or row is None or row.kind not in ROUNDS_ONCE)
         alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
         def strip(operand: Any) -> Any:
@@ -87,20 +90,28 @@ class Noisy(Array):
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own.
 
-        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each.
+        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each,
+        and subnormal ones to the nearest, which relatively may be much.
         """
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
         unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
         scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
-        return value + scale * unit.astype(dtype)
+        nudged = value + scale * unit.astype(dtype)
+        if alike:
+            info = np.finfo(dtype)
+            steps = np.rint(unit / info.eps).astype(dtype) * info.smallest_subnormal
+            nudged = np.where(np.abs(value) < info.tiny, nudged + steps, nudged)
+        return nudged
 
 
 class Summing(Noisy):
-    """An array of which only sums are off: what is added where a value forks rounds with the best of rules."""
+    """An array of which only sums are off, and their terms: what is added at a fork rounds with the best of rules."""
 
     __slots__ = ()
+
+    rounds_terms = True
 
     def rounds(self, name: str) -> bool:
         return name == "add"

@@ -77,10 +77,50 @@ def test_an_infinite_input_is_not_left_out_as_nan_is() -> None:
 
 
 def test_sums_where_a_value_forks_round_with_the_best_of_rules() -> None:
-    """The second derivative's contributions of 1e8 cancel, and what they are added to loses digits to that."""
-    point = Point(case_of(lambda x: np.logaddexp(x * 1e4, x * 1e4) + x * x, 1.5, vectors=[1.0]), 2)
+    """The second derivative's contributions of 1e-18 cancel, which no rule for one operand at a time can help."""
+    case = case_of(lambda x: np.hypot(x - 2, x), -9e8, vectors=[1.0])
+    point = Point(case, 2)
     plain, sums = (point.spread(2, 6, kind)[0] for kind in (Noisy, Summing))
-    assert 0 < sums <= 64 * plain
+    assert plain / 64 <= sums <= 64 * plain
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label == Label.ILL_CONDITIONED
+
+
+def test_a_phase_between_two_floats_is_noise() -> None:
+    """Around 1e25 floats are 2**31 apart: an engine's replays see three phases of a sine, exact ones see all."""
+    for x in np.random.default_rng(0).uniform(1e12, 7e12, 12):
+        point = Point(case_of(lambda x: np.sin(np.square(x)), x), 1)
+        assert point.facts(1, 1).noise[0] > 0.3
+
+
+def test_exact_replays_round_numbers_as_well_as_arrays() -> None:
+    """In float32 tanh is 1 here, which a maximum takes for a tie; either choice is a matter of rounding."""
+    case = case_of(lambda x, y: np.maximum(np.tanh(x), y), np.float32(31.0), np.float32(1.0))
+    point = Point(case, 1)
+    assert np.all(point.referee.rounding(1, point.facts(1).truths, 16)[1] > 0)
+    assert examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1).label == Label.ILL_CONDITIONED
+
+
+def test_choices_among_many_ties_are_seen_in_pairs() -> None:
+    """Half of sixteen are 0, the others 1: the median's two may be any of each, at order 2 both at once."""
+    x = np.repeat([0.0, 1.0], 8)
+    v = np.linspace(-1, 1, 16)
+    truth = Point(case_of(lambda x: np.square(np.median(x)), x, vectors=[v]), 2).facts(2, 4).truths[0]
+    assert np.all(truth.lowest <= np.minimum(0, (v + np.where(x == 0, v[8], v[0])) / 2) + 1e-12)
+    assert np.all(truth.highest >= np.maximum(0, (v + np.where(x == 0, v[15], v[7])) / 2) - 1e-12)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sqrt(np.prod(np.linalg.norm(x, ord=-np.inf, axis=-1))),
+        lambda x: np.sqrt(np.min(np.maximum.accumulate(0 * x))),
+        lambda x: np.square(np.linalg.qr(x[:1])[0]),
+    ],
+)
+def test_what_an_edge_may_reach_is_told_from_what_it_may_not(f: Any) -> None:
+    x = np.array([[0.0, 1.0, -1.0], [0.0, 0.0, 2.0]])
+    for order in (1, 2):
+        assert examine(case_of(f, x), Setup("minigrad", ())).verdict("minigrad", order).label == Label.EDGE
 
 
 def test_what_shows_off_the_kink_is_shrunk_and_scripted_there() -> None:

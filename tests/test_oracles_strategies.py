@@ -547,6 +547,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
     "minigrad.unit": "the derivative of norms",
+    "minigrad.whole_times": "the derivative of fmod and remainder",
 }
 """Functions with a rule that users do not call, with what they are for: they have no row."""
 

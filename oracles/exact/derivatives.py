@@ -59,8 +59,8 @@ times what these made of a zero."""
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    # So that directions along one axis, and very nearly so, are among them.
-    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed and not nudge.each else 1
+    # Every other one, so that directions along one axis, and very nearly so, are among them.
+    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed % 2 and not nudge.each else 1
     part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
     unit = arb(2) ** -nudge.bits
 
@@ -127,6 +127,7 @@ class Rounding:
         )
 
     def nudged(self, x: Any) -> Any:
+        x = np.asarray(x) if isinstance(x, Jet) else x
         if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
             return x
         factors = np.ones((*x.shape, 3))
@@ -240,20 +241,12 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
-SELECTING_REDUCTIONS = (
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "nanmax",
-    "nanmin",
-    "ptp",
-    "median",
-    "percentile",
-    "quantile",
-    "std",
-    "var",
-)
+SELECTING_REDUCTIONS: dict[str, Any] = {
+    **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
+    **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
+    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
+}
+"""With the function whose result has a part of all that they select from."""
 
 
 def passing_all(random: np.random.Generator) -> Find:
@@ -273,7 +266,8 @@ def passing_all(random: np.random.Generator) -> Find:
             operands = tuple(map_operand(uneven, operand) for operand in operands)
             result = function(*operands, **parameters)
             if name in SELECTING_REDUCTIONS:
-                return result + trace * np.sum(operands[0], **{k: v for k, v in parameters.items() if k != "ddof"})
+                kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
+                return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
             if name in SELECTS:
                 return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
             return result

@@ -41,7 +41,7 @@ NEARBY_BITS, STEEP_BITS = 1700, 6000
 CLOSER, CLOSER_BITS = 3000, 10000
 """A nudge much smaller still, and its precision: what grows on the way there is infinite at the point itself."""
 
-EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64))
+EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
 
 NEXT_TO_NOTHING = 2.0**-400
