@@ -16,6 +16,10 @@ TRIES = 40
 """How often operands are drawn for a function that a case must contain."""
 
 
+ELEMENTWISE = ("unary", "binary", "special")
+"""Kinds of functions that take arrays without entries."""
+
+
 class Builder(Operands):
     """Adds steps to a program, each with operands that fit."""
 
@@ -53,7 +57,7 @@ class Builder(Operands):
         """Whether there are parameters, and other operands, for an array of this shape."""
         kind = CATALOGUE[name].kind
         if 0 in shape:
-            return False
+            return kind in ELEMENTWISE
         if name in PAIRS:
             return any(PAIRS[name](shape, other) for other in self.palette.certain)
         if name in CHOICES and not CHOICES[name](shape):

@@ -50,7 +50,7 @@ class Draft:
     def new_input(self, allowed: Allowed = lambda value: True, within: Interval = REALS) -> Ref | None:
         """Draw an input in the next free place, if one is free and `allowed` what was drawn."""
         place = len(self.kinds)
-        common = self.palette.common if self.certain and self.draw(st.integers(0, 7)) < 7 else ()
+        common = self.palette.common if self.certain and self.draw(st.integers(0, 7)) < 6 else ()
         wider = self.palette.certain if self.certain else self.palette.inputs
         shapes = [s for s in common if allowed(np.ones(s))] or [s for s in wider if allowed(np.ones(s))]
         if place == len(INPUT_NAMES) or not shapes:

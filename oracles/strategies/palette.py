@@ -34,7 +34,7 @@ class Palette:
     @property
     def certain(self) -> tuple[Shape, ...]:
         """What inputs are drawn from for a function that a case must contain: all that any function fits."""
-        return (*self.common, *self.rare)
+        return (*self.common, *self.rare, *(shape for shape in self.shapes if 0 in shape))
 
     @property
     def common(self) -> tuple[Shape, ...]:
