@@ -103,7 +103,8 @@ class Noisy(Array):
             info = np.finfo(dtype)
             steps = np.rint(unit / info.eps).astype(dtype) * info.smallest_subnormal
             nudged = np.where(np.abs(value) < info.tiny, nudged + steps, nudged)
-        return nudged
+        # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
+        return np.where(np.isinf(value), value, nudged)[()] if np.any(np.isinf(value)) else nudged
 
 
 class Summing(Noisy):
