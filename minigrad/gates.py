@@ -45,8 +45,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` over some axes, without overflow."""
     largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
-    with np.errstate(divide="ignore"):
-        ans = shift + np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True))
+    ans = shift + log_of_sum(np.exp(x - shift), axis)
     return ans if keepdims else np.squeeze(ans, axis=axis)[()]
 
 
@@ -61,7 +60,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """``log(softmax(x))`` over some axes, without overflow."""
     shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - log_of_sum(np.exp(shifted), axis)
 
 
 # fmt: off
@@ -78,6 +77,13 @@ defvjp(log_softmax, lambda g, ans, x, axis=-1: log_softmax_dx(g, x, axis))
 def regained(g: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's cotangent with the reduced axes, so that it broadcasts."""
     return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def log_of_sum(powers: Any, axis: Any) -> Any:
+    """``log(sum(powers))`` of powers up to 1; one that is 1 is left to log1p, beside which small ones would be lost."""
+    ones = np.sum(powers == 1, axis=axis, keepdims=True, dtype=powers.dtype)
+    with np.errstate(divide="ignore"):
+        return np.log1p(np.sum(np.where(powers == 1, 0, powers), axis=axis, keepdims=True) + (ones - 1))
 
 
 def largest(x: Any, axis: Any) -> Any:

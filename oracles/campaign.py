@@ -38,6 +38,7 @@ from oracles.cases import Case, write_text
 from oracles.catalogue import ROWS
 from oracles.errors import HarnessError, UsageError
 from oracles.examine import Examination, Setup, ask, examine, is_failure, party
+from oracles.facts import Point
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter
 from oracles.known import Finding, findings
@@ -227,28 +228,37 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 
 def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script."""
-    case = Case.from_data(suspect.record)
+    case = case_of(suspect)
     setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
 
+    def shows_it(found: Examination) -> bool:
+        return found.verdicts[0].label == suspect.label and not found.verdicts[0].moved
+
     def still_fails(candidate: Case) -> bool:
-        if time.monotonic() > deadline:
-            return False
-        return examine(candidate, setup).verdicts[0].label == suspect.label
+        return time.monotonic() < deadline and shows_it(examine(candidate, setup))
 
     small = replace(shrink(case, still_fails), id=name)
     found = examine(small, setup)
-    if found.verdicts[0].label != suspect.label:  # it fails once in a while
+    if not shows_it(found):  # it fails once in a while
         return as_found(suspect, name)
     return found.as_data(), script(found, suspect.order)
 
 
 def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     """The same for a case that does not survive being examined again: unshrunk, and not asked where nobody answered."""
-    data = {**suspect.record, "id": name}
-    silent = {v["party"]: v["why"] for v in data["verdicts"] if v["label"] == Label.ERRORED}
-    found = examine(Case.from_data(data), Setup(suspect.party, (), (suspect.order,)), silent)
+    case = replace(case_of(suspect), id=name)
+    silent = {v["party"]: v["why"] for v in suspect.record["verdicts"] if v["label"] == Label.ERRORED}
+    found = examine(case, Setup(suspect.party, (), (suspect.order,)), silent)
+    data = found.as_data() if suspect.moved else {**suspect.record, "id": name}
     return data, script(found, suspect.order)
+
+
+def case_of(suspect: Suspect) -> Case:
+    """The case at the point where it shows."""
+    case = Case.from_data(suspect.record)
+    moved = Point(case, suspect.order).off_the_event() if suspect.moved else None
+    return case if moved is None else moved.case
 
 
 def start_worker() -> None:

@@ -233,6 +233,12 @@ def vector_norm_kink(ans: Any, x: Any, ord: Any = 2, axis: Any = None, keepdims:
     )
 
 
+def rank_lost(ans: Any, a: Any, mode: str = "reduced") -> Mask:
+    """Of all of Q and R, whether R has a zero on its diagonal."""
+    r = ans if mode == "r" else ans[1]
+    return np.asarray(np.any(np.diagonal(r, axis1=-2, axis2=-1) == 0, axis=-1)[..., None, None])
+
+
 def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
     """A whole positive exponent makes a polynomial, which is smooth at 0."""
     return at_zero(ans, x) & (not isinstance(y, int) or y < 1)
@@ -474,7 +480,7 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.eigvalsh", "symmetric"),
     Row("linalg.svd",     "distinct"),
     Row("linalg.svdvals", "distinct"),
-    Row("linalg.qr",      "distinct"),
+    Row("linalg.qr",      "distinct", (REALS,),      "edge: R is singular",          rank_lost),
     Row("linalg.cond",    "distinct"),
     Row("linalg.pinv",    "distinct"),
 )

@@ -16,6 +16,8 @@ from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, Mask
 
+NOT_FINITE = "range: not finite"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -29,6 +31,11 @@ class Event:
     def is_break(self) -> bool:
         """Whether a derivative does not exist here: a kink or an edge, rather than a matter of range."""
         return self.what.startswith(("kink", "edge"))
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether numbers are infinite or NaN here, as past the edge of a domain."""
+        return self.what == NOT_FINITE
 
 
 def met(events: Sequence[Event]) -> dict[str, Any]:
@@ -60,4 +67,4 @@ def out_of_range(array: Any) -> list[tuple[str, Mask]]:
     if array.dtype.kind != "f":
         return []
     subnormal = (array != 0) & (np.abs(array) < np.finfo(array.dtype).tiny)
-    return [("range: not finite", ~np.isfinite(array)), ("range: subnormal", subnormal)]
+    return [(NOT_FINITE, ~np.isfinite(array)), ("range: subnormal", subnormal)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections import Counter
@@ -10,28 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.errors import MinigradError
-from minigrad.program import Program, Ref, encode_array
+from minigrad.program import Ref, encode_array
 from minigrad.protocol import leaves
 from oracles.adapters import KNOWN, Adapter, load
-from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
-from oracles.events import Event, find_events, met
-from oracles.exact import EFFORTS, Referee, Truth
+from oracles.events import Event
+from oracles.exact import EFFORTS, Status, Truth
+from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
-from oracles.noise import Flushing, floor_of, noise, rounds_simply, wrapped
+from oracles.noise import Flushing, wrapped
 from oracles.verdict import FATAL, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
-
-QUICK_REPLAYS, SURE_REPLAYS = 6, 64
-"""Replays for the noise of every case, and of those where somebody lies outside it."""
-
-EXCESSIVE, SLACK = 64.0, 8.0
-"""Noise of so many roundings of the largest element is held against what ideal rules would lose, with some slack."""
 
 PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
@@ -147,50 +139,12 @@ def party(spec: str) -> Adapter:
     return load(spec)
 
 
-def reference(case: Case, order: int) -> Sequence[Any]:
-    """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
-    engine = MinigradAdapter()
-    if order == 1:
-        value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
-        return [value, *gradients]
-    return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
-
-
-def seed_of(case: Case) -> int:
-    """The same for the same case, wherever it is examined."""
-    return int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
-
-
-def facts_of(case: Case, order: int, referee: Referee, effort: int = 0) -> Facts:
-    """Everything about a case that does not depend on who answers, with more `effort` before anybody is accused."""
-    shapes = [x.shape for x in case.inputs]
-    names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
-    if order == 1:
-        shapes, names = [case.cotangent.shape, *shapes], ["value", *names]
-    try:
-        plain = [np.asarray(array) for array in reference(case, order)]
-        replays = SURE_REPLAYS if effort else QUICK_REPLAYS
-        spread = noise(case, lambda c: reference(c, order), plain, replays, seed_of(case))
-    except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
-        spread = [np.zeros(shape) for shape in shapes]
-        spread = [floor_of(t.value) + np.zeros(t.value.shape) for t in referee.truths(order, spread)]
-    truths = referee.truths(order, spread, effort)
-    excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
-    if excessive and all(rounds_simply(step.function) for step in case.program.steps):
-        # The engine's own rules may be what is noisy here, which excuses nobody.
-        ideal = referee.rounding(order, truths, SURE_REPLAYS if effort else QUICK_REPLAYS)
-        spread = [np.minimum(n, SLACK * i + floor_of(t.value)) for n, i, t in zip(spread, ideal, truths, strict=True)]
-        truths = referee.truths(order, spread, effort)
-    forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
-    return Facts(names, np.dtype(case.dtype), spread, truths, forward, referee.reason)
-
-
 def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: Any = None) -> Answer:
     """One party's answer; whatever it raises becomes part of it."""
     adapter = adapter or party(spec)
     inputs = [x.copy() for x in case.inputs]
     try:
-        with (clock or Clock()).of(spec):
+        with (Clock() if clock is None else clock).of(spec):
             if order == 1:
                 answered = adapter.vjp(case.program, inputs, case.cotangent.copy())
                 if not (isinstance(answered, tuple) and len(answered) == 2):
@@ -252,8 +206,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
     start, clock = time.perf_counter(), Clock()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        events = find_events(case)
-        referee = Referee(case, max(setup.orders), **met(events))
+        point = Point(case, max(setup.orders))
         verdicts: list[Verdict] = []
         answers: dict[int, list[Answer]] = {}
         facts: dict[int, Facts] = {}
@@ -265,33 +218,35 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
                 for spec in setup.parties
             ]
             answers[order][0] = steadfast(answers[order][0], case, order)
-            judged, facts[order] = judged_fairly(case, order, answers[order], referee, clock)
+            with clock.of("referee"):
+                judged, facts[order] = judged_fairly(point, order, answers[order])
             with clock.of("second looks"):
                 answers[order] = [
                     a if silent and a.party in silent else as_called(case, v, a)
                     for v, a in zip(judged, answers[order], strict=True)
                 ]
                 judged = [judge(answer, order, facts[order]) for answer in answers[order]]
-                verdicts += [settled(case, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
+                verdicts += [settled(point, v, a, facts[order]) for v, a in zip(judged, answers[order], strict=True)]
         with clock.of("second looks"):
-            check_excuses(case, verdicts)
+            check_excuses(point, verdicts)
         timings = time_parties(case, setup, verdicts) if timed else {}
     gradients = facts[1].truths[1:] if 1 in facts else []
     vacuous = bool(gradients) and not any(np.any(t.value != 0) for t in gradients)
     seconds = time.perf_counter() - start
-    return Examination(case, verdicts, answers, facts, events, vacuous, timings, dict(clock), seconds)
+    return Examination(case, verdicts, answers, facts, point.events, vacuous, timings, dict(clock), seconds)
 
 
-def judged_fairly(
-    case: Case, order: int, answers: Sequence[Answer], referee: Referee, clock: Clock
-) -> tuple[list[Verdict], Facts]:
+def judged_fairly(point: Point, order: int, answers: Sequence[Answer]) -> tuple[list[Verdict], Facts]:
     """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer."""
+    facts = None
     for effort in range(len(EFFORTS)):
-        with clock.of("referee"):
-            facts = facts_of(case, order, referee, effort)
+        before, facts = facts, point.facts(order, effort)
+        if facts is before:
+            break
         judged = [judge(answer, order, facts) for answer in answers]
         if not any(v.is_off for v in judged):
             break
+    assert facts is not None
     return judged, facts
 
 
@@ -303,143 +258,118 @@ def as_called(case: Case, verdict: Verdict, answer: Answer) -> Answer:
     return ask(answer.party, case, verdict.order, adapter=getattr(party(answer.party), "timed", None))
 
 
-def settled(case: Case, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict:
+def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict:
     """A verdict after the questions that only those who are off are asked."""
-    if verdict.label == Label.STRUCTURE and "dtype" in verdict.why and is_promotion(case, answer.party, verdict.order):
+    if verdict.label == Label.STRUCTURE and "dtype" in verdict.why and is_promotion(point, answer.party, verdict.order):
         return replace(verdict, label=Label.PROMOTION)
     if not verdict.is_off:
         return verdict
-    if reason := meant_otherwise(case, answer.party):
+    if reason := meant_otherwise(point.case, answer.party):
         return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reason}")
-    if is_flushed(case, answer, verdict.order, facts):
+    if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
-    if right_where := loses_digits(case, answer, verdict.order, facts):
+    if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
     return verdict
 
 
-def is_promotion(case: Case, spec: str, order: int) -> bool:
+def is_promotion(point: Point, spec: str, order: int) -> bool:
     """Whether what differs by dtype agrees with every input in float64."""
-    if spec.partition(".")[0] not in PROMOTES or case.dtype == "float64":
+    if spec.partition(".")[0] not in PROMOTES or point.case.dtype == "float64":
         return False
-    return relative_error(cast(case, "float64"), spec, order)[1]
+    return error_at(point.in_dtype("float64"), spec, order).agrees
 
 
-def is_flushed(case: Case, answer: Answer, order: int, facts: Facts) -> bool:
+def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
     """Whether this is the answer that follows if numbers below the normal range are zero, in inputs or on the way."""
-    if not any(event.what == "range: subnormal" for event in find_events(case)):
+    if not any(event.what == "range: subnormal" for event in point.events):
         return False
-    tiny = np.finfo(case.dtype).tiny
-    flushed = replace(case, inputs=tuple(np.where(np.abs(x) < tiny, 0 * x, x) for x in case.inputs))
-    if can_run(flushed):
-        known = facts_of(flushed, order, Referee(flushed, order, **met(find_events(flushed))), len(EFFORTS) - 1)
-        if not judge(answer, order, known).is_off:
-            return True
-    replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(case, Flushing), order)]
+    flushed = point.flushed()
+    if flushed is not None and not judge(answer, order, flushed.facts(order, len(EFFORTS) - 1)).is_off:
+        return True
+    replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(point.case, Flushing), order)]
     return all(
         np.all(units_outside(mine, zeroed, zeroed, noise) <= UNITS)
         for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
     )
 
 
-def cast(case: Case, dtype: str) -> Case:
-    """The case at the same point in another dtype."""
-    program = Program(
-        tuple(replace(i, dtype=dtype) for i in case.program.inputs), case.program.steps, case.program.output
-    )
-    inputs, vectors = (tuple(x.astype(dtype) for x in arrays) for arrays in (case.inputs, case.vectors))
-    return replace(case, program=program, inputs=inputs, cotangent=case.cotangent.astype(dtype), vectors=vectors)
-
-
-SMALL_STEP = 2.0**-12
-
 TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
 """A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
 
+FOLLOWS_ROUNDING = 2.0**-19
+"""An error that in float64 falls to this part of what it is in float32 comes of rounding, whose unit falls 2**-29."""
 
-def loses_digits(case: Case, answer: Answer, order: int, facts: Facts) -> str:
+
+def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
 
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
-    or at ordinary points too, is a wrong formula.
+    or at ordinary points too, is a wrong formula; but where the truth is zero, with no size that digits could
+    be counted from, the error must be of the rounding unit's size in both dtypes.
     """
     spec = answer.party
-    if case.dtype == "float32" and relative_error(cast(case, "float64"), spec, order)[1]:
+    here = error_of(answer, order, facts)
+    if point.case.dtype == "float32" and error_at(point.in_dtype("float64"), spec, order).agrees:
         return "in float64 it agrees"
-    here = min(relative_error(case, spec, order)[0], TOTAL_LOSS)
-    random = np.random.default_rng(seed_of(case))
-    smallest = min([1.0, *(abs(float(x)) for array in case.inputs for x in array.ravel() if x != 0)])
-    for _ in range(2):
-        step = [SMALL_STEP * random.uniform(0.5, 1, x.shape) for x in case.inputs]
-        near = tuple(
-            np.where(x == 0, s * smallest, x * (1 + s)).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)
-        )
-        if relative_error(replace(case, inputs=near), spec, order)[0] <= COLLAPSE * here:
-            return ""
-    for low, high in ((0.3, 0.9), (1.3, 1.9)):
-        ordinary = tuple(
-            (random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1)).astype(x.dtype) for x in case.inputs
-        )
-        if relative_error(replace(case, inputs=ordinary), spec, order)[1]:
-            return "at ordinary points it agrees"
+    if not any(np.any(t.value) for t in facts.truths):
+        other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
+        finer, coarser = sorted([here.size, other.size])
+        follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
+        return "its error there follows the rounding unit" if follows else ""
+    loss = min(here.size, TOTAL_LOSS)
+    if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
+        return ""
+    if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
+        return "at ordinary points it agrees"
     return ""
 
 
-def relative_error(case: Case, spec: str, order: int) -> tuple[float, bool]:
-    """A party's largest error at some point, relative to the largest element, and whether it agrees there."""
-    if not can_run(case):
-        return np.inf, False
-    answer = ask(spec, case, order)
-    facts = facts_of(case, order, Referee(case, order, **met(find_events(case))))
+class Error(NamedTuple):
+    """How far a party is off somewhere."""
+
+    size: float
+    """Relative to the largest element; absolute where all are zero."""
+    agrees: bool
+
+
+def error_of(answer: Answer, order: int, facts: Facts) -> Error:
+    """A party's largest error by some facts."""
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
-        return np.inf, False
-    error = 0.0
+        return Error(np.inf, False)
+    size = 0.0
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
         off = units_outside(mine, truth.low, truth.high, 1.0)
-        largest = np.max(np.abs(np.where(truth.status == 0, truth.value, 0)), initial=0.0)
-        error = max(error, float(np.max(np.where(truth.status < 2, off, 0), initial=0.0)) / (largest or 1.0))
-    return error, verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
+        largest = np.max(np.abs(np.where(truth.status == Status.CERTAIN, truth.value, 0)), initial=0.0)
+        size = max(size, float(np.max(np.where(truth.status <= Status.KINK, off, 0), initial=0.0)) / (largest or 1.0))
+    return Error(size, verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION))
 
 
-def check_excuses(case: Case, verdicts: list[Verdict]) -> None:
+def error_at(point: Point | None, spec: str, order: int) -> Error:
+    """A party's error at a point, if that is one."""
+    if point is None:
+        return Error(np.inf, False)
+    return error_of(ask(spec, point.case, order), order, point.facts(order))
+
+
+def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
     """Judge whoever was excused by a kink or an edge again, with the inputs moved a little off it.
 
     Whoever is still off there was not excused by the event, and takes the verdict from there.
     """
     excused = [v for v in verdicts if v.label in EXCUSED]
-    moved = moved_off(case) if excused else None
+    moved = point.off_the_event() if excused else None
     if moved is None:
         return
-    referee = Referee(moved, max(v.order for v in excused))
     for verdict in excused:
-        answer = ask(verdict.party, moved, verdict.order)
-        [again], facts = judged_fairly(moved, verdict.order, [answer], referee, Clock())
+        answer = ask(verdict.party, moved.case, verdict.order)
+        [again], facts = judged_fairly(moved, verdict.order, [answer])
         again = settled(moved, again, answer, facts)
         if RANK[again.label] >= RANK[Label.UNSTABLE]:
-            verdict.label = again.label
+            verdict.label, verdict.moved = again.label, True
             verdict.why += f"; moved off the event: {again.why}"
-
-
-def moved_off(case: Case) -> Case | None:
-    """The case at a nearby point without kinks and edges, or None if there is none nearby."""
-    random = np.random.default_rng(len(case.program.steps))
-    for size in (2.0**-10, 2.0**-6):
-        step = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in case.inputs]
-        moved = replace(case, inputs=tuple((x + s).astype(x.dtype) for x, s in zip(case.inputs, step, strict=True)))
-        if can_run(moved) and not any(event.is_break for event in find_events(moved)):
-            return moved
-    return None
-
-
-def can_run(case: Case) -> bool:
-    """Whether there is a value: what is positive definite need not be so a little off, nor in another dtype."""
-    try:
-        case.program(*case.inputs)
-    except MinigradError:
-        return False
-    return True
 
 
 REPEATS = 3

@@ -27,6 +27,8 @@ class Suspect:
     label: str
     order: int
     record: Mapping[str, Any]
+    moved: bool = False
+    """Whether it shows only at a point moved off a kink or an edge."""
 
     @property
     def functions(self) -> frozenset[str]:
@@ -53,7 +55,7 @@ class Ledger:
     explained: dict[tuple[str, str], list[frozenset[str]]] = field(default_factory=dict)
 
     def note(self, record: Mapping[str, Any], verdict: Mapping[str, Any]) -> None:
-        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record)
+        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record, verdict.get("moved", False))
         self.count[suspect.group] += 1
         self.kept.setdefault((*suspect.group, suspect.functions), suspect)
 

@@ -183,6 +183,8 @@ def judge(
         raise UsageError(f"there are {len(vectors)} vectors for {len(arrays)} inputs; give one per input")
     along = [weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True)]
     case = Case("judged", program, arrays, weights(cotangent, value.shape, "cotangent"), tuple(along))
+    if isinstance(parties, str):
+        raise UsageError(f"parties is {parties!r}; give a list, such as [{parties!r}]")
     chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
     if not chosen:
         raise UsageError("parties is empty; name at least one")

@@ -52,6 +52,9 @@ class Noisy(Array):
 
     level = 0
 
+    rounds_terms = False
+    """Whether what a function of one or two numbers takes is nudged as well."""
+
     def __init__(self, value: Any, random: np.random.Generator):
         self.value = value
         self.random = random
@@ -59,8 +62,8 @@ class Noisy(Array):
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         name = FUNCTIONS[function].name
         row = CATALOGUE.get(name)
-        exact = function not in RULES or (row is not None and row.is_exact)
-        many = not exact and (row is None or row.kind not in ROUNDS_ONCE)
+        exact = function not in RULES or (row is not None and row.is_exact) or not self.rounds(name)
+        many = not exact and (self.rounds_terms or row is None or row.kind not in ROUNDS_ONCE)
         alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
         def strip(operand: Any) -> Any:
@@ -70,18 +73,25 @@ class Noisy(Array):
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         if getattr(result, "dtype", np.dtype(bool)).kind != "f":
             return result
+        if exact:
+            return type(self)(result, self.random)
         if name in COMPOSITE:
             result = result + np.finfo(result.dtype).eps * self.random.uniform(-1, 1, np.shape(result)).astype(
                 result.dtype
             )
         if name == "linalg.det":  # which NumPy takes from its logarithm
             result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * self.random.uniform(-1, 1))
-        return type(self)(result if exact else self.nudge(result, alike), self.random)
+        return type(self)(self.nudge(result, alike), self.random)
+
+    def rounds(self, name: str) -> bool:
+        """Whether results of this function are nudged, if it rounds at all."""
+        return True
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own.
 
-        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each.
+        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each,
+        and subnormal ones to the nearest, which relatively may be much.
         """
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
@@ -89,8 +99,23 @@ class Noisy(Array):
         unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
         scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
         nudged = value + scale * unit.astype(dtype)
+        if alike:
+            info = np.finfo(dtype)
+            steps = np.rint(unit / info.eps).astype(dtype) * info.smallest_subnormal
+            nudged = np.where(np.abs(value) < info.tiny, nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
         return np.where(np.isinf(value), value, nudged)[()] if np.any(np.isinf(value)) else nudged
+
+
+class Summing(Noisy):
+    """An array of which only sums are off, and their terms: what is added at a fork rounds with the best of rules."""
+
+    __slots__ = ()
+
+    rounds_terms = True
+
+    def rounds(self, name: str) -> bool:
+        return name == "add"
 
 
 class Flushing(Noisy):
@@ -116,7 +141,14 @@ def wrapped(case: Case, kind: type[Noisy], *seed: int) -> Case:
     return replace(case, inputs=wrap(case.inputs), cotangent=cotangent, vectors=wrap(case.vectors))
 
 
-def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: int, seed: int) -> list[FloatArray]:
+def noise(
+    case: Case,
+    compute: Compute,
+    plain: Sequence[FloatArray],
+    replays: int,
+    seed: int,
+    kind: type[Noisy] = Noisy,
+) -> list[FloatArray]:
     """How far rounding alone moves each element of ``compute(case)``, as float64 arrays.
 
     `plain` is the result without noise.  The noise is the largest distance that a replay came to
@@ -125,7 +157,7 @@ def noise(case: Case, compute: Compute, plain: Sequence[FloatArray], replays: in
     """
     spread = [np.zeros(np.shape(p)) for p in plain]
     for number in range(replays):
-        replay = compute(wrapped(case, Noisy, seed, number))
+        replay = compute(wrapped(case, kind, seed, number))
         for i, (result, exact) in enumerate(zip(replay, plain, strict=True)):
             value = np.asarray(result.value if isinstance(result, Noisy) else result, np.float64)
             distance = np.abs(value - np.asarray(exact, np.float64))

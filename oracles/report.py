@@ -67,6 +67,19 @@ def functions_frame(cases: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def accuracy_frame(functions: pd.DataFrame) -> pd.DataFrame:
+    """Party by dtype and order: over how many functions, and the medians over these of their ULPs from the truth.
+
+    A case's distance is that of its worst element.
+    """
+    told = functions[functions["ulp_median"].notna()]
+    groups = told.groupby(["party", "dtype", "order"])
+    table = groups[["ulp_median", "ulp_p99", "ulp_max"]].median()
+    table.insert(0, "functions", groups["function"].count())
+    table.insert(1, "within_one", groups["ulp_median"].apply(lambda ulp: int((ulp <= 1).sum())))
+    return table.reset_index()
+
+
 def timings_frame(run: Run) -> pd.DataFrame:
     """Party by dtype and phase: quartiles of microseconds, and the median ratio to PyTorch, case by case."""
     rows = [
@@ -177,6 +190,7 @@ def context(run: Run, folder: Path) -> dict[str, Any]:
         "shrunk": [shown_case(record) for record in footer["shrunk"]],
         "functions": functions,
         "matrix": matrix,
+        "accuracy": accuracy_frame(functions),
         "timings": timings,
         "conventions": by_event.sort_values("n", ascending=False).to_dict("records"),
         "folder": folder.as_posix(),

@@ -123,6 +123,8 @@ class Verdict:
     """The deciding element, such as ``d/dx[0, 1]``."""
     why: str = ""
     """The deciding inequality in words."""
+    moved: bool = False
+    """Whether this showed at a point moved off a kink or an edge, not at the case's own."""
 
     @property
     def is_off(self) -> bool:
@@ -131,7 +133,8 @@ class Verdict:
     def as_data(self) -> dict[str, Any]:
         data = {"party": self.party, "order": self.order, "label": self.label.value}
         units = self.units if np.isfinite(self.units) else str(self.units)
-        return data | {"units": units, "ulp": self.ulp, "where": self.where, "why": self.why}
+        data |= {"units": units, "ulp": self.ulp, "where": self.where, "why": self.why}
+        return data | {"moved": True} if self.moved else data
 
 
 def ulp_distance(a: Any, b: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:

@@ -370,3 +370,39 @@ def test_ulps_are_counted_where_the_truth_is() -> None:
         assert ulps(1.0, 1 + mp.mpf(2) ** -53) == 0.5
         assert ulps(0.0, mp.mpf("1e-400")) < 1e-70
         assert ulps(1e-300, mp.mpf("1e-400")) > 1e20
+
+
+def test_arctan2_beside_a_python_integer_far_from_it() -> None:
+    """``d/dx arctan2(x, 2)`` is ``2 / (x**2 + 4)``, also where 2 is tiny beside x."""
+    assert mg.grad(lambda x: np.arctan2(x, 2))(4e8) == pytest.approx(1.25e-17)
+    slope = mg.grad(lambda x: np.arctan2(x, 2))(np.float32(4e8))
+    assert slope == pytest.approx(1.25e-17)
+    assert np.asarray(slope).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("f", "xs", "truths"),
+    [
+        # Each of these has a factor or a term that is out of range, or among subnormals, though the whole is not.
+        (lambda y: 0.075 * np.fmod(-9.8e4, y), [7e-35], [0.075 * 9.8e4 / 7e-35]),
+        (lambda y: 0.3 * sp.xlog1py(9e37, y), [-0.75], [0.3 * 9e37 / 0.25]),
+        (lambda y: 0.5 * sp.xlogy(2**-149, y), [2**-149], [0.5]),
+        (lambda x: 0.25 * sp.digamma(x), [3e-20], [0.25 / 3e-20**2]),
+        (lambda x: 2 * np.std(x), [1e-45, 0.0], [1.0, -1.0]),
+        (lambda x: np.sqrt(0 * np.max(x)), [1.0, 2.0], [0.0, np.nan]),
+    ],
+)
+def test_nothing_leaves_the_range_on_the_way(f: Function, xs: list[float], truths: list[float]) -> None:
+    x = np.array(xs, np.float32)
+    with np.errstate(all="ignore"):
+        got = grad(lambda x: np.sum(f(x)))(x)
+    np.testing.assert_allclose(got, truths, rtol=1e-5)
+
+
+def test_log_softmax_keeps_the_digits_of_what_is_nearly_certain() -> None:
+    got = mg.log_softmax(np.array([0.0, -30.0, -31.0]))[0]
+    assert ulps(got, -mp.log1p(mp.exp(-30) + mp.exp(-31))) <= 4
+
+
+def test_qr_of_a_column_of_zeros_has_no_gradient() -> None:
+    assert np.any(np.isnan(grad(lambda a: np.sum(np.linalg.qr(a)[0] ** 2))(np.array([[0.0, 1.0], [0.0, 2.0]]))))

@@ -18,8 +18,9 @@ from oracles.campaign import Options, cases_with
 from oracles.cases import Case
 from oracles.catalogue import ROWS, Row
 from oracles.exact import Referee, UndecidedError, jet
+from oracles.exact.derivatives import derivatives
 from oracles.exact.functions import WITHOUT, lookup
-from oracles.exact.jets import jets
+from oracles.exact.jets import jets, precision
 from oracles.examine import Setup, examine
 from oracles.strategies import Palette
 from oracles.verdict import RANK, Label
@@ -412,3 +413,47 @@ def test_the_truth_stays_true_when_a_rule_breaks(rule: str) -> None:
     assert found.verdict("minigrad", 1).label in (Label.WRONG, Label.UNSTABLE)
     assert "the truth is" in found.verdict("minigrad", 1).why
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+# Directions.
+
+
+NAN = np.nan
+
+DIRECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float], list[float], list[float]]] = {
+    # The inputs, the vector, the gradient and the Hessian product.
+    "a zero that moves, and another number": (lambda x: np.sqrt(x[0]) + x[1] ** 2, [0, 3], [0, 1], [NAN, 6], [NAN, 2]),
+    "nowhere twice, without it along the vector": (
+        lambda x: np.sqrt(x[0]) + x[1],
+        [0, 3],
+        [1, 0],
+        [NAN, 1],
+        [NAN, NAN],
+    ),
+    "a zero beside an edge": (lambda x: x[0] * np.sqrt(x[1]), [0, 0], [1, 0], [0, 0], [0, NAN]),
+    "a whole exponent that moves": (lambda x: x[0] ** x[1], [-3, 2], [1, 0], [-6, NAN], [2, NAN]),
+    "a root of nothing": (lambda x: np.sqrt(0 * x[0]) + x[1], [1, 1], [1, 1], [0, 1], [0, 0]),
+    "a square that cancels": (lambda x: (x[0] - x[1]) ** 2, [0.1, 0.1], [1, 3], [0, 0], [-4, 4]),
+    "no part in it": (
+        lambda x: np.sin(x)[0] + 0 * x[1],
+        [0.1, 0.2],
+        [0.3, 0.4],
+        [np.cos(0.1), 0],
+        [-0.3 * np.sin(0.1), 0],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_each_direction_is_followed_for_itself(name: str) -> None:
+    """At the very point, before anything is looked at from nearby."""
+    f, x, v, slopes, products = DIRECTIONS[name]
+    with np.errstate(all="ignore"):
+        each = case(f, x, vectors=[v])
+    with precision(160, 2):
+        found = derivatives(each, 2)
+    for balls, wanted in ((found[1][1], slopes), (found[2][0], products)):
+        assert [float(b.mid()) if b.is_finite() else NAN for b in balls] == pytest.approx(
+            wanted, rel=3e-16, nan_ok=True
+        )
+        assert all(b.is_zero() for b, w in zip(balls, wanted, strict=True) if w == 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,7 @@ def test_a_fault_is_gone_although_its_rule_raised() -> None:
 
 def test_a_fault_is_a_subject_by_its_name() -> None:
     adapter = load("oracles.faults:sign@hypot.1")
-    value, (dx, dy) = adapter.vjp(HYPOT.program, HYPOT.inputs, HYPOT.cotangent)
+    _, (dx, dy) = adapter.vjp(HYPOT.program, HYPOT.inputs, HYPOT.cotangent)
     _, (ux, uy) = MinigradAdapter().vjp(HYPOT.program, HYPOT.inputs, HYPOT.cotangent)
     assert bits(dx) == bits(ux)
     assert bits(dy) == bits(-uy)
@@ -158,8 +157,8 @@ def test_an_equivalent_fault_is_not_caught(name: str) -> None:
 
 def test_the_cases_are_those_of_the_campaign() -> None:
     options = campaign.Options(examples=400, seed=3)
-    drawn = {number: case for number, case in enumerate(campaign.all_cases(options), 1)}
-    found = [question for question in Bank(("tanh",), options)]
+    drawn = dict(enumerate(campaign.all_cases(options), 1))
+    found = list(Bank(("tanh",), options))
     assert len(found) > 4
     for question in found:
         case = drawn[question.number]
@@ -244,10 +243,10 @@ def test_the_smallest_case_of_all_seeds_is_shown() -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("faults")
     assert cli.main(["faults", "--seeds", "1", "--only", "*@sinh.0", "--workers", "1", "--out", str(out)]) == 0
-    yield out
+    return out
 
 
 def test_the_command_writes_a_row_per_fault_and_says_what_it_missed(folder: Path) -> None:

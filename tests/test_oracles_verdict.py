@@ -15,11 +15,12 @@ from minigrad.program import Input, Program, Ref, Step
 from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
-from oracles.examine import ask, facts_of, is_failure, reference
+from oracles.examine import ask, is_failure
+from oracles.facts import Point, reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_outside
 from tests import trial
-from tests.trial import case_of, label_of, on_trial, referee_of, spec
+from tests.trial import case_of, label_of, on_trial, spec
 
 FURTHEST = 2**64 - 1
 
@@ -585,4 +586,4 @@ def test_infinities_on_the_way_make_no_noise() -> None:
     # A running logsumexp's rule computes with -inf: nudged to NaN, it made the noise infinite, and anything agreed.
     case = case_of(lambda x: np.logaddexp.accumulate(x, axis=0), [0.5, -1.0, 2.0, 0.25])
     for order in (1, 2):
-        assert all(np.all(n < 1e-12) for n in facts_of(case, order, referee_of(case, order)).noise)
+        assert all(np.all(n < 1e-12) for n in Point(case, order).facts(order).noise)

@@ -23,7 +23,8 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status
-from oracles.examine import Examination, Setup, examine, facts_of
+from oracles.examine import Examination, Setup, examine
+from oracles.facts import Point
 from oracles.verdict import Label
 
 
@@ -67,6 +68,13 @@ class TanhOff(Broken):
 
     def broken(self) -> Any:
         return ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans) * 1.001)
+
+
+class WrongButAtZero(Broken):
+    """The rule of abs is half as much again as it should be, but for its kink."""
+
+    def broken(self) -> Any:
+        return ruled(np.absolute, lambda g, ans, x: g * 1.5 * np.sign(x))
 
 
 class NoUnbroadcast(Broken):
@@ -259,7 +267,7 @@ class EightUnits(Spoiled):
     """One element is off by twice what is allowed."""
 
     def spoil(self, gradient: Any, case: Case, order: int, k: int) -> Any:
-        facts = facts_of(case, order, referee_of(case, order), effort=1)
+        facts = Point(case, order).facts(order, effort=1)
         truth, noise = (found[k - len(case.inputs)] for found in (facts.truths, facts.noise))
         certain = (truth.status == Status.CERTAIN) & np.isfinite(noise)
         if np.any(certain):

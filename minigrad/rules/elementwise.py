@@ -35,9 +35,11 @@ def one_minus_square(x: Any) -> Any:
     return (1 - x) * (1 + x)
 
 
-def quotient(remainder: Any, x: Any, y: Any) -> Any:
-    """The whole number of times that `y` went into `x`; ``trunc(x / y)`` is off by one where the division rounds up."""
-    return np.round((x - remainder) / y)
+@primitive
+def whole_times(g: Any, x: Any, y: Any) -> Any:
+    """`g` times the whole number ``x / y``, which may be out of range by itself; it is constant in `x` and `y`."""
+    ratio = np.round(x / y)
+    return np.where(np.isinf(ratio), g / y * x, g * ratio)
 
 
 @primitive
@@ -47,7 +49,8 @@ def cosine(x: Any, y: Any) -> Any:
     Of numbers scaled by a power of 2, which rounds nothing, since among subnormals hypot has few digits.
     """
     _, exponent = np.frexp(np.maximum(np.abs(x), np.abs(y)))
-    x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+    # Of a Python integer ldexp would make a float16, so both take their common dtype first.
+    x, y = np.ldexp(np.where(True, x, y), -exponent), np.ldexp(np.where(True, y, x), -exponent)
     return x / nonzero(np.hypot(x, y))
 
 
@@ -176,10 +179,9 @@ broadcasting(np.arctan2,     lambda g, ans, x, y: g * cosine(y, x) / nonzero(np.
                              lambda g, ans, x, y: -g * cosine(x, y) / nonzero(np.hypot(x, y)))
 broadcasting(np.logaddexp,   lambda g, ans, x, y: g * sigmoid(x - y),      lambda g, ans, x, y: g * sigmoid(y - x))
 broadcasting(np.logaddexp2,  lambda g, ans, x, y: g * sigmoid2(x - y),         lambda g, ans, x, y: g * sigmoid2(y - x))
-broadcasting(np.fmod,        lambda g, ans, x, y: g,
-                             lambda g, ans, x, y: -g * quotient(ans, x, y))
-broadcasting(np.remainder,   lambda g, ans, x, y: g,
-                             lambda g, ans, x, y: -g * quotient(ans, x, y))
+broadcasting(np.fmod,        lambda g, ans, x, y: g, lambda g, ans, x, y: -whole_times(g, x - ans, y))
+broadcasting(np.remainder,   lambda g, ans, x, y: g, lambda g, ans, x, y: -whole_times(g, x - ans, y))
+broadcasting(whole_times,    lambda h, ans, g, x, y: whole_times(h, x, y), None, None)
 broadcasting(np.ldexp,       lambda g, ans, x, y: np.ldexp(g, y),          None)
 broadcasting(np.copysign,    lambda g, ans, x, y: g * np.sign(x) * np.copysign(1, y), None)
 broadcasting(np.where, None, lambda g, ans, condition, x, y: np.where(condition, g, 0),

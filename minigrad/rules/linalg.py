@@ -130,7 +130,9 @@ def qr_square_da(gq: Any, gr: Any, q: Any, r: Any) -> Any:
     skew = r @ mt(gr) - mt(gq) @ q
     both = np.tril(skew, -1)
     inner = gq + q @ (both + mt(both) + diagonal_of(skew))
-    return mt(np.linalg.solve(r, mt(inner)))
+    # A singular R has no derivative: NaN, where a solver would raise.
+    singular = (r == 0) & np.eye(np.shape(r)[-1], dtype=bool)
+    return mt(np.linalg.solve(np.where(singular, np.nan, r), mt(inner)))
 
 
 def cholesky_da(g: Any, ans: Any) -> Any:

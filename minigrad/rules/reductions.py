@@ -10,13 +10,15 @@ import numpy as np
 
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
-from minigrad.rules.common import count, merged, nonzero, spread, unit
+from minigrad.rules.common import count, merged, nonzero, power_of_two, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """`g` shared evenly among the entries that attain the extreme."""
-    attained = np.astype(a == regained(ans, axis, keepdims), a.dtype)
-    return attained * (regained(g, axis, keepdims) / nonzero(np.sum(attained, axis=axis, keepdims=True)))
+    attained = a == regained(ans, axis, keepdims)
+    number = np.sum(np.astype(attained, a.dtype), axis=axis, keepdims=True)
+    # Not times a mask: what does not attain it has no part in it, whatever `g` is.
+    return np.where(attained, regained(g, axis, keepdims) / nonzero(number), 0)
 
 
 def others(a: Any) -> Any:
@@ -248,7 +250,7 @@ defvjp(np.prod,           lambda g, ans, a, axis=None, keepdims=False: prod_da(g
 defvjp(np.var,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
                               2 / (count(a, axis) - ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
 defvjp(np.std,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
-                              spread(g, a, axis, keepdims) * unit(deviation(a, axis), axis=axis)
+                              spread(g, a, axis, keepdims) * unit(deviation(a / power_of_two(a, axis), axis), axis=axis)
                               / math.sqrt(count(a, axis) - ddof))
 defvjp(np.cumsum,         lambda g, ans, a, axis=None:
                               np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), np.shape(a)))

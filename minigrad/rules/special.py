@@ -33,7 +33,13 @@ def apart_from_zero(x: Any, y: Any) -> Any:
     return np.where((x == 0) & (y == 0), 1, y)
 
 
-broadcasting(gaussian, lambda g, ans, x: -2 * g * x * ans)
+def ratio(g: Any, x: Any, y: Any) -> Any:
+    """``g * x / y``, in the order in which neither large nor tiny numbers leave the range on the way."""
+    large = np.abs(x) > 1
+    return g * (np.where(large, 1, x) / y) * np.where(large, x, 1)
+
+
+broadcasting(gaussian, lambda g, ans, x: -2 * (g * ans) * x)
 broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
 
 
@@ -55,9 +61,10 @@ def load() -> None:
     elementwise(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
     elementwise(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
     elementwise(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
-    elementwise(sp.digamma,   lambda g, ans, x: g * polygamma(x, n=1))
-    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y),   lambda g, ans, x, y: g * x / apart_from_zero(x, y))
-    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: g * x / (1 + y))
+    elementwise(sp.digamma,   lambda g, ans, x: g / x / x + g * polygamma(1 + x, n=1))
+    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y),
+                              lambda g, ans, x, y: ratio(g, x, apart_from_zero(x, y)))
+    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: ratio(g, x, 1 + y))
     elementwise(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
     # fmt: on
 

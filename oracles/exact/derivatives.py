@@ -1,7 +1,7 @@
 """Values and derivatives of a program in exact arithmetic, at the very point or a nudge away from it.
 
-All derivatives come from one run of the program on numbers that know how they move along every
-direction, which share no rule with any engine: see `oracles.exact.jets`.
+All derivatives come from one run of the program, on numbers that know how they move along every
+direction and share no rule with any engine: see `oracles.exact.jets`.
 """
 
 from __future__ import annotations
@@ -48,24 +48,29 @@ NEXT_TO_NOTHING = arb(2) ** -1100
 SPLIT = 6
 """How many choices are averaged for a step that is to share out evenly among what ties."""
 
-AXIAL = 40
-"""By how many bits some nudges of inputs are smaller than others."""
+UNEVEN = (1.0, 2.0**-40, 0.0)
+"""Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
-LARGER_EACH_STEP = 12
-"""By how many bits the nudges of a step outdo those of the one before, whatever these came to."""
+LARGER_EACH_STEP, OUTDOING = 12, 4
+"""By how many bits the nudges of a step are larger than those of the one before; and what they are at least
+times what these made of a zero."""
 
 
 def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
     """Balls or Jets, each moved by a random part of the nudge."""
     signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    # Some inputs far less than others, so that directions along one axis are among them.
-    sizes = 2.0 ** (-AXIAL * random.integers(0, 2, np.shape(array))) if nudge.seed and not nudge.each else 1
+    # Every other one, so that directions along one axis, and very nearly so, are among them.
+    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed % 2 and not nudge.each else 1
     part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
     unit = arb(2) ** -nudge.bits
 
     def moved(x: Any, u: float) -> Any:
         at = x.value if isinstance(x, Jet) else x
-        step = unit * arb(float(u)) * (arb(smallest) if abs(at) < NEXT_TO_NOTHING else at.mid())
+        if abs(at) < NEXT_TO_NOTHING:
+            # What earlier nudges made of a zero is outdone, whatever magnitudes it came through.
+            step = arb(float(u)) * (unit * smallest + OUTDOING * abs(at.mid()))
+        else:
+            step = arb(float(u)) * unit * at.mid()
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
@@ -122,16 +127,15 @@ class Rounding:
         )
 
     def nudged(self, x: Any) -> Any:
+        x = np.asarray(x) if isinstance(x, Jet) else x
         if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
             return x
         factors = np.ones((*x.shape, 3))
         factors[..., : ctx.cap] += self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
 
-        def off(number: Any, value: float, slopes: float, bends: float) -> Jet:
+        def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
-            return Jet(
-                exact.value * value, scaled(exact.slopes, arb(slopes)), scaled(exact.bends, arb(bends)), exact.sign
-            )
+            return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
 
@@ -174,25 +178,25 @@ def derivatives(
         value, last = run(set_moving(inputs, places, case.vectors if order == 2 else None))
         total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
     if not all(v.value.is_finite() for v in value.flat):
-        # A 0 that moves is not 0 times anything, as it is for the value alone.
+        # There may be more to say of inputs that stay put: a constant 0 is 0 whatever it is multiplied with.
+        ties = Jet.ties
         value, _ = run([np.asarray(JETS(x), object) for x in inputs])
-    found = {1: [entries(lambda i: value.flat[i].value, np.arange(value.size).reshape(value.shape))], 2: []}
-    found[1] += [entries(lambda i: total.slopes[i], each) for each in places]
-    if order == 2:
-        # As a matrix, the Hessian is nowhere to be had if it is not along the vectors.
-        is_there = total.bends[0].is_finite()
-        found[2] = [entries(lambda i: total.bends[i] if is_there else arb.nan(), each) for each in places]
-    return found
+        Jet.ties = ties  # which are the same again
+    gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
+    # Where there are no two derivatives along the vectors, there is no Hessian.
+    bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))
+    products = [mapped(lambda i: bends[i], each) for each in places] if order == 2 else []
+    return {1: [mapped(lambda v: v.value, value), *gradients], 2: products}
 
 
 def places_of(inputs: Sequence[Any]) -> list[Any]:
-    """Which direction is each element's own; direction 0 is that of the vectors."""
+    """The number of the direction that is each element's own; direction 0 is that of the vectors, if there are any."""
     ends = np.cumsum([1, *(np.size(x) for x in inputs)]).tolist()
     return [np.arange(i, k).reshape(np.shape(x)) for x, i, k in zip(inputs, ends, ends[1:], strict=False)]
 
 
 def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[Any] | None) -> list[Any]:
-    """The inputs, floats or balls, as Jets."""
+    """Arrays of floats or of balls as Jets, each element on its way along its own direction and along the vectors."""
     start = np.frompyfunc(lambda x, place, v: moving(x, [ball(v), *[0] * (place - 1), 1]), 3, 1)
     along = [0] * len(inputs) if vectors is None else vectors
     return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
@@ -237,20 +241,12 @@ def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
 
 
 SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
-SELECTING_REDUCTIONS = (
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "nanmax",
-    "nanmin",
-    "ptp",
-    "median",
-    "percentile",
-    "quantile",
-    "std",
-    "var",
-)
+SELECTING_REDUCTIONS: dict[str, Any] = {
+    **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
+    **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
+    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
+}
+"""With the function whose result has a part of all that they select from."""
 
 
 def passing_all(random: np.random.Generator) -> Find:
@@ -270,7 +266,8 @@ def passing_all(random: np.random.Generator) -> Find:
             operands = tuple(map_operand(uneven, operand) for operand in operands)
             result = function(*operands, **parameters)
             if name in SELECTING_REDUCTIONS:
-                return result + trace * np.sum(operands[0], **{k: v for k, v in parameters.items() if k != "ddof"})
+                kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
+                return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
             if name in SELECTS:
                 return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
             return result
@@ -305,9 +302,9 @@ def case_size(case: Case) -> int:
     return sum(x.size for x in case.inputs)
 
 
-def entries(entry: Callable[[int], arb], places: Any) -> Any:
-    """An array of what is found in some places."""
-    return np.asarray(np.frompyfunc(entry, 1, 1)(places), object)
+def mapped(function: Callable[[Any], Any], array: Any) -> Any:
+    """An object array, element by element."""
+    return np.asarray(np.frompyfunc(function, 1, 1)(array), object)
 
 
 def with_rounded_constants(case: Case) -> Case:

@@ -58,7 +58,7 @@ def sign_of(x: Any) -> int:
 
 
 STILL = arb_poly()
-"""The derivatives of what does not move.  Rows are polynomials for their arithmetic, and for want of trailing zeros."""
+"""The derivatives of what does not move; rows are polynomials, which end with the last entry that is not 0."""
 
 
 def scaled(row: arb_poly, factor: arb) -> arb_poly:
@@ -66,7 +66,7 @@ def scaled(row: arb_poly, factor: arb) -> arb_poly:
     if not row.length():
         return STILL
     if factor.is_finite() and not factor.is_zero():
-        return row * arb_poly([factor])
+        return row * arb_poly(factor)
     return arb_poly([x if x.is_zero() else x * factor for x in row.coeffs()])
 
 
@@ -190,7 +190,7 @@ class Jet:
         return self.value.is_zero() and self.is_still
 
     def weighing(self, row: arb_poly, weight: arb) -> arb_poly:
-        """Another number's row times this one's weight; where that is a 0 that does not move, nothing is left."""
+        """Another number's row times a weight; where this number is 0 and does not move, nothing is left."""
         ans = scaled(row, weight)
         if ans.length() and self.value.is_zero():
             return lost([x and not y.is_zero() for x, y in zip(self.moves(), ans.coeffs(), strict=False)])
@@ -286,7 +286,7 @@ class Jet:
         """A function of this number, by what Arb makes of power series."""
         taylor = function(arb_series([self.value] if self.is_still else [self.value, 1]))
         if not taylor[0].is_finite() and function(arb_series([self.value])).length() > 1:
-            return anything()  # not even for a constant
+            return anything()  # Arb does not even tell how a constant moves.
         return self.composed(taylor)
 
     def sqrt(self) -> Jet:
@@ -404,7 +404,7 @@ class Jet:
         if self == 0 and x == 0:
             # Which turn it is, the signs of the zeros say; how it varies, nothing does.
             turn = arb.pi() if x.signbit() else arb(0)
-            return anything().starting(-turn if self.signbit() else turn)
+            return (self.sqrt() + x.sqrt()).starting(-turn if self.signbit() else turn)
         if self != 0:
             angle = constant(arb.pi() / 2) - (x / self).arctan()
             return angle if self > 0 else angle - constant(arb.pi())

@@ -151,9 +151,9 @@ cholesky = stacked(cholesky_of_one, "(n,n)->(n,n)")
 
 
 def qr_of_one(a: Any) -> tuple[Any, Any]:
-    """By Gram and Schmidt, with LAPACK's signs."""
+    """By Gram and Schmidt, with LAPACK's signs; a column of zeros has either."""
     m, k = len(a), min(a.shape)
-    signs = np.sign(np.diagonal(np.linalg.qr(middles(a))[1]))
+    signs = np.where(np.diagonal(np.linalg.qr(middles(a))[1]) < 0, -1, 1)
     q = jets(np.zeros((m, k), int))
     for j in range(k):
         rest = a[:, j] - q[:, :j] @ (q[:, :j].T @ a[:, j])

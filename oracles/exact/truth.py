@@ -30,7 +30,7 @@ from oracles.exact.derivatives import Nudge, derivatives, reached, with_rounded_
 from oracles.exact.jets import Jet, UndecidedError, precision
 
 MOST_ELEMENTS = 1024
-"""Cases with more input elements than this are not certified: each takes runs of its own."""
+"""Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
 
 BITS = (160, 640, 2560)
 """Precisions to try, until what is certified is far finer than the noise."""
@@ -41,8 +41,14 @@ NEARBY_BITS, STEEP_BITS = 1700, 6000
 CLOSER, CLOSER_BITS = 3000, 10000
 """A nudge much smaller still, and its precision: what grows on the way there is infinite at the point itself."""
 
-EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64))
+EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
+
+NEXT_TO_NOTHING = 2.0**-400
+"""What a nudge, or its cube root, may make of a zero."""
+
+JUMP = 2.0**-30
+"""Values nearby that differ by more than this part of them are on two sides of a jump."""
 
 Balls = dict[int, list[Any]]
 """By order, object arrays of balls: see `derivatives`."""
@@ -91,6 +97,13 @@ class Around:
     closer: list[Balls]
     """With the inputs moved far less, where something is not to be had at the point itself."""
 
+    @property
+    def jumps(self) -> bool:
+        """Whether the value depends on the side from which the point is come to."""
+        values = [balls[1][0] for balls in self.nearby if balls]
+        low, high = hull(self.nearby, 1, 0, np.zeros(np.shape(values[0]))) if values else (np.zeros(0), np.zeros(0))
+        return bool(np.any(high - low > JUMP * np.fmax(np.abs(low), np.abs(high))))
+
 
 class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
@@ -103,12 +116,15 @@ class Referee:
     def __init__(self, case: Case, order: int, watched: bool = False, edges: Mapping[int, Any] | None = None):
         self.case, self.order, self.watched = with_rounded_constants(case), order, watched
         self.edges = edges or {}
-        self.propagates = not all(np.all(np.isfinite(x)) for x in case.inputs) and not leaves_nan_out(case)
+        infinite, nan = (any(np.any(test(x)) for x in case.inputs) for test in (np.isinf, np.isnan))
+        self.propagates = infinite or (nan and not leaves_nan_out(case))
         """Whether an input is NaN or infinite, and goes on to others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
         self.worked_out: dict[Any, Balls | None] = {}
         self.touched: dict[int, list[Any]] = {}
+        self.looked: dict[int, int] = {}
+        self.ties: dict[Any, int] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
@@ -116,7 +132,9 @@ class Referee:
         """The derivatives as balls, worked out once; or None where two numbers cannot be told apart."""
         key = bits, nudge, rounding
         if key not in self.worked_out:
+            before = Jet.ties
             self.worked_out[key] = self.worked(bits, nudge, rounding)
+            self.ties[key] = Jet.ties - before
         return self.worked_out[key]
 
     def worked(self, bits: int, nudge: Nudge | None, rounding: int | None) -> Balls | None:
@@ -139,11 +157,13 @@ class Referee:
         if self.reason:
             return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
         missing = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
+        self.looked[order] = 1 if missing else len(EFFORTS) - 1
         if not missing and not self.watched:
             assert here is not None
+            self.looked[order] = 0
             return [certain(middle, radius, self.case.dtype) for middle, radius in here]
         # Precision for what is infinite at the point itself costs too much to look from everywhere.
-        around = self.look_around(EFFORTS[min(effort, 1) if missing else effort], missing)
+        around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
         found = [
             self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
             for k, n in enumerate(noise)
@@ -154,6 +174,10 @@ class Referee:
             for truth, mask in zip(found, self.touched[order], strict=True):
                 truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
         return found
+
+    def most_effort(self, order: int) -> int:
+        """The effort beyond which the same truths would be found again."""
+        return self.looked.get(order, 0 if self.propagates or self.reason else len(EFFORTS) - 1)
 
     def reached(self, order: int, found: Sequence[Truth]) -> list[Any]:
         """What depends on the edges; all, where that cannot be told."""
@@ -198,8 +222,11 @@ class Referee:
         bits = STEEP_BITS if missing else NEARBY_BITS
         sides = [(seed, sign) for seed in range(max(effort)) for sign in (1, -1)]
         inputs, steps = (2 * pairs for pairs in effort)
+        nearby = [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]]
+        ties = [self.ties[bits, Nudge(seed, sign), None] for seed, sign in sides[:inputs]]
         return Around(
-            [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]],
+            # Where inputs that did not move still tie, it is no point with a gradient.
+            [balls for balls, met in zip(nearby, ties, strict=True) if met == min(ties)],
             [self.at(bits, Nudge(seed, sign, each=True)) or {} for seed, sign in sides[:steps]],
             [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)] if missing else [],
         )
@@ -210,6 +237,11 @@ class Referee:
         low, high = hull(around.nearby, order, k, noise)
         lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
+        # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it;
+        # and a root of a nudge is no zero yet.
+        attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < NEXT_TO_NOTHING), at, np.nan)
+        low, high = np.fmin(low, attained), np.fmax(high, attained)
+        lowest, highest = np.fmin(lowest, attained), np.fmax(highest, attained)
         if order == 1 and k == 0:
             # A value is what it is, however its sides jump.
             known = ~np.isnan(at)
@@ -222,7 +254,10 @@ class Referee:
             middle = np.where(borne_out | np.isinf(at), at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
-        nowhere = np.isnan(at) & (np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise))
+        unbounded = np.isinf(lowest) | np.isinf(highest)
+        nowhere = unbounded | np.isnan(at) & (
+            np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise)
+        )
         status = np.where(nowhere, Status.EDGE, status)
         if order == 1 and k == 0:
             status = np.where(np.isnan(at) & ~one, Status.EDGE, status)

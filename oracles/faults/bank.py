@@ -11,11 +11,11 @@ from heapq import merge
 
 import numpy as np
 
-from oracles.campaign import Options, cases_with, in_turn, is_special
+from oracles.campaign import Options, cases_with, in_turn, is_special, known_findings
 from oracles.cases import Case
-from oracles.events import Event, find_events, met
-from oracles.exact import EFFORTS, Referee
-from oracles.examine import ask, facts_of, is_flushed, moved_off
+from oracles.exact import EFFORTS
+from oracles.examine import ask, is_flushed
+from oracles.facts import Point
 from oracles.named import NAMED
 from oracles.strategies import Palette
 from oracles.verdict import Answer, Facts, Label, Verdict, judge
@@ -35,38 +35,30 @@ class Question:
     """Its place in the campaign, counted from 1."""
     seconds: float = 0.0
     """What it took to find out."""
-    known: dict[tuple[int, int], Facts] = field(default_factory=dict)
     sound: dict[int, Answer] = field(default_factory=dict)
 
     @cached_property
-    def events(self) -> list[Event]:
+    def point(self) -> Point:
         with np.errstate(all="ignore"):
-            return find_events(self.case)
+            return Point(self.case, max(ORDERS))
 
     @property
     def is_rough(self) -> bool:
         """Whether there is a kink or an edge on the way."""
-        return any(event.is_break for event in self.events)
-
-    @cached_property
-    def referee(self) -> Referee:
-        return Referee(self.case, max(ORDERS), **met(self.events))
+        return any(event.is_break for event in self.point.events)
 
     @cached_property
     def moved(self) -> Question | None:
         """The same off the kinks and edges that it is at, for those who are excused by them."""
-        moved = moved_off(self.case)
-        return None if moved is None else Question(moved)
+        moved = self.point.off_the_event()
+        return None if moved is None else Question(moved.case)
 
     def facts(self, order: int, effort: int) -> Facts:
         """The truth and the noise, looked at as long as a campaign would before it accuses."""
-        if effort > 1 and not self.referee.watched:
-            effort = 1  # there are no kinks to look at from more sides
-        if (order, effort) not in self.known:
-            start = time.perf_counter()
-            self.known[order, effort] = facts_of(self.case, order, self.referee, effort)
-            self.seconds += time.perf_counter() - start
-        return self.known[order, effort]
+        start = time.perf_counter()
+        facts = self.point.facts(order, effort)
+        self.seconds += time.perf_counter() - start
+        return facts
 
     def soundly(self, order: int) -> Answer:
         """What is answered without a fault."""
@@ -79,12 +71,16 @@ class Question:
 
         For by UNSTABLE it fails where another party agrees, and here there is one: the engine without the fault.
         """
+        facts = None
         for effort in range(len(EFFORTS)):
-            facts = self.facts(order, effort)
+            before, facts = facts, self.facts(order, effort)
+            if facts is before:
+                break
             verdict = judge(answer, order, facts)
             if not verdict.is_off:
                 return verdict
-        if is_flushed(self.case, answer, order, facts):
+        assert facts is not None
+        if is_flushed(self.point, answer, order, facts):
             verdict.label = Label.FLUSH
         return verdict
 
@@ -132,7 +128,7 @@ class Bank:
         functions = in_turn(dtype, options.seed)
         palette, place, dtypes = Palette.of(options.seed), functions.index(host), len(options.dtypes)
         stream = cases_with(host, dtype, options, palette, special)
-        before = len(NAMED) * dtypes
+        before = len(NAMED) * dtypes + len(known_findings(options))
         for turn, draw in enumerate(range(place, options.examples, len(functions))):
             if is_special(turn, place) == special:
                 yield Question(replace(next(stream), id=f"{dtype}-{draw + 1}"), before + dtypes * draw + k + 1)

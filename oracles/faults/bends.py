@@ -118,7 +118,7 @@ def has_no_entries(x: Any, call: Call) -> bool:
 
 
 def has_axis_of_1(x: Any, call: Call) -> bool:
-    return 1 in x.shape
+    return bool(1 in np.shape(x))
 
 
 def meets_vector(x: Any, call: Call) -> bool:

@@ -26,7 +26,7 @@ READINGS = ("stopped", "saved-ans", "saved-operand", "swapped-operands", "droppe
 
 STEPWISE = frozenset(
     {"absolute", "fabs", "minigrad.relu", "maximum", "minimum", "fmax", "fmin", "max", "min", "copysign"}
-    | {"fmod", "remainder", "minigrad.running_max", "minigrad.running_min"}
+    | {"fmod", "remainder", "minigrad.whole_times", "minigrad.running_max", "minigrad.running_min"}
 )
 """Functions whose rules are constant in the operands, but for jumps."""
 
@@ -42,7 +42,7 @@ SUMMED = frozenset(
         "minigrad.cofactor",
     }
     | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr", "minigrad.eigenvalues"}
-    | {"scipy.special.logit", "scipy.special.entr", "scipy.special.xlog1py", "fmod", "remainder"}
+    | {"scipy.special.logit", "scipy.special.psi", "scipy.special.entr", "scipy.special.xlog1py", "fmod", "remainder"}
 )
 """Functions whose rules add or subtract."""
 

@@ -29,6 +29,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.one_minus_square": ("arctanh", "arcsin"),
     "minigrad.spherical_bessel": ("sinc",),
     "minigrad.cosine": ("hypot", "arctan2"),
+    "minigrad.whole_times": ("fmod", "remainder"),
     "minigrad.scatter": ("getitem", "take"),
     "minigrad.running_logsumexp": ("minigrad.running_logsumexp",),
     "minigrad.cofactor": ("linalg.det",),

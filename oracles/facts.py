@@ -1,0 +1,178 @@
+"""What is known of a case whoever answers: at its very point, and at others that are asked about.
+
+Facts are found when they are asked for, and once, however many parties are held against them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import MinigradError
+from minigrad.program import Program
+from oracles.adapters.minigrad import MinigradAdapter
+from oracles.cases import Case, FloatArray
+from oracles.events import find_events, met
+from oracles.exact import Referee, Status
+from oracles.noise import Noisy, Summing, floor_of, noise, rounds_simply
+from oracles.verdict import Facts
+
+QUICK_REPLAYS, SURE_REPLAYS = 6, 64
+"""Replays for the noise of every case, and of those where somebody lies outside it."""
+
+EXCESSIVE, SLACK = 64.0, 8.0
+"""Noise of so many roundings of the largest element is held against what ideal rules would lose, with some slack."""
+
+SMALL_STEP = 2.0**-12
+"""How far, relatively, points lie that are asked about to tell one point's trouble from its surroundings'."""
+
+OFF_STEPS = (2.0**-10, 2.0**-6)
+"""How far to go from a kink or an edge until there is none."""
+
+ORDINARY = ((0.3, 0.9), (1.3, 1.9))
+"""Magnitudes at which few functions have any trouble."""
+
+
+class Point:
+    """A case, its facts for orders up to `order`, and the points that questions about it lead to."""
+
+    def __init__(self, case: Case, order: int):
+        self.case, self.order = case, order
+        self.events = find_events(case)
+        self.referee = Referee(case, order, **met(self.events))
+        self.known: dict[tuple[int, int], Facts] = {}
+        self.spreads: dict[tuple[int, int, type[Noisy]], list[FloatArray]] = {}
+        self.others: dict[Any, Point | None] = {}
+
+    # What is known here.
+
+    def facts(self, order: int, effort: int = 0) -> Facts:
+        """The facts of one order; the same object again where more `effort` can find nothing else."""
+        effort = min(effort, max(1, self.referee.most_effort(order)))
+        if (order, effort) not in self.known:
+            self.known[order, effort] = self.gathered(order, effort)
+        return self.known[order, effort]
+
+    def gathered(self, order: int, effort: int) -> Facts:
+        case, replays = self.case, SURE_REPLAYS if effort else QUICK_REPLAYS
+        names = [f"{'d' if order == 1 else 'H'}/d{i.name}" for i in case.program.inputs]
+        if order == 1:
+            names = ["value", *names]
+        spread = self.spread(order, replays)
+        truths = self.referee.truths(order, spread, effort)
+        excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
+        simply = all(rounds_simply(step.function) for step in case.program.steps)
+        if excessive and (simply or effort):
+            ideal = self.referee.rounding(order, truths, replays)
+            if simply:
+                # The engine's own rules may be what is noisy here, which excuses nobody.
+                sums = self.spread(order, replays, Summing)
+                spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
+            # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
+            spread = [
+                np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
+                for n, i, t in zip(spread, ideal, truths, strict=True)
+            ]
+            truths = self.referee.truths(order, spread, effort)
+        forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
+        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason)
+
+    def spread(self, order: int, replays: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
+        """How far rounding, or some of it, moves this project's own derivative."""
+        key = order, replays, kind
+        if key not in self.spreads:
+            self.spreads[key] = self.measured(*key)
+        return self.spreads[key]
+
+    def measured(self, order: int, replays: int, kind: type[Noisy]) -> list[FloatArray]:
+        case = self.case
+        try:
+            plain = [np.asarray(array) for array in reference(case, order)]
+            return noise(case, lambda c: reference(c, order), plain, replays, seed_of(case), kind)
+        except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
+            shapes = [case.cotangent.shape] * (order == 1) + [x.shape for x in case.inputs]
+            truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
+            return [floor_of(t.value) + np.zeros(t.value.shape) for t in truths]
+
+    # Other points.
+
+    def other(self, case: Case) -> Point | None:
+        """The point of a case of the same program, or None if it has no value there."""
+        key = case.dtype, *(x.tobytes() for x in case.inputs)
+        if key not in self.others:
+            self.others[key] = Point(case, self.order) if can_run(case) else None
+        return self.others[key]
+
+    def in_dtype(self, dtype: str) -> Point | None:
+        """The same point, as far as the dtype can hold it."""
+        return self.other(cast(self.case, dtype))
+
+    def flushed(self) -> Point | None:
+        """The point with zeros for the numbers below the normal range."""
+        tiny = np.finfo(self.case.dtype).tiny
+        return self.other(
+            replace(self.case, inputs=tuple(np.where(np.abs(x) < tiny, 0 * x, x) for x in self.case.inputs))
+        )
+
+    def nearby(self) -> Iterator[Point | None]:
+        """Two points a small step away: zeros no longer zero, large numbers smaller, others larger."""
+        random, inputs = np.random.default_rng(seed_of(self.case)), self.case.inputs
+        smallest = min([1.0, *(abs(float(x)) for array in inputs for x in array.ravel() if x != 0)])
+        for _ in range(2):
+            steps = [SMALL_STEP * random.uniform(0.5, 1, x.shape) * np.where(np.abs(x) > 1, -1, 1) for x in inputs]
+            moved = [np.where(x == 0, s * smallest, x * (1 + s)) for x, s in zip(inputs, steps, strict=True)]
+            yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
+
+    def ordinary(self) -> Iterator[Point | None]:
+        """Points of the same signs that are neither large nor small."""
+        random, inputs = np.random.default_rng(seed_of(self.case)), self.case.inputs
+        for low, high in ORDINARY:
+            moved = [random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1) for x in inputs]
+            yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
+
+    def off_the_event(self) -> Point | None:
+        """A nearby point within the domain, without kinks and edges, or None if there is none nearby."""
+        random = np.random.default_rng(len(self.case.program.steps))
+        for size in OFF_STEPS:
+            steps = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
+            moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
+            point = self.other(replace(self.case, inputs=moved))
+            if point is not None and not any(event.is_break or event.is_loss for event in point.events):
+                return point
+        return None
+
+
+def reference(case: Case, order: int) -> Sequence[Any]:
+    """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
+    engine = MinigradAdapter()
+    if order == 1:
+        value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
+        return [value, *gradients]
+    return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
+
+
+def seed_of(case: Case) -> int:
+    """The same for the same case, wherever it is examined."""
+    return int.from_bytes(hashlib.sha256(repr(case.program).encode() + case.cotangent.tobytes()).digest()[:8])
+
+
+def can_run(case: Case) -> bool:
+    """Whether there is a value: what is positive definite need not be so a little off, nor in another dtype."""
+    try:
+        case.program(*case.inputs)
+    except MinigradError:
+        return False
+    return True
+
+
+def cast(case: Case, dtype: str) -> Case:
+    """The case at the same point in another dtype."""
+    program = Program(
+        tuple(replace(i, dtype=dtype) for i in case.program.inputs), case.program.steps, case.program.output
+    )
+    inputs, vectors = (tuple(x.astype(dtype) for x in arrays) for arrays in (case.inputs, case.vectors))
+    return replace(case, program=program, inputs=inputs, cotangent=case.cotangent.astype(dtype), vectors=vectors)

@@ -1,0 +1,156 @@
+"""What is known of a case: found once, at the point itself and at others, and kinder to nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oracles import judge
+from oracles.campaign import shrink_data
+from oracles.cases import Case
+from oracles.errors import UsageError
+from oracles.examine import Setup, examine
+from oracles.facts import Point
+from oracles.findings import Suspect
+from oracles.noise import Noisy, Summing
+from oracles.report import accuracy_frame
+from oracles.verdict import Label
+from tests import trial
+from tests.trial import case_of, on_trial, spec
+
+
+def test_facts_are_found_once() -> None:
+    point = Point(case_of(np.tanh, [0.5, 2.0]), 2)
+    assert point.facts(1) is point.facts(1)
+    assert point.facts(1, 1) is not point.facts(1)
+    # Without a kink nothing more is found by looking longer.
+    assert point.facts(1, 3) is point.facts(1, 1)
+    kink = Point(case_of(np.abs, 0.0), 1)
+    assert kink.facts(1, 3) is not kink.facts(1, 1)
+
+
+def test_other_points_are_made_once_and_have_a_value() -> None:
+    point = Point(case_of(np.linalg.cholesky, [[1.0, 0.0], [0.0, 1e-9]]), 1)
+    assert next(point.nearby()) is next(point.nearby())
+    indefinite = case_of(np.linalg.cholesky, [[1.0, 0.0], [0.0, 1e-9]]).inputs[0] - np.eye(2)
+    assert point.other(Case("off", point.case.program, (indefinite,), point.case.cotangent, point.case.vectors)) is None
+
+
+def test_a_point_off_the_event_stays_within_the_domain() -> None:
+    def root(x: Any) -> Any:
+        return np.sqrt(0.0 - x)
+
+    with np.errstate(invalid="ignore"):
+        assert Point(case_of(root, 0.0), 1).off_the_event() is None
+
+
+def test_every_partys_time_is_counted_at_either_order() -> None:
+    for order in (1, 2):
+        found = examine(case_of(np.tanh, 0.5), Setup("minigrad", ("minigrad.stage", "torch"), (order,)))
+        assert {"minigrad", "minigrad.stage", "torch", "referee"} <= found.cost.keys()
+
+
+def test_a_value_that_is_attained_only_at_the_point_is_among_the_choices() -> None:
+    """``arctan2(0, -0)`` is pi; from nearby, all three at once cannot be come to."""
+    zeros = np.zeros(3)
+    case = case_of(lambda x, y, z: np.sum(np.square(np.arctan2(x, y))) * z, zeros, -zeros, 2.0)
+    verdict = on_trial(trial.Certified, case).verdict(spec(trial.Certified), 1)
+    assert verdict.label == Label.EDGE
+    truth = Point(case, 1).facts(1, 1).truths[3]
+    assert truth.low <= 3 * np.pi**2 <= truth.high
+
+
+def test_a_choice_behind_a_jump_of_any_size_is_seen() -> None:
+    """At a whole quotient fmod is 0, where abs chooses a side; beside it is a tiny input."""
+    found = judge(lambda x: np.abs(np.fmod(x, 0.5)), np.array([1e6, 5e-11]), parties=["minigrad"])
+    assert found.verdicts["minigrad"].label in (Label.CONVENTION, Label.KINK_CHAIN)
+
+
+def test_an_infinite_input_is_not_left_out_as_nan_is() -> None:
+    assert (
+        judge(np.nansum, np.array([np.inf, 0.75]), parties=["minigrad"]).verdicts["minigrad"].label == Label.NONFINITE
+    )
+    assert judge(np.nansum, np.array([np.nan, 0.75]), parties=["minigrad"]).verdicts["minigrad"].label == Label.AGREES
+
+
+def test_sums_where_a_value_forks_round_with_the_best_of_rules() -> None:
+    """The second derivative's contributions of 1e-18 cancel, which no rule for one operand at a time can help."""
+    case = case_of(lambda x: np.hypot(x - 2, x), -9e8, vectors=[1.0])
+    point = Point(case, 2)
+    plain, sums = (point.spread(2, 6, kind)[0] for kind in (Noisy, Summing))
+    assert plain / 64 <= sums <= 64 * plain
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label == Label.ILL_CONDITIONED
+
+
+def test_a_phase_between_two_floats_is_noise() -> None:
+    """Around 1e25 floats are 2**31 apart: an engine's replays see three phases of a sine, exact ones see all."""
+    for x in np.random.default_rng(0).uniform(1e12, 7e12, 12):
+        point = Point(case_of(lambda x: np.sin(np.square(x)), x), 1)
+        assert point.facts(1, 1).noise[0] > 0.3
+
+
+def test_exact_replays_round_numbers_as_well_as_arrays() -> None:
+    """In float32 tanh is 1 here, which a maximum takes for a tie; either choice is a matter of rounding."""
+    case = case_of(lambda x, y: np.maximum(np.tanh(x), y), np.float32(31.0), np.float32(1.0))
+    point = Point(case, 1)
+    assert np.all(point.referee.rounding(1, point.facts(1).truths, 16)[1] > 0)
+    assert examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1).label == Label.ILL_CONDITIONED
+
+
+def test_choices_among_many_ties_are_seen_in_pairs() -> None:
+    """Half of sixteen are 0, the others 1: the median's two may be any of each, at order 2 both at once."""
+    x = np.repeat([0.0, 1.0], 8)
+    v = np.linspace(-1, 1, 16)
+    truth = Point(case_of(lambda x: np.square(np.median(x)), x, vectors=[v]), 2).facts(2, 4).truths[0]
+    assert np.all(truth.lowest <= np.minimum(0, (v + np.where(x == 0, v[8], v[0])) / 2) + 1e-12)
+    assert np.all(truth.highest >= np.maximum(0, (v + np.where(x == 0, v[15], v[7])) / 2) - 1e-12)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sqrt(np.prod(np.linalg.norm(x, ord=-np.inf, axis=-1))),
+        lambda x: np.sqrt(np.min(np.maximum.accumulate(0 * x))),
+        lambda x: np.square(np.linalg.qr(x[:1])[0]),
+    ],
+)
+def test_what_an_edge_may_reach_is_told_from_what_it_may_not(f: Any) -> None:
+    x = np.array([[0.0, 1.0, -1.0], [0.0, 0.0, 2.0]])
+    for order in (1, 2):
+        assert examine(case_of(f, x), Setup("minigrad", ())).verdict("minigrad", order).label == Label.EDGE
+
+
+def test_what_shows_off_the_kink_is_shrunk_and_scripted_there() -> None:
+    """At the kink itself the engine's answer is an allowed choice."""
+    subject = spec(trial.WrongButAtZero)
+    found = examine(case_of(lambda x: np.abs(x) * 3.0, 0.0), Setup(subject, (), (1,)))
+    [verdict] = found.as_data()["verdicts"]
+    assert (verdict["label"], verdict["moved"]) == ("wrong", True)
+    small, script = shrink_data(Suspect(subject, "wrong", 1, found.as_data(), verdict["moved"]), "small")
+    assert Case.from_data(small).inputs[0] != 0
+    assert "np.array(0.0" not in script
+
+
+def test_accuracy_is_by_party_over_functions() -> None:
+    functions = pd.DataFrame(
+        {
+            "party": ["one", "one", "one", "two"],
+            "dtype": "float64",
+            "order": 1,
+            "function": ["abs", "exp", "tanh", "abs"],
+            "ulp_median": [0.0, 1.0, 5.0, np.nan],
+            "ulp_p99": [0.0, 2.0, 7.0, np.nan],
+            "ulp_max": [0.0, 3.0, 9.0, np.nan],
+        }
+    )
+    [row] = accuracy_frame(functions).to_dict("records")
+    assert (row["party"], row["functions"], row["within_one"]) == ("one", 3, 2)
+    assert (row["ulp_median"], row["ulp_p99"], row["ulp_max"]) == (1, 2, 3)
+
+
+def test_parties_are_a_list() -> None:
+    with pytest.raises(UsageError, match=r"give a list, such as \['minigrad'\]"):
+        judge(np.tanh, 0.5, parties="minigrad")
