@@ -110,7 +110,7 @@ def of_dtype(name: str) -> Situation:
 
 
 def without_axes(x: Any, call: Call) -> bool:
-    return np.shape(x) == ()
+    return bool(np.shape(x) == ())
 
 
 def has_no_entries(x: Any, call: Call) -> bool:
@@ -118,7 +118,7 @@ def has_no_entries(x: Any, call: Call) -> bool:
 
 
 def has_axis_of_1(x: Any, call: Call) -> bool:
-    return bool(1 in np.shape(x))
+    return 1 in x.shape
 
 
 def meets_vector(x: Any, call: Call) -> bool:
