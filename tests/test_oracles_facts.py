@@ -115,6 +115,7 @@ def test_choices_among_many_ties_are_seen_in_pairs() -> None:
         lambda x: np.sqrt(np.prod(np.linalg.norm(x, ord=-np.inf, axis=-1))),
         lambda x: np.sqrt(np.min(np.maximum.accumulate(0 * x))),
         lambda x: np.square(np.linalg.qr(x[:1])[0]),
+        lambda x: np.square(np.sum(np.sqrt(np.sort(x, axis=1)[:, 1]))),
     ],
 )
 def test_what_an_edge_may_reach_is_told_from_what_it_may_not(f: Any) -> None:

@@ -202,15 +202,21 @@ def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[A
     return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
 
 
-def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
+def reached(case: Case, order: int, edges: Mapping[int, Any], sides: int) -> list[Any]:
     """Per array of an order, the elements that depend on the edges: masks of results by the number of their step.
 
     Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
     depends on it, even if nothing comes of it later, since engines multiply it by zero.  All this is
-    done a nudge away, where no derivative is zero by chance.
+    done a nudge away, where no derivative is zero by chance; where something ties, to several `sides`.
     """
-    random = np.random.default_rng(0)
-    inputs = [displaced(np.asarray(BALLS(x), object), random, Nudge(0), smallest_of(case)) for x in case.inputs]
+    masks = [reached_from(case, order, edges, 2 * side) for side in range(sides)]
+    return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
+
+
+def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) -> list[Any]:
+    """As `reached`, from the side that a nudge of this seed goes to."""
+    random, nudge = np.random.default_rng(seed), Nudge(seed)
+    inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest_of(case)) for x in case.inputs]
     places = places_of(inputs)
 
     def results(poison: bool) -> list[Jet]:
