@@ -19,7 +19,7 @@ from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE
 from oracles.exact.functions import as_jets, lookup
-from oracles.exact.jets import JETS, Jet, ball, constant, jet, lost, moving, precision, scaled
+from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, lost, moving, precision, scaled
 
 Find = Callable[[str], Function]
 
@@ -92,7 +92,11 @@ class Choosing:
             sides = [(seed, 1), (seed, -1)] if style == 0 else [(seed, 1)]
             if style == 1:
                 sides = [(seed + k, 1) for k in range(SPLIT)]
-            return averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            made = averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            try:
+                return as_at(function(*operands, **parameters), made)
+            except UndecidedError:
+                return made
 
         return chosen
 
@@ -138,6 +142,16 @@ class Rounding:
             return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
+
+
+def as_at(point: Any, chosen: Any) -> Any:
+    """Results with the derivatives that were chosen, but the values at the point, so that later choices are open too."""
+    if isinstance(chosen, (list, tuple)):
+        return [as_at(*parts) for parts in zip(point, chosen, strict=True)]
+    if np.asarray(chosen).dtype != object:
+        return chosen
+    put = np.frompyfunc(lambda at, x: x.starting(at.value) if jet(at).value.is_finite() else x, 2, 1)
+    return np.asarray(put(np.asarray(JETS(point), object), np.asarray(JETS(chosen), object)), object)
 
 
 def averaged(results: Sequence[Any]) -> Any:
