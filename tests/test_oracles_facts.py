@@ -163,3 +163,10 @@ def test_accuracy_is_by_party_over_functions() -> None:
 def test_parties_are_a_list() -> None:
     with pytest.raises(UsageError, match=r"give a list, such as \['minigrad'\]"):
         judge(np.tanh, 0.5, parties="minigrad")
+
+
+def test_even_shares_among_many_ties_are_allowed_choices() -> None:
+    """At order 2 they are no mean of what single choices give: each is a product of two."""
+    v = np.linspace(-1, 1, 31) - 0.01
+    case = case_of(lambda x: np.square(np.max(x)), np.zeros(31), vectors=[v])
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label in (Label.CONVENTION, Label.KINK_CHAIN)

@@ -45,8 +45,8 @@ class Nudge:
 NEXT_TO_NOTHING = arb(2) ** -1100
 """Below all floats: zero, but for a nudge."""
 
-SPLIT = 6
-"""How many choices are averaged for a step that is to share out evenly among what ties."""
+SPLITS = (6, 48)
+"""How many choices are averaged for a step that is to share out among what ties, unevenly or nearly evenly."""
 
 UNEVEN = (1.0, 2.0**-40, 0.0)
 """Parts of a nudge that inputs move by: some far less than others, and some not at all."""
@@ -88,17 +88,23 @@ class Choosing:
 
         def chosen(*operands: Any, **parameters: Any) -> Any:
             self.nudge = replace(self.nudge, bits=self.nudge.bits - LARGER_EACH_STEP)
-            seed, style = int(self.random.integers(2**32)), self.random.integers(5)
-            sides = [(seed, 1), (seed, -1)] if style == 0 else [(seed, 1)]
-            if style == 1:
-                sides = [(seed + k, 1) for k in range(SPLIT)]
-            made = averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            ties = Jet.ties
             try:
-                return as_at(function(*operands, **parameters), made)
+                plain = function(*operands, **parameters)
             except UndecidedError:
-                return made
+                plain = None
+            sides = self.sides(plain is None or Jet.ties > ties)
+            made = averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            return made if plain is None else as_at(plain, made)
 
         return chosen
+
+    def sides(self, ties: bool) -> list[tuple[int, int]]:
+        """Seeds and signs of nudges: of one, of two opposite ones, or where something ties, of several."""
+        seed, style = int(self.random.integers(2**32)), self.random.integers(5)
+        if style == 0:
+            return [(seed, 1), (seed, -1)]
+        return [(seed + k, 1) for k in range(self.random.choice(SPLITS) if ties and style == 1 else 1)]
 
     def moved(self, operands: Sequence[Any], seed: int, side: int) -> list[Any]:
         random = np.random.default_rng(seed)
@@ -145,7 +151,7 @@ class Rounding:
 
 
 def as_at(point: Any, chosen: Any) -> Any:
-    """Results with the derivatives that were chosen, but the values at the point, so that later choices are open too."""
+    """Results with the derivatives that were chosen, but the values at the point, so that later choices stay open."""
     if isinstance(chosen, (list, tuple)):
         return [as_at(*parts) for parts in zip(point, chosen, strict=True)]
     if np.asarray(chosen).dtype != object:
