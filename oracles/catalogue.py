@@ -88,7 +88,7 @@ class Row:
         return self.kind in EXACT_KINDS or self.name in EXACT
 
 
-EXACT_KINDS = ("shape", "join", "index", "choice", "split", "spread", "masked", "cast", "compare")
+EXACT_KINDS = ("shape", "join", "index", "choice", "split", "spread", "masked", "compare")
 
 CONDITIONED = ("regular", "definite", "symmetric", "distinct")
 """Kinds of functions of matrices, by what they ask of these."""

@@ -12,6 +12,7 @@ from oracles import judge
 from oracles.campaign import shrink_data
 from oracles.cases import Case
 from oracles.errors import UsageError
+from oracles.exact import Status
 from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.findings import Suspect
@@ -123,6 +124,14 @@ def test_what_an_edge_may_reach_is_told_from_what_it_may_not(f: Any) -> None:
         assert examine(case_of(f, x), Setup("minigrad", ())).verdict("minigrad", order).label == Label.EDGE
 
 
+def test_either_of_what_ties_may_be_what_an_edge_reaches() -> None:
+    """The second derivatives of all that is picked meet the infinite one of the root of 0; of two 2s either may be."""
+    x = np.array([[0.0, 2.0, -1.0, -2.0], [2.0, 0.0, -2.0, 2.0]])
+    case = case_of(lambda x: np.square(np.sum(np.sqrt(np.partition(x, 2, axis=1)[:, 2]))), x)
+    truth = Point(case, 2).facts(2, 1).truths[0]
+    assert np.argwhere(truth.status == Status.EDGE).tolist() == [[0, 0], [1, 0], [1, 3]]
+
+
 def test_what_shows_off_the_kink_is_shrunk_and_scripted_there() -> None:
     """At the kink itself the engine's answer is an allowed choice."""
     subject = spec(trial.WrongButAtZero)
@@ -154,3 +163,10 @@ def test_accuracy_is_by_party_over_functions() -> None:
 def test_parties_are_a_list() -> None:
     with pytest.raises(UsageError, match=r"give a list, such as \['minigrad'\]"):
         judge(np.tanh, 0.5, parties="minigrad")
+
+
+def test_even_shares_among_many_ties_are_allowed_choices() -> None:
+    """At order 2 they are no mean of what single choices give: each is a product of two."""
+    v = np.linspace(-1, 1, 31) - 0.01
+    case = case_of(lambda x: np.square(np.max(x)), np.zeros(31), vectors=[v])
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label in (Label.CONVENTION, Label.KINK_CHAIN)

@@ -20,7 +20,7 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules.common import broadcasting, merged, nonzero, unit
+from minigrad.rules.common import broadcasting, merged, nonzero, power_of_two, unit
 from minigrad.rules.places import scatter
 from minigrad.rules.reductions import kept_shape, others
 
@@ -208,8 +208,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return np.sum(size, axis=axes, keepdims=keepdims)
     if ord == 0 or not isinstance(ord, (int, float)):
         raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
-    total = np.sum(size ** float(ord), axis=axes, keepdims=keepdims)
-    return np.where(total == 0, 0, nonzero(total) ** (1 / float(ord)))
+    # Powers of numbers near 1: those of others leave the range, or their roots multiply what rounding did to 1 / ord.
+    scale = power_of_two(x, axis=axes)
+    total = np.sum((size / scale) ** float(ord), axis=axes, keepdims=keepdims)
+    return np.where(total == 0, 0, nonzero(total) ** (1 / float(ord))) * np.reshape(scale, np.shape(total))
 
 
 def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002

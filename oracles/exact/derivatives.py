@@ -19,7 +19,7 @@ from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE
 from oracles.exact.functions import as_jets, lookup
-from oracles.exact.jets import JETS, Jet, ball, constant, jet, lost, moving, precision, scaled
+from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, lost, moving, precision, scaled
 
 Find = Callable[[str], Function]
 
@@ -45,8 +45,8 @@ class Nudge:
 NEXT_TO_NOTHING = arb(2) ** -1100
 """Below all floats: zero, but for a nudge."""
 
-SPLIT = 6
-"""How many choices are averaged for a step that is to share out evenly among what ties."""
+SPLITS = (6, 48)
+"""How many choices are averaged for a step that is to share out among what ties, unevenly or nearly evenly."""
 
 UNEVEN = (1.0, 2.0**-40, 0.0)
 """Parts of a nudge that inputs move by: some far less than others, and some not at all."""
@@ -88,13 +88,23 @@ class Choosing:
 
         def chosen(*operands: Any, **parameters: Any) -> Any:
             self.nudge = replace(self.nudge, bits=self.nudge.bits - LARGER_EACH_STEP)
-            seed, style = int(self.random.integers(2**32)), self.random.integers(5)
-            sides = [(seed, 1), (seed, -1)] if style == 0 else [(seed, 1)]
-            if style == 1:
-                sides = [(seed + k, 1) for k in range(SPLIT)]
-            return averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            ties = Jet.ties
+            try:
+                plain = function(*operands, **parameters)
+            except UndecidedError:
+                plain = None
+            sides = self.sides(plain is None or Jet.ties > ties)
+            made = averaged([function(*self.moved(operands, *side), **parameters) for side in sides])
+            return made if plain is None else as_at(plain, made)
 
         return chosen
+
+    def sides(self, ties: bool) -> list[tuple[int, int]]:
+        """Seeds and signs of nudges: of one, of two opposite ones, or where something ties, of several."""
+        seed, style = int(self.random.integers(2**32)), self.random.integers(5)
+        if style == 0:
+            return [(seed, 1), (seed, -1)]
+        return [(seed + k, 1) for k in range(self.random.choice(SPLITS) if ties and style == 1 else 1)]
 
     def moved(self, operands: Sequence[Any], seed: int, side: int) -> list[Any]:
         random = np.random.default_rng(seed)
@@ -138,6 +148,16 @@ class Rounding:
             return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
+
+
+def as_at(point: Any, chosen: Any) -> Any:
+    """Results with the derivatives that were chosen, but the values at the point, so that later choices stay open."""
+    if isinstance(chosen, (list, tuple)):
+        return [as_at(*parts) for parts in zip(point, chosen, strict=True)]
+    if np.asarray(chosen).dtype != object:
+        return chosen
+    put = np.frompyfunc(lambda at, x: x.starting(at.value) if jet(at).value.is_finite() else x, 2, 1)
+    return np.asarray(put(np.asarray(JETS(point), object), np.asarray(JETS(chosen), object)), object)
 
 
 def averaged(results: Sequence[Any]) -> Any:
@@ -202,15 +222,21 @@ def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[A
     return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
 
 
-def reached(case: Case, order: int, edges: Mapping[int, Any]) -> list[Any]:
+def reached(case: Case, order: int, edges: Mapping[int, Any], sides: int) -> list[Any]:
     """Per array of an order, the elements that depend on the edges: masks of results by the number of their step.
 
     Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
     depends on it, even if nothing comes of it later, since engines multiply it by zero.  All this is
-    done a nudge away, where no derivative is zero by chance.
+    done a nudge away, where no derivative is zero by chance; where something ties, to several `sides`.
     """
-    random = np.random.default_rng(0)
-    inputs = [displaced(np.asarray(BALLS(x), object), random, Nudge(0), smallest_of(case)) for x in case.inputs]
+    masks = [reached_from(case, order, edges, 2 * side) for side in range(sides)]
+    return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
+
+
+def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) -> list[Any]:
+    """As `reached`, from the side that a nudge of this seed goes to."""
+    random, nudge = np.random.default_rng(seed), Nudge(seed)
+    inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest_of(case)) for x in case.inputs]
     places = places_of(inputs)
 
     def results(poison: bool) -> list[Jet]:

@@ -44,6 +44,9 @@ CLOSER, CLOSER_BITS = 3000, 10000
 EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
 
+SIDES = 12
+"""From where to look at what an edge reaches, if something ties: each side breaks the ties in another way."""
+
 NEXT_TO_NOTHING = 2.0**-400
 """What a nudge, or its cube root, may make of a zero."""
 
@@ -184,7 +187,7 @@ class Referee:
         try:
             with precision(NEARBY_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                return reached(self.case, order, self.edges)
+                return reached(self.case, order, self.edges, 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             value = order == 1
             return [np.full(t.value.shape, k > 0 or not value) for k, t in enumerate(found)]
