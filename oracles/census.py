@@ -120,10 +120,11 @@ class Census:
             "ill-conditioned": Label.ILL_CONDITIONED in labels,
             "excused": not labels.isdisjoint((*EXCUSED, Label.NONFINITE)),
         }
+        able = "unsupported" if labels == {Label.UNSUPPORTED} else "telling"
         return {
             "dtype": [record["dtype"]],
             "point": [record["origin"].get("sort", "ordinary")],
-            "outcome": [name for name, is_so in proves_little.items() if is_so] or ["telling"],
+            "outcome": [name for name, is_so in proves_little.items() if is_so] or [able],
             "steps": [len(record["functions"])],
             "depth": [record["depth"]],
             "forks": [record["forks"]],

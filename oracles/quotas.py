@@ -41,27 +41,30 @@ def one(what: str, value: str, share: float, name: str, why: str) -> Quota:
 
 CLASSES = {"scalar": 0.12, "vector": 0.22, "matrix": 0.4, "stack": 0.04, "empty": 0.008}
 
-ORDINARY = ("ordinary", "positive", "grid", "spread")
+KINDS = dict.fromkeys(("ordinary", "positive", "grid", "spread"), 0.13)
+KINDS |= {"domain": 0.08, "saturated": 0.045, "kinks": 0.045, "signed zeros": 0.045, "extreme": 0.028}
+KINDS |= {"nonfinite": 0.025, "subnormals": 0.012, "representations": 0.012}
 
-PLACES = {"domain": 0.08, "saturated": 0.045, "kinks": 0.045, "signed zeros": 0.045, "extreme": 0.028}
-PLACES |= {"nonfinite": 0.025, "subnormals": 0.012, "representations": 0.012}
+NO_PROOF = "the rest are vacuous, ill-conditioned or excused"
+ADDED = "gradients are added up where a value is used twice"
+SUMMED = "gradients are summed over what was stretched"
+PASSED_ON = "errors add up, and show, in what is passed on"
+BY_SHAPE = "rules index and sum by shape"
+BY_NUMBER = "each kind shows errors that the others hide"
 
 QUOTAS = (
-    one("outcome", "telling", 0.65, "cases that prove something", "the others are vacuous, ill-conditioned or excused"),
-    Quota("programs that fork", "gradients are added up where a value is used twice", 0.2, "forks", lambda n: n > 0),
-    Quota(
-        "programs that broadcast", "the walk back must sum over what was stretched", 0.14, "stretched", lambda n: n > 0
-    ),
-    Quota("chains of three steps or more", "errors show in what is passed on", 0.3, "depth", lambda n: n > 2),
-    Quota("chains of five steps or more", "likewise, further on", 0.11, "depth", lambda n: n > 4),
+    Quota("cases fit to prove something", NO_PROOF, 0.65, "outcome", lambda o: o in ("telling", "unsupported")),
+    Quota("programs that fork", ADDED, 0.2, "forks", lambda n: n > 0),
+    Quota("programs that broadcast", SUMMED, 0.14, "stretched", lambda n: n > 0),
+    Quota("chains of three steps or more", PASSED_ON, 0.3, "depth", lambda n: n > 2),
+    Quota("chains of five steps or more", PASSED_ON, 0.11, "depth", lambda n: n > 4),
     Quota("programs of several inputs", "gradients may be mixed up", 0.22, "inputs", lambda n: n > 1),
-    Quota("cases at a kink or an edge", "where engines choose", 0.045, NEAREST, lambda d: d == 0),
-    Quota("cases near one", "where choices must not reach", 0.03, NEAREST, lambda d: d is not None and 0 < d < 0.1),
-    one("point", "ordinary", 0.5, "cases at ordinary points", "there, programs are long"),
-    one("point", "special", 0.25, "cases at special points", "where formulas lose their digits"),
-    *(one("shape class", c, share, f"inputs: {c}", "indexing differs") for c, share in CLASSES.items()),
-    *(one("input kind", kind, 0.13, f"numbers: {kind}", "each shows other errors") for kind in ORDINARY),
-    *(one("input kind", kind, share, f"numbers: {kind}", "each shows other errors") for kind, share in PLACES.items()),
+    Quota("cases at a kink or an edge", "engines choose there", 0.045, NEAREST, lambda d: d == 0),
+    Quota("cases near one", "choices must not reach so far", 0.03, NEAREST, lambda d: d is not None and 0 < d < 0.1),
+    one("point", "ordinary", 0.5, "cases at ordinary points", "programs are long there"),
+    one("point", "special", 0.25, "cases at special points", "formulas lose their digits there"),
+    *(one("shape class", name, share, f"inputs: {name}", BY_SHAPE) for name, share in CLASSES.items()),
+    *(one("input kind", kind, share, f"numbers: {kind}", BY_NUMBER) for kind, share in KINDS.items()),
 )
 
 PAIRS = 500
@@ -70,24 +73,15 @@ PAIRS = 500
 
 def quotas(census: Census, dtypes: Sequence[str]) -> list[dict[str, Any]]:
     """Every quota of a campaign in these dtypes: how many it has, and how many it needs at least."""
-    drawn, asked = (
-        census.drawn,
-        [
-            *QUOTAS,
-            *(one("dtype", d, 0.9 / len(dtypes), f"cases in {d}", "each rounds differently") for d in dtypes),
-        ],
-    )
-    met, turns = census.of("function"), drawn // len(dtypes)
-    differentiated = [met.get(name, 0) for name in DIFFERENTIATED]
+    drawn, turns = census.drawn, census.drawn // len(dtypes)
+    shares = [one("dtype", d, 0.9 / len(dtypes), f"cases in {d}", "each rounds differently") for d in dtypes]
+    functions = census.of("function")
+    met = [functions.get(name, 0) for name in DIFFERENTIATED]
+    rounds = turns // len(met) * len(dtypes)
     return [
-        *(entry(q.name, q.why, q.count(census), least(q.share, drawn)) for q in asked),
-        entry("functions", "each takes its turn", sum(n > 0 for n in differentiated), min(turns, len(DIFFERENTIATED))),
-        entry(
-            "cases of the function met least",
-            "turns are fair",
-            min(differentiated),
-            turns // len(DIFFERENTIATED) * len(dtypes),
-        ),
+        *(entry(q.name, q.why, q.count(census), least(q.share, drawn)) for q in (*QUOTAS, *shares)),
+        entry("functions", "they take turns", sum(count > 0 for count in met), min(turns, len(met))),
+        entry("cases of the function met least", "turns are fair", min(met), rounds),
         entry("pairs of functions", "rules meet", len(census.of("pair")), min(PAIRS, least(0.5, drawn))),
     ]
 
@@ -98,4 +92,4 @@ def missed(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def entry(name: str, why: str, count: int, needed: int) -> dict[str, Any]:
-    return {"quota": name, "why": why, "count": int(count), "least": needed}
+    return {"quota": name, "why": why, "count": count, "least": needed}
