@@ -157,4 +157,6 @@ class Census:
 
 def told(what: str, value: Any) -> str:
     """A value in words."""
-    return NEARNESS.get(value, f"within {value}") if what == NEAREST else str(value)
+    if what == NEAREST and value not in NEARNESS:
+        return f"within {value:.0e}"
+    return NEARNESS[value] if what == NEAREST else str(value)
