@@ -20,10 +20,12 @@ A map, each file leaning only on those above it:
 ``events``      kinks, edges and numbers out of range on the way
 ``known``       what is known of the other parties
 ``verdict``     one label per party and order, with the inequality that decided
+``findings``    which cases are worth showing, and which show the same
+``census``      what the cases of a campaign exercise
+``quotas``      what they must exercise
 ``examine``     a case, from the questions to the verdicts
 ``judgement``   one function at one point, as a table
 ``shrink``      a failing case made small
-``findings``    which cases are worth showing, and which show the same
 ``repro``       a stand-alone script per failure
 ``campaign``    many cases on many workers
 ``report``      tables and pages from a journal

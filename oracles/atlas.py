@@ -35,7 +35,7 @@ from oracles.judgement import Judgement
 from oracles.known import traced
 from oracles.points import domain_of, sort_of, tabulated
 from oracles.report import environment
-from oracles.verdict import RULES, Answer, Facts, Label, Verdict, formed, ranked, ulp_distance
+from oracles.verdict import EXCUSED, RULES, Answer, Facts, Label, Verdict, formed, ranked, ulp_distance
 
 NAMES = tuple(row.name for row in ROWS if sort_of(row))
 """The functions that have special points."""
@@ -261,8 +261,6 @@ def replies_of(
 
 
 LEFT_ALONE = {"outside": Label.EDGE, "no value": Label.EDGE, "nonfinite": Label.NONFINITE}
-
-EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 
 
 def settled(label: Label, all_labels: Sequence[Label], verdict: Label) -> Label:

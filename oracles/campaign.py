@@ -35,7 +35,8 @@ from pebble import ProcessExpired, ProcessPool
 from oracles import strategies
 from oracles.adapters import KNOWN
 from oracles.cases import Case, write_text
-from oracles.catalogue import ROWS
+from oracles.catalogue import DIFFERENTIATED
+from oracles.census import Census
 from oracles.errors import HarnessError, UsageError
 from oracles.examine import Examination, Setup, ask, examine, is_failure, party
 from oracles.facts import Point
@@ -43,6 +44,7 @@ from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, 
 from oracles.journal import NAME, JournalWriter
 from oracles.known import Finding, findings
 from oracles.named import NAMED
+from oracles.quotas import missed, quotas
 from oracles.repro import script
 from oracles.shrink import shrink
 from oracles.verdict import Label, Verdict
@@ -154,7 +156,7 @@ def cases_with(
 
 def in_turn(dtype: str, campaign_seed: int) -> list[str]:
     """The functions of the catalogue, in the order in which they take turns."""
-    functions = [row.name for row in ROWS if row.kind != "compare"]
+    functions = [*DIFFERENTIATED]
     random.Random(f"{campaign_seed}/{dtype}").shuffle(functions)
     return functions
 
@@ -286,6 +288,7 @@ class Campaign:
         self.ledger = Ledger(options.setup.subject)
         self.stale: list[dict[str, str]] = []
         self.cost: Counter[str] = Counter()
+        self.census = Census(options.setup.subject)
 
     def run(self) -> dict[str, Any]:
         """Examine every case; returns the footer of the journal, which ends in ``run.jsonl``."""
@@ -304,17 +307,20 @@ class Campaign:
                 except BaseException:
                     self.pool.stop()
                     raise
-            # A pass means that every oracle was asked every time, and that the subject could answer.
+            # A pass means that every oracle was asked every time, that the subject could answer, and that it was tried.
             judged = sum(n for (who, label), n in self.tally.labels.items() if who == setup.subject and label in JUDGED)
             if not judged:
                 self.silent.setdefault(setup.subject, "unable to answer a single case")
+            found = quotas(self.census, options.dtypes)
             verdict = "FAIL" if self.tally.failures else "INCOMPLETE" if self.silent else "PASS"
+            verdict = "TESTED TOO LITTLE" if verdict == "PASS" and missed(found) else verdict
             footer = {
                 "verdict": verdict,
                 "cases": self.tally.cases,
                 "failures": self.tally.failures,
                 "findings": self.tally.findings,
                 "stale": self.stale,
+                "quotas": found,
                 "cost": dict(self.cost),
                 "silent": self.silent,
                 "seconds": time.time() - start,
@@ -375,6 +381,7 @@ class Campaign:
     def count(self, record: dict[str, Any]) -> None:
         subject = self.options.setup.subject
         self.tally.cases += 1
+        self.census.add(record)
         self.tally.doing = record["id"]
         self.cost.update(record["cost"])
         verdicts = [Verdict(v["party"], v["order"], Label(v["label"])) for v in record["verdicts"]]

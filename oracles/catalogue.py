@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,11 +111,30 @@ def rounding(x: Any) -> float:
     return float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else 0.0
 
 
+REACH: ContextVar[float] = ContextVar("REACH", default=0.0)
+"""How far off a kink or an edge still counts as there, besides rounding: relative, and absolute below one."""
+
+
+@contextlib.contextmanager
+def within(reach: float) -> Iterator[None]:
+    """Have ``Row.where`` find what lies near kinks and edges too."""
+    token = REACH.set(reach)
+    try:
+        yield
+    finally:
+        REACH.reset(token)
+
+
 def tied(x: Any, y: Any) -> Mask:
     """Whether two numbers are equal up to a few roundings."""
     x, y = np.asarray(x), np.asarray(y)
     unit = np.finfo(np.result_type(x, y, np.float32)).eps if x.dtype.kind == "f" else 0.0
-    return np.asarray(np.abs(x - y) <= TIE * unit * np.maximum(np.abs(x), np.abs(y)))
+    gap, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
+    return np.asarray((gap <= TIE * unit * size) | (gap <= REACH.get() * np.maximum(size, 1)))
+
+
+def is_zero(x: Any) -> Mask:
+    return np.asarray(np.abs(x) <= REACH.get())
 
 
 def axes_of(a: Any, axis: Any) -> tuple[int, ...]:
@@ -164,7 +184,7 @@ def tie(ans: Any, x: Any, y: Any) -> Mask:
 
 
 def at_zero(ans: Any, x: Any, *_: Any, **__: Any) -> Mask:
-    return np.broadcast_to(np.equal(x, 0), np.shape(ans))
+    return np.broadcast_to(is_zero(x), np.shape(ans))
 
 
 def at_one(ans: Any, x: Any) -> Mask:
@@ -172,11 +192,11 @@ def at_one(ans: Any, x: Any) -> Mask:
 
 
 def both_zero(ans: Any, x: Any, y: Any) -> Mask:
-    return np.asarray(np.equal(x, 0) & np.equal(y, 0))
+    return is_zero(x) & is_zero(y)
 
 
 def one_zero(ans: Any, x: Any, y: Any) -> Mask:
-    return np.asarray(np.equal(x, 0) | np.equal(y, 0))
+    return is_zero(x) | is_zero(y)
 
 
 def whole(ans: Any, x: Any, y: Any = 1) -> Mask:
@@ -192,7 +212,8 @@ def at_bound(ans: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Mask:
 
 def vanishes(ans: Any, a: Any, axis: Any = None, keepdims: bool = False, **_: Any) -> Mask:
     """Whether a result is 0 up to what rounding its operands may leave."""
-    return np.asarray(ans <= TIE * rounding(a) * np.max(np.abs(a), axis=axis, keepdims=keepdims, initial=0.0))
+    left = TIE * rounding(a) * np.max(np.abs(a), axis=axis, keepdims=keepdims, initial=0.0)
+    return np.asarray((ans <= left) | is_zero(ans))
 
 
 def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Mask:  # noqa: A002
@@ -201,7 +222,7 @@ def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: boo
     if ord in (None, "fro") or (ord == 2 and not pair):
         return vanishes(ans, x, axis, keepdims)
     if not pair and ord not in (np.inf, -np.inf):
-        return np.asarray(np.any(np.equal(x, 0), axis=axis, keepdims=keepdims))
+        return np.asarray(np.any(is_zero(x), axis=axis, keepdims=keepdims))
     if not pair:
         return many_attain(ans, np.abs(x), axis, keepdims) | vanishes(ans, x, axis, keepdims)
     rows, columns = axes_of(x, axis)
@@ -211,7 +232,7 @@ def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: boo
         rough = some_tie(chosen, -1, False) | vanishes(chosen[..., -1], chosen, -1)
     else:
         chosen = np.sum(np.abs(matrix), axis=-2 if abs(ord) == 1 else -1)
-        rough = some_tie(chosen, -1, False) | np.any(matrix == 0, axis=(-2, -1))
+        rough = some_tie(chosen, -1, False) | np.any(is_zero(matrix), axis=(-2, -1))
     return np.reshape(rough, np.shape(ans))
 
 
@@ -236,7 +257,7 @@ def vector_norm_kink(ans: Any, x: Any, ord: Any = 2, axis: Any = None, keepdims:
 def rank_lost(ans: Any, a: Any, mode: str = "reduced") -> Mask:
     """Of all of Q and R, whether R has a zero on its diagonal."""
     r = ans if mode == "r" else ans[1]
-    return np.asarray(np.any(np.diagonal(r, axis1=-2, axis2=-1) == 0, axis=-1)[..., None, None])
+    return np.asarray(np.any(is_zero(np.diagonal(r, axis1=-2, axis2=-1)), axis=-1)[..., None, None])
 
 
 def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
@@ -515,6 +536,9 @@ load_special()
 ROWS += tuple(row for row in SPECIAL if row.name in NAMES)
 
 CATALOGUE: dict[str, Row] = {row.name: row for row in ROWS}
+
+DIFFERENTIATED = tuple(row.name for row in ROWS if row.kind != "compare")
+"""The functions that take turns in a campaign."""
 
 
 def names(kinds: Sequence[str]) -> list[str]:

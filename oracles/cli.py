@@ -2,7 +2,8 @@
 
 Exit codes: 0 pass, 1 the subject failed, a planted fault was
 missed, or a party to the benchmark is wrong, 2 usage, 3 incomplete
-(something is missing, or the run was interrupted).
+(something is missing, the run was interrupted, or it tested too
+little).
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ ORACLES = ("torch", "jax", "jax.jit", "minigrad.stage", "exact")
 """What ``--oracles`` takes; the exact referee judges whether it is named or not."""
 
 EXAMPLES = """\
+exit codes of verify: 0 the subject passed, 1 it failed, 2 a mistake in the command,
+3 nothing is proved: something is missing or crashed, or the drawn cases fall short of a quota
+
 examples:
   python -m oracles verify                                 the default campaign
   python -m oracles verify --examples 20000 --seed 7       a long one, on other cases
@@ -203,6 +207,7 @@ def run_verify(options: argparse.Namespace) -> int:
     from oracles.campaign import Campaign, Options
     from oracles.examine import Setup
     from oracles.journal import read_run
+    from oracles.quotas import missed
 
     setup = Setup(options.subject, options.oracles, tuple(int(order) for order in options.orders))
     workers = options.workers or os.cpu_count() or 1
@@ -227,6 +232,8 @@ def run_verify(options: argparse.Namespace) -> int:
         f"{footer['verdict']}: {options.subject} on {footer['cases']:,} cases against certified truth: "
         f"{footer['failures']:,} failed;{found if options.oracles else ''} see {options.out / 'index.html'}"
     )
+    for shortfall in missed(footer["quotas"]):
+        print(f"tested too little: {shortfall}")
     print(f"time: {shares(footer['cost'])}")
     for stale in footer["stale"]:
         print(f"stale: {stale['id']} was {stale['was']}, and is {stale['is']} now; see oracles/known.toml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,22 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.program import Ref, encode_array
-from minigrad.protocol import leaves
+from minigrad.program import encode_array
 from oracles.adapters import KNOWN, Adapter, load
 from oracles.cases import Case, FloatArray
+from oracles.census import exercised
 from oracles.errors import Unsupported
 from oracles.events import Event
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
 from oracles.noise import Flushing, wrapped
-from oracles.verdict import FATAL, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
+from oracles.verdict import EXCUSED, FATAL, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
 PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
-
-EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,12 @@ class Examination:
     def as_data(self) -> dict[str, Any]:
         """The case's line in the journal.  Values are kept where the parties do not simply agree."""
         telling = any(v.label not in (Label.AGREES, Label.ILL_CONDITIONED) for v in self.verdicts)
-        program = self.case.program
-        uses = Counter(leaf for step in program.steps for leaf in leaves(step.operands) if isinstance(leaf, Ref))
         return {
             "kind": "case",
             **{key: value for key, value in self.case.as_data().items() if key != "format"},
             "dtype": self.case.dtype,
-            "functions": [step.function for step in program.steps],
-            "forks": sum(count > 1 for count in uses.values()),
+            "functions": [step.function for step in self.case.program.steps],
+            **exercised(self.case),
             "vacuous": self.vacuous,
             "events": [{"step": e.step, "what": e.what, "elements": int(e.mask.sum())} for e in self.events],
             "verdicts": [verdict.as_data() for verdict in self.verdicts],

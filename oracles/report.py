@@ -16,7 +16,9 @@ import pandas as pd
 
 from minigrad.program import Program, decode_array
 from oracles.cases import write_text
+from oracles.census import Census
 from oracles.journal import Run
+from oracles.quotas import missed
 from oracles.verdict import FATAL, FINDINGS, RULES, Label
 
 
@@ -114,6 +116,26 @@ def timings_frame(run: Run) -> pd.DataFrame:
     return table.reset_index()[columns]
 
 
+def census_frame(run: Run) -> pd.DataFrame:
+    """What the drawn cases have, value by value."""
+    census = Census(run.header["subject"])
+    for record in run.cases:
+        census.add(record)
+    return pd.DataFrame(census.rows(), columns=["what", "value", "cases", "share"])
+
+
+SHOWN_VALUES = 20
+"""Of functions and shapes there are more, which only the table has."""
+
+
+def census_lines(census: pd.DataFrame) -> list[dict[str, Any]]:
+    """The census in short: a line for what is counted, with as many of its values as fit."""
+    return [
+        {"what": what, "values": len(rows), "shown": rows.head(SHOWN_VALUES).to_dict("records")}
+        for what, rows in census.groupby("what", sort=False)
+    ]
+
+
 def shown_case(record: Mapping[str, Any]) -> dict[str, Any]:
     """A case that failed or was found, as the pages show it."""
     program = Program.from_data(record["program"])
@@ -169,6 +191,7 @@ def context(run: Run, folder: Path) -> dict[str, Any]:
     cases = cases_frame(run)
     functions = functions_frame(cases)
     timings = timings_frame(run)
+    census = census_frame(run)
     header, footer = run.header, run.footer
     subject = header["subject"]
     once = cases.drop_duplicates("case")
@@ -193,8 +216,12 @@ def context(run: Run, folder: Path) -> dict[str, Any]:
         "accuracy": accuracy_frame(functions),
         "timings": timings,
         "conventions": by_event.sort_values("n", ascending=False).to_dict("records"),
+        "quotas": footer["quotas"],
+        "missed": missed(footer["quotas"]),
+        "census": census_lines(census),
         "folder": folder.as_posix(),
-    } | {"frames": {"cases.csv": cases, "functions.csv": functions, "timings.csv": timings}}
+        "frames": {"cases.csv": cases, "functions.csv": functions, "timings.csv": timings, "census.csv": census},
+    }
 
 
 def environment() -> jinja2.Environment:
@@ -206,6 +233,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     env.filters["count"] = lambda n: f"{int(n):,}"
+    env.filters["percent"] = lambda x: f"{float(x):.3%}" if x < 1e-3 else f"{float(x):.1%}"
     env.filters["three"] = lambda x: "" if pd.isna(x) else f"{float(x):.3g}"
     env.filters["whole"] = lambda x: "" if pd.isna(x) else f"{float(x):,.0f}" if float(x) < 1e6 else f"{float(x):.1e}"
     return env

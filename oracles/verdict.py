@@ -81,6 +81,9 @@ FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 """Labels of the other parties that are worth showing."""
 
+EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
+"""Labels by which a kink or an edge excuses whoever is off there."""
+
 
 @dataclass
 class Answer:

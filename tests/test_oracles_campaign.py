@@ -38,7 +38,7 @@ PARTIES = {"minigrad", "torch", "jax"}
 
 KNOWN = [finding.id for finding in findings()]
 
-TABLES = ["cases.csv", "functions.csv", "timings.csv"]
+TABLES = ["cases.csv", "functions.csv", "timings.csv", "census.csv"]
 
 PAGES = ["index.html", "summary.md"]
 

@@ -226,7 +226,7 @@ def write_journal(folder: Path) -> list[str]:
     footer = {"verdict": "PASS", "cases": 1, "failures": 0, "findings": 0, "silent": {}, "seconds": 1.0}
     with JournalWriter(folder, header) as journal:
         journal.case(examine(CASE, Setup(orders=(1,))).as_data())
-        journal.close(footer | {"stale": [], "cost": {}, "shrunk": []})
+        journal.close(footer | {"stale": [], "quotas": [], "cost": {}, "shrunk": []})
     return (folder / "run.jsonl").read_text().splitlines()
 
 

@@ -13,7 +13,7 @@ from pebble import ProcessPool
 
 from oracles import campaign
 from oracles.campaign import Tally, start_worker
-from oracles.catalogue import ROWS
+from oracles.catalogue import DIFFERENTIATED
 from oracles.errors import HarnessError, UsageError
 from oracles.faults.bank import ORDERS, Bank
 from oracles.faults.equivalents import reason
@@ -139,8 +139,7 @@ def run(
 
 
 def floor_tasks() -> list[FloorTask]:
-    functions = [row.name for row in ROWS if row.kind != "compare"]
-    return [FloorTask(f, dtype, order) for f in functions for dtype in ("float64", "float32") for order in ORDERS]
+    return [FloorTask(f, dtype, order) for f in DIFFERENTIATED for dtype in ("float64", "float32") for order in ORDERS]
 
 
 def in_order(pool: ProcessPool, do: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[Any, Result]]:

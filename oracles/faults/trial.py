@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from oracles.cases import Case
-from oracles.examine import EXCUSED, ask, differing
+from oracles.examine import ask, differing
 from oracles.faults.bank import ORDERS, SOUND, Question
 from oracles.faults.fault import Fault, FaultyAdapter
-from oracles.verdict import FATAL, RANK, Answer, Label
+from oracles.verdict import EXCUSED, FATAL, RANK, Answer, Label
 
 
 @dataclass(frozen=True)
