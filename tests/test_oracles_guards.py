@@ -1,0 +1,177 @@
+"""The judge's own tests: every label is reached by a case made for it, and every guard stops a fault.
+
+A guard is shown to matter by a fault that slips through once the guard is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from oracles import examine as examining
+from oracles import facts as knowing
+from oracles.adapters.minigrad import MinigradAdapter
+from oracles.cases import Case
+from oracles.exact import Status
+from oracles.examine import Setup, ask, examine
+from oracles.facts import Point
+from oracles.verdict import Label, judge
+from tests import trial
+from tests.trial import case_of, ruled, spec
+
+
+class NegativeZero(MinigradAdapter):
+    """Zeros among the values have the other sign."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return np.where(value == 0, -value, value), gradients
+
+
+class FarApart(MinigradAdapter):
+    """A gradient that lies between no choices at the kink of absolute."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.absolute, lambda g, ans, x: np.where(x == 0, 3 * g, g * np.sign(x))):
+            return super().vjp(program, inputs, cotangent)
+
+
+class Unsteady(MinigradAdapter):
+    """Off by a rounding unit every other time."""
+
+    calls = 0
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        type(self).calls += 1
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value, [g * (1 + np.finfo(g.dtype).eps * (self.calls % 2)) for g in map(np.asarray, gradients)]
+
+
+class HoldsItsInput(MinigradAdapter):
+    """Right for half the square of a number: the gradient is the number, in its own memory."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        return super().vjp(program, inputs, cotangent)[0], [*inputs]
+
+
+class GradientOfNan(MinigradAdapter):
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value, [g * np.nan for g in gradients]
+
+
+def chain(x: Any) -> Any:
+    return mg.relu(x) - mg.relu(-x)
+
+
+LABELS: dict[Label, tuple[Any, Case]] = {
+    Label.UNSUPPORTED: (trial.Unable, case_of(np.exp, 0.5)),
+    Label.ERRORED: (trial.Raises, case_of(np.exp, 0.5)),
+    Label.STRUCTURE: (trial.WrongShape, case_of(np.exp, 0.5)),
+    Label.PROMOTION: ("torch", case_of(lambda x: np.float_power(x, 2.0), 1.5, dtype="float32")),
+    Label.SEMANTICS: ("torch", case_of(np.linalg.cholesky, [[2.0, 0.5], [0.5, 1.0]], cotangent=[[1, 2], [3, 4]])),
+    Label.AGREES: ("minigrad", case_of(np.exp, 0.5)),
+    Label.ILL_CONDITIONED: ("minigrad", case_of(lambda x: np.sin(np.square(x)), 3e12)),
+    Label.SIGNED_ZERO: (NegativeZero, case_of(lambda x: x * 0.0, 0.5)),
+    Label.FLUSH: ("jax", case_of(lambda x: x * 1e300, 1e-310)),
+    Label.NONFINITE: ("minigrad", case_of(np.exp, np.nan)),
+    Label.CONVENTION: ("minigrad", case_of(np.absolute, 0.0)),
+    Label.KINK_CHAIN: ("torch", case_of(chain, 0.0)),
+    Label.EDGE: ("minigrad", case_of(np.sqrt, 0.0)),
+    Label.UNSTABLE: ("jax", case_of(np.tanh, 20.0)),
+    Label.WRONG: (FarApart, case_of(np.absolute, 0.0)),
+    Label.UNDECIDED: ("minigrad", case_of(np.negative, np.ones(1025))),
+}
+
+
+def test_there_is_a_case_for_every_label() -> None:
+    assert LABELS.keys() == set(Label)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_label_is_reached(label: Label) -> None:
+    party, case = LABELS[label]
+    party = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
+    assert examine(case, Setup(party, (), (1,))).verdict(party, 1).label is label
+
+
+def label_of(party: Any, case: Case, *others: str) -> Label:
+    name = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
+    return examine(case, Setup(name, others, (1,))).verdict(name, 1).label
+
+
+# Guards.
+
+
+def test_cotangents_are_random_for_those_of_ones_hide_a_fault() -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    with ruled(np.exp, lambda g, ans, x: np.flip(g) * ans):
+        assert label_of("minigrad", case_of(np.exp, x, cotangent=np.ones(3))) is Label.AGREES
+        assert label_of("minigrad", case_of(np.exp, x, cotangent=[0.3, -1.1, 0.8])) is Label.WRONG
+
+
+def test_a_vacuous_case_passes_whoever_is_asked_and_is_counted_apart() -> None:
+    found = examine(case_of(lambda x: np.tanh(x) * 0.0, 0.5), Setup(spec(trial.TanhOff), (), (1,)))
+    assert (found.verdicts[0].label, found.vacuous) == (Label.AGREES, True)
+
+
+def test_nan_does_not_pass_by_comparing_false() -> None:
+    case = case_of(np.exp, 0.5)
+    [_, mine], facts = ask(f"{__name__}:GradientOfNan", case, 1).arrays, Point(case, 1).facts(1)
+    truth, noise = facts.truths[1], facts.noise[1]
+    assert not np.any(np.abs(np.asarray(mine) - truth.value) > 4 * noise)  # the guard off: nothing is too far away
+    assert label_of(GradientOfNan, case) is Label.WRONG
+
+
+def test_who_is_excused_is_asked_again_off_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(lambda x: np.abs(x) * 3.0, 0.0)
+    assert label_of(trial.WrongButAtZero, case) is Label.WRONG
+    monkeypatch.setattr(examining, "check_excuses", lambda point, verdicts: None)
+    assert label_of(trial.WrongButAtZero, case) is Label.CONVENTION
+
+
+def test_an_event_excuses_only_what_depends_on_it() -> None:
+    """Beside a tie a gradient that was broadcast is averaged; if the tie excused all, so would it that."""
+    x, y = [[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0]
+    case = case_of(lambda x, y: np.sum(np.maximum(x, 1.0) * y), x, y)
+    answer, facts = ask(spec(trial.NoUnbroadcast), case, 1), Point(case, 1).facts(1, 1)
+    assert judge(answer, 1, facts).label is Label.WRONG
+    lax = [replace(t, status=np.full(t.value.shape, Status.EDGE, np.int8)) for t in facts.truths]
+    assert judge(answer, 1, replace(facts, truths=lax)).label is Label.EDGE
+
+
+def test_a_gradient_in_the_memory_of_an_input_is_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(lambda x: np.square(x) / 2, 1.5 * np.ones(2))
+    assert label_of(HoldsItsInput, case) is Label.STRUCTURE
+    monkeypatch.setattr(examining, "ownership_fault", lambda case, inputs, arrays: "")
+    assert label_of(HoldsItsInput, case) is Label.AGREES
+
+
+def test_a_subject_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(np.exp, 0.5)
+    assert label_of(Unsteady, case) is Label.STRUCTURE
+    monkeypatch.setattr(examining, "steadfast", lambda answer, case, order: answer)
+    assert label_of(Unsteady, case) is Label.AGREES
+
+
+def test_two_frameworks_that_agree_are_not_the_truth() -> None:
+    """Both give 0 for the slope of sinc at 1e-9; by their majority minigrad would be off."""
+    case = case_of(np.sinc, 1e-9)
+    theirs = [np.asarray(ask(party, case, 1).arrays[1]) for party in ("torch", "jax")]
+    assert theirs == [0.0, 0.0]
+    found = examine(case, Setup("minigrad", ("torch", "jax"), (1,)))
+    assert [v.label for v in found.verdicts] == [Label.AGREES, Label.UNSTABLE, Label.UNSTABLE]
+
+
+def test_rules_that_are_noisy_themselves_excuse_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replays use minigrad's own rules: where these cancel, the noise is held against what ideal ones would lose."""
+    case = case_of(np.tanh, 18.0)
+    with ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans)):
+        assert label_of("minigrad", case) is Label.UNSTABLE
+        monkeypatch.setattr(knowing, "EXCESSIVE", np.inf)
+        assert label_of("minigrad", case) is Label.ILL_CONDITIONED
