@@ -128,6 +128,40 @@ ASKING = {
             """),
         ),
     ),
+    "autograd": Asking(
+        ("import autograd", "import autograd.numpy as anp"),
+        "",
+        (
+            code("""
+                places = tuple(range(len(inputs)))
+                pullback, value = autograd.make_vjp(program, places)(*inputs)
+                return [np.asarray(a) for a in (value, *pullback(cotangent))]
+            """),
+            code("""
+                places = tuple(range(len(inputs)))
+
+                def gradients(*primals):
+                    return autograd.make_vjp(program, places)(*primals)[0](cotangent)
+
+                pullback, _ = autograd.make_vjp(gradients, places)(*inputs)
+                return [np.asarray(p) for p in pullback(tuple(vectors))]
+            """),
+        ),
+    ),
+    "mygrad": Asking(
+        ("import mygrad",),
+        "",
+        (
+            code("""
+                primals = [mygrad.tensor(x) for x in inputs]
+                value = program(*primals)
+                if isinstance(value, mygrad.Tensor):
+                    value.backward(cotangent)
+                return [np.asarray(value), *(x.grad for x in primals)]
+            """),
+            'raise NotImplementedError("MyGrad has first derivatives only")',
+        ),
+    ),
 }
 
 
@@ -159,12 +193,21 @@ def spelling_of(party: str) -> Spelling | None:
         from oracles.adapters.jax import JaxSpelling
 
         return JaxSpelling()
+    if party == "autograd":
+        from oracles.adapters.autograd import AutogradSpelling
+
+        return AutogradSpelling()
+    if party == "mygrad":
+        from oracles.adapters.mygrad import MyGradSpelling
+
+        return MyGradSpelling()
     return None
 
 
 def needed_by(program: str) -> set[str]:
     """What else a printed program takes: the modules that its functions live in."""
-    modules = ("minigrad", "scipy.special", "jax.scipy.special")
+    engines = ("jax.scipy.special", "autograd.scipy.special", "mygrad.nnet.activations")
+    modules = ("minigrad", "scipy.special", *engines)
     return {f"import {m}" for m in modules if re.search(rf"(?<![\w.]){re.escape(m)}\.", program)}
 
 
