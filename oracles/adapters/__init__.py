@@ -32,7 +32,7 @@ PARTIES = ("torch", "jax", "jax.jit", "minigrad.stage")
 INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
 
 STRANGERS = ("autograd", "mygrad")
-"""Engines that are put on trial on demand; ``make setup`` does not see to them."""
+"""Engines of the extra of that name, which ``make setup`` does not install."""
 
 
 @runtime_checkable

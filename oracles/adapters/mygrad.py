@@ -62,9 +62,9 @@ class MyGradAdapter:
             return np.asarray(compiled(program)(*map(mygrad.tensor, inputs)))
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
-        primals = [mygrad.tensor(x) for x in inputs]
+        run, primals = compiled(program), [mygrad.tensor(x) for x in inputs]
         with refusals():
-            value = compiled(program)(*primals)
+            value = run(*primals)
             if isinstance(value, mygrad.Tensor):  # what it has turned into a plain array has no gradient
                 value.backward(cotangent)
         return np.asarray(value), [x.grad for x in primals]
