@@ -133,18 +133,15 @@ ASKING = {
         "",
         (
             code("""
-                places = tuple(range(len(inputs)))
-                pullback, value = autograd.make_vjp(program, places)(*inputs)
-                return [np.asarray(a) for a in (value, *pullback(cotangent))]
+                pairs = [autograd.make_vjp(program, k)(*inputs) for k in range(len(inputs))]
+                return [np.asarray(pairs[0][1]), *(np.asarray(pullback(cotangent)) for pullback, _ in pairs)]
             """),
             code("""
-                places = tuple(range(len(inputs)))
+                def slope(*primals):
+                    pullbacks = [autograd.make_vjp(program, k)(*primals)[0] for k in range(len(primals))]
+                    return sum(anp.sum(pullback(cotangent) * v) for pullback, v in zip(pullbacks, vectors))
 
-                def gradients(*primals):
-                    return autograd.make_vjp(program, places)(*primals)[0](cotangent)
-
-                pullback, _ = autograd.make_vjp(gradients, places)(*inputs)
-                return [np.asarray(p) for p in pullback(tuple(vectors))]
+                return [np.asarray(autograd.grad(slope, k)(*inputs)) for k in range(len(inputs))]
             """),
         ),
     ),

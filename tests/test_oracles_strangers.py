@@ -97,6 +97,7 @@ def test_value_alone_is_numpys(name: str) -> None:
         ("mygrad", np.sort, "sort: MyGrad has no such function"),
         ("mygrad", lambda x: np.fmod(x, 2.0), "fmod: MyGrad has no derivative of it"),
         ("mygrad", lambda x: np.linalg.norm(x, ord=2), "mygrad.linalg.norm does not support matrix norms"),
+        ("mygrad", lambda x: np.astype(x, np.float64), "astype: MyGrad has no such function"),
         ("mygrad", lambda x: np.ravel(x, order="F"), "ravel: MyGrad has no parameter order of it"),
     ],
 )
@@ -116,11 +117,12 @@ FOUND = {
     "autograd full_like": ("autograd", Label.WRONG, lambda x, y: np.full_like(x, y), (X, 2.0)),
     "autograd repeat": ("autograd", Label.WRONG, lambda x: np.repeat(x, 2, axis=-1), (Y,)),
     "autograd select": ("autograd", Label.STRUCTURE, lambda x: np.select([x > 0], [x], 0.5), (np.float32([1, -1]),)),
+    "autograd where": ("autograd", Label.STRUCTURE, lambda x, y: np.where(x > 0, x, y), (X, 2.0)),
     "mygrad full_like": ("mygrad", Label.STRUCTURE, lambda x, y: np.full_like(x, y), (X, 2.0)),
     "mygrad maximum": ("mygrad", Label.WRONG, lambda x: np.maximum(x, x), (2.0,)),
     "mygrad int": ("mygrad", Label.STRUCTURE, lambda x: 3 * x, (np.float32(2.0),)),
 }
-"""A crash in a rule, gradients that are given up or wrong, and a dtype that is lost: none of these is unsupported."""
+"""A crash in a rule, gradients that are given up or wrong, shapes and dtypes that are lost: none is unsupported."""
 
 
 @pytest.mark.parametrize("found", FOUND)

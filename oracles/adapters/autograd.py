@@ -40,7 +40,6 @@ class AutogradSpelling(LookupSpelling):
     others: Mapping[str, str] = {
         "broadcast_to": "anp.broadcast_to({0}, {shape})",  # its rule does not know the shape by NumPy's name for it
         "minigrad.sigmoid": f"{SPECIAL}.expit",
-        "minigrad.logsumexp": f"{SPECIAL}.logsumexp",
         **{
             f"scipy.special.{name}": f"{SPECIAL}.{name}"
             for name in ("expit", "logit", "erf", "erfc", "erfinv", "erfcinv", "gammaln", "psi")
@@ -59,7 +58,11 @@ def compiled(program: Program) -> Callable[..., Any]:
 
 
 class AutogradAdapter:
-    """HIPS autograd; of second order by differentiating its own backward pass."""
+    """HIPS autograd; of second order by differentiating its own backward pass.
+
+    Each input has a backward pass of its own: asked about a tuple of inputs, the engine adds each gradient to zeros
+    of its input's shape, where one of a wrong shape may be spread to the right one.
+    """
 
     name = "autograd"
     version = version("autograd")
@@ -69,18 +72,16 @@ class AutogradAdapter:
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         with refusals(*REFUSALS):
-            pullback, value = autograd.make_vjp(compiled(program), places(inputs))(*inputs)
-            return np.asarray(value), [np.asarray(g) for g in pullback(cotangent)]
+            run = compiled(program)
+            pairs = [autograd.make_vjp(run, k)(*inputs) for k in range(len(inputs))]
+            return np.asarray(pairs[0][1]), [np.asarray(pullback(cotangent)) for pullback, _ in pairs]
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
-        def gradients(*primals: Any) -> Any:
-            return autograd.make_vjp(compiled(program), places(inputs))(*primals)[0](cotangent)
+        run = compiled(program)
+
+        def slope(*primals: Any) -> Any:
+            gradients = [autograd.make_vjp(run, k)(*primals)[0](cotangent) for k in range(len(primals))]
+            return sum(anp.sum(g * v) for g, v in zip(gradients, vectors, strict=True))
 
         with refusals(*REFUSALS):
-            pullback, _ = autograd.make_vjp(gradients, places(inputs))(*inputs)
-            return [np.asarray(p) for p in pullback(tuple(vectors))]
-
-
-def places(inputs: Sequence[Any]) -> tuple[int, ...]:
-    """The numbers of all arguments."""
-    return tuple(range(len(inputs)))
+            return [np.asarray(autograd.grad(slope, k)(*inputs)) for k in range(len(inputs))]

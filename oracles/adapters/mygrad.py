@@ -19,13 +19,15 @@ ACTIVATIONS = "mygrad.nnet.activations"
 
 
 class MyGradSpelling(LookupSpelling):
-    """MyGrad has the names of some of NumPy's functions, and some of their parameters."""
+    """MyGrad has the names of some of NumPy's functions, and some of their parameters.
+
+    Its methods ``astype`` and ``copy`` are documented to leave the graph: they do not stand for NumPy's functions.
+    """
 
     engine = "MyGrad"
     home = "mygrad"
     names: Mapping[str, Any] = {"np": np, "mygrad": mygrad}
     others: Mapping[str, str] = {
-        "astype": "{0}.astype({1})",
         "linalg.multi_dot": "mygrad.multi_matmul",
         "minigrad.sigmoid": f"{ACTIVATIONS}.sigmoid",
         "minigrad.relu": f"{ACTIVATIONS}.relu",
