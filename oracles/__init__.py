@@ -12,7 +12,7 @@ A map, each file leaning only on those above it:
 ``cases``       a program, the point, and what the derivative is contracted with
 ``points``      special numbers: kinks, edges, extremes, and what is next to them
 ``journal``     JSON lines: what reports are made from
-``adapters``    minigrad, PyTorch, JAX and anyone's engine behind one protocol
+``adapters``    minigrad, PyTorch, JAX, strangers and anyone's engine behind one protocol
 ``strategies``  Hypothesis draws valid programs, shapes and values
 ``named``       the worked systems of the course notes
 ``exact``       the referee: values and derivatives with proved bounds

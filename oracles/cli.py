@@ -104,7 +104,9 @@ def parser() -> Parser:
     )
     verify.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
     verify.add_argument(
-        "--subject", default="minigrad", help="who is on trial: minigrad, torch, jax or package.module:factory"
+        "--subject",
+        default="minigrad",
+        help="who is on trial: minigrad, torch, jax, autograd, mygrad or package.module:factory",
     )
     verify.add_argument(
         "--oracles",

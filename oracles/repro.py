@@ -128,6 +128,37 @@ ASKING = {
             """),
         ),
     ),
+    "autograd": Asking(
+        ("import autograd", "import autograd.numpy as anp"),
+        "",
+        (
+            code("""
+                pairs = [autograd.make_vjp(program, k)(*inputs) for k in range(len(inputs))]
+                return [np.asarray(pairs[0][1]), *(np.asarray(pullback(cotangent)) for pullback, _ in pairs)]
+            """),
+            code("""
+                def slope(*primals):
+                    pullbacks = [autograd.make_vjp(program, k)(*primals)[0] for k in range(len(primals))]
+                    return sum(anp.sum(pullback(cotangent) * v) for pullback, v in zip(pullbacks, vectors))
+
+                return [np.asarray(autograd.grad(slope, k)(*inputs)) for k in range(len(inputs))]
+            """),
+        ),
+    ),
+    "mygrad": Asking(
+        ("import mygrad",),
+        "",
+        (
+            code("""
+                primals = [mygrad.tensor(x) for x in inputs]
+                value = program(*primals)
+                if isinstance(value, mygrad.Tensor):
+                    value.backward(cotangent)
+                return [np.asarray(value), *(x.grad for x in primals)]
+            """),
+            'raise NotImplementedError("MyGrad has first derivatives only")',
+        ),
+    ),
 }
 
 
@@ -159,12 +190,21 @@ def spelling_of(party: str) -> Spelling | None:
         from oracles.adapters.jax import JaxSpelling
 
         return JaxSpelling()
+    if party == "autograd":
+        from oracles.adapters.autograd import AutogradSpelling
+
+        return AutogradSpelling()
+    if party == "mygrad":
+        from oracles.adapters.mygrad import MyGradSpelling
+
+        return MyGradSpelling()
     return None
 
 
 def needed_by(program: str) -> set[str]:
     """What else a printed program takes: the modules that its functions live in."""
-    modules = ("minigrad", "scipy.special", "jax.scipy.special")
+    engines = ("jax.scipy.special", "autograd.scipy.special", "mygrad.nnet.activations")
+    modules = ("minigrad", "scipy.special", *engines)
     return {f"import {m}" for m in modules if re.search(rf"(?<![\w.]){re.escape(m)}\.", program)}
 
 

@@ -87,8 +87,8 @@ FILES = list(MAY_IMPORT)
 
 LOADS_NONE_OF = {
     "minigrad": "torch jax pandas hypothesis rich jinja2 pebble",
-    "oracles": "torch jax pandas hypothesis",
-    "oracles.cli": "torch jax pandas hypothesis",
+    "oracles": "torch jax autograd mygrad pandas hypothesis",
+    "oracles.cli": "torch jax autograd mygrad pandas hypothesis",
     "oracles.report": "torch jax hypothesis",
     "oracles.bench": "torch jax autograd pandas hypothesis",
 }
@@ -97,7 +97,8 @@ LOADS_NONE_OF = {
 ONLY_IN = {
     "torch": ["oracles/adapters/torch.py", "oracles/bench.py", "oracles/faults/checkers.py"],
     "jax": ["oracles/adapters/jax.py", "oracles/bench.py", "oracles/faults/checkers.py"],
-    "autograd": ["oracles/bench.py", "oracles/faults/checkers.py"],
+    "autograd": ["oracles/adapters/autograd.py", "oracles/bench.py", "oracles/faults/checkers.py"],
+    "mygrad": ["oracles/adapters/mygrad.py"],
 }
 
 

@@ -1,4 +1,4 @@
-"""Adapters: the same questions, asked of minigrad, PyTorch, JAX and anyone's engine.
+"""Adapters: the same questions, asked of minigrad, PyTorch, JAX, HIPS autograd, MyGrad and anyone's engine.
 
 An adapter is any object with ``name``, ``version`` and the methods of `Adapter`.  Each framework
 is imported only in its own module here, and only when that adapter is loaded.
@@ -21,6 +21,8 @@ KNOWN = {
     "torch": "oracles.adapters.torch:TorchAdapter",
     "jax": "oracles.adapters.jax:JaxAdapter",
     "jax.jit": "oracles.adapters.jax:JittedAdapter",
+    "autograd": "oracles.adapters.autograd:AutogradAdapter",
+    "mygrad": "oracles.adapters.mygrad:MyGradAdapter",
 }
 """The parties by name, as ``module:factory``."""
 
@@ -28,6 +30,9 @@ PARTIES = ("torch", "jax", "jax.jit", "minigrad.stage")
 """Who is judged beside the subject, unless told."""
 
 INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
+
+STRANGERS = ("autograd", "mygrad")
+"""Engines of the extra of that name, which ``make setup`` does not install."""
 
 
 @runtime_checkable
@@ -67,11 +72,19 @@ def check_installed(names: Sequence[str], option: str = "--oracles") -> None:
     """Raise `MissingError` saying how to install what is missing."""
     absent = missing(names)
     if absent:
-        extra = "both" if len(absent) > 1 else absent[0]
         raise MissingError(
-            f"not installed: {', '.join(absent)}; install with {INSTALL.format(extra=extra)}, "
-            f"or choose others with {option}"
+            f"not installed: {', '.join(absent)}; install with {how_to_install(absent)}, or choose others with {option}"
         )
+
+
+def how_to_install(absent: Sequence[str]) -> str:
+    """The command that installs the named frameworks."""
+    frameworks = [name for name in absent if name not in STRANGERS]
+    extra = "both" if len(frameworks) > 1 else "".join(frameworks)
+    if len(frameworks) == len(absent):
+        return INSTALL.format(extra=extra)
+    extras = ",".join(filter(None, [extra, "strangers"]))
+    return f"pip install -c constraints.txt -e '.[{extras}]' in this folder"
 
 
 def load(spec: str) -> Adapter:
