@@ -308,7 +308,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     here = error_of(answer, order, facts)
     if point.case.dtype == "float32" and error_at(point.in_dtype("float64"), spec, order).agrees:
         return "in float64 it agrees"
-    if not any(np.any(t.value) for t in facts.truths):
+    if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
         other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
         finer, coarser = sorted([here.size, other.size])
         follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
@@ -346,7 +346,13 @@ def error_at(point: Point | None, spec: str, order: int) -> Error:
     """A party's error at a point, if that is one."""
     if point is None:
         return Error(np.inf, False)
-    return error_of(ask(spec, point.case, order), order, point.facts(order))
+    answer = ask(spec, point.case, order)
+    # It is digits that are asked about: a gradient of another dtype has them, whatever else is said of it.
+
+    def cast(array: Any) -> Any:
+        return array.astype(point.case.dtype) if getattr(array, "dtype", None) in ("f4", "f8") else array
+
+    return error_of(replace(answer, arrays=[cast(a) for a in answer.arrays]), order, point.facts(order))
 
 
 def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
