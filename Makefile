@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt '$(TORCH)' || \
 	  { echo "make: no $(TORCH) here; on macOS, export TORCH=torch==2.13.0; on Linux, set PIP_EXTRA_INDEX_URL to PyTorch's CPU index (plain torch is gigabytes of CUDA there)"; exit 1; }
 	@echo "installing the rest"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,bench,dev]' || \
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,bench,strangers,dev]' || \
 	  { echo "make: the packages of constraints.txt could not be installed; check the package index, or make clean and try again"; exit 1; }
 	@touch $@
 
