@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from oracles.cases import Case
 from oracles.known import Finding
+from oracles.laws import shown_by
 from oracles.verdict import FINDINGS, Label
 
 AT_MOST = 40
@@ -29,10 +32,15 @@ class Suspect:
     record: Mapping[str, Any]
     moved: bool = False
     """Whether it shows only at a point moved off a kink or an edge."""
+    variant: int | None = None
+    """Which of the cases that a law makes of it shows it, if one does."""
 
-    @property
+    @cached_property
     def functions(self) -> frozenset[str]:
-        return frozenset(self.record["functions"])
+        if self.variant is None:
+            return frozenset(self.record["functions"])
+        program = shown_by(Case.from_data(self.record), self.variant).program
+        return frozenset(step.function for step in program.steps)
 
     @property
     def group(self) -> tuple[str, str]:
@@ -55,7 +63,8 @@ class Ledger:
     explained: dict[tuple[str, str], list[frozenset[str]]] = field(default_factory=dict)
 
     def note(self, record: Mapping[str, Any], verdict: Mapping[str, Any]) -> None:
-        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record, verdict.get("moved", False))
+        elsewhere = verdict.get("moved", False), verdict.get("variant")
+        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record, *elsewhere)
         self.count[suspect.group] += 1
         self.kept.setdefault((*suspect.group, suspect.functions), suspect)
 
