@@ -239,18 +239,24 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 
 
 def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script."""
-    case = case_of(suspect)
+    """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script.
+
+    What shows at a case that a law makes is shrunk as long as it does, and then that case as any other.
+    """
     setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
 
-    def shows_it(found: Examination) -> bool:
-        return found.verdicts[0].label == suspect.label and not found.verdicts[0].moved
+    def shows_it(found: Examination, variant: int | None = None) -> bool:
+        verdict = found.verdicts[0]
+        return (verdict.label, verdict.moved, verdict.variant) == (suspect.label, False, variant)
 
-    def still_fails(candidate: Case) -> bool:
-        return time.monotonic() < deadline and shows_it(examine(candidate, setup))
+    def shrunk(case: Case, variant: int | None = None) -> Case:
+        return shrink(case, lambda c: time.monotonic() < deadline and shows_it(examine(c, setup), variant))
 
-    small = replace(shrink(case, still_fails), id=name)
+    case = case_of(suspect)
+    if suspect.variant is not None:
+        case = shown_by(shrunk(Case.from_data(suspect.record), suspect.variant), suspect.variant)
+    small = replace(shrunk(case), id=name)
     found = examine(small, setup)
     if not shows_it(found):  # it fails once in a while
         return as_found(suspect, name)

@@ -169,7 +169,7 @@ def test_sound_engines_keep_every_law(law: str, dtype: str) -> None:
 
 def test_sound_engines_keep_every_law_on_drawn_cases() -> None:
     for dtype in ("float64", "float32"):
-        for law, case in zip(itertools.cycle(LAW_NAMES), itertools.islice(drawn_cases(dtype, Options(seed=3)), 45)):
+        for law, case in zip(itertools.cycle(LAW_NAMES), itertools.islice(drawn_cases(dtype, Options(seed=3)), 27)):
             for verdict in examine(under(case, law), Setup("minigrad", ())).verdicts:
                 assert not verdict.broken, (case.program, law, verdict)
 
@@ -236,6 +236,14 @@ def test_what_is_wrong_with_a_variant_is_shrunk_as_a_case_of_its_own() -> None:
     assert "np.tile(" in script
 
 
+def test_what_is_wrong_with_a_dead_branch_is_shrunk_with_it() -> None:
+    found = judged(trial.WholeTape, case_of(lambda x: np.sin(x) * 2.0, X), "dead")
+    [verdict] = found.verdicts
+    record, _ = shrink_data(Suspect(verdict.party, "wrong", 1, found.as_data(), variant=verdict.variant), "small")
+    assert len(record["functions"]) == 3
+    assert record["functions"][-1] == "log"
+
+
 def test_a_broken_law_alone_is_shrunk_with_its_law() -> None:
     found = judged(trial.ChoosesBySign, case_of(lambda x, y: np.tanh(np.maximum(x, y)), [1.0], [1.0]), "linear")
     [verdict] = found.verdicts
@@ -247,29 +255,33 @@ def test_a_broken_law_alone_is_shrunk_with_its_law() -> None:
 
 # In a campaign.
 
-DRAWN = 200
+DRAWN = 70
 
 
-def test_the_drawn_cases_are_what_they_are_without_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+def drawn() -> list[Case]:
+    return [*itertools.islice(drawn_cases("float64", Options(seed=4)), DRAWN)]
+
+
+@pytest.fixture(scope="module")
+def put() -> list[Case]:
+    return drawn()
+
+
+def test_the_drawn_cases_are_what_they_are_without_laws(put: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
     def told(case: Case) -> dict[str, Any]:
         data = case.as_data()
         return data | {"origin": {key: value for key, value in data["origin"].items() if key != "law"}}
 
-    put = [*itertools.islice(drawn_cases("float64", Options(seed=4)), DRAWN)]
-    assert sum("law" in case.origin for case in put) >= DRAWN // LAW_EVERY
     monkeypatch.setattr(campaign, "law_for", lambda *_: "")
-    plain = [*itertools.islice(drawn_cases("float64", Options(seed=4)), DRAWN)]
+    plain = drawn()
     assert not any("law" in case.origin for case in plain)
     assert [told(case) for case in put] == [told(case) for case in plain]
 
 
-def test_laws_take_turns() -> None:
-    served = Counter(
-        case.origin.get("law") for case in itertools.islice(drawn_cases("float64", Options(seed=4)), DRAWN)
-    )
-    assert {*served} - {None} >= {*LAW_NAMES} - {*RARE}
-    common = ("linear", "doubled", "dead", TRANSPOSED)
-    assert max(served[law] for law in common) <= min(served[law] for law in common) + 1
+def test_laws_take_turns(put: list[Case]) -> None:
+    served = Counter(case.origin["law"] for case in put if "law" in case.origin)
+    assert served.total() >= DRAWN // LAW_EVERY
+    assert {*served} >= {*LAW_NAMES} - {*RARE}
     assert law_for(whole_case(), Counter(linear=1)) == "doubled"
     assert law_for(case_of(np.tanh, 0.5), {}, RARE) == ""
     assert law_for(whole_case(), {}, RARE) == "reordered"
