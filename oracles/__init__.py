@@ -20,6 +20,7 @@ A map, each file leaning only on those above it:
 ``events``      kinks, edges and numbers out of range on the way
 ``known``       what is known of the other parties
 ``verdict``     one label per party and order, with the inequality that decided
+``laws``        cases whose gradients must give back those of another
 ``examine``     a case, from the questions to the verdicts
 ``judgement``   one function at one point, as a table
 ``shrink``      a failing case made small
