@@ -154,3 +154,13 @@ def test_accuracy_is_by_party_over_functions() -> None:
 def test_parties_are_a_list() -> None:
     with pytest.raises(UsageError, match=r"give a list, such as \['minigrad'\]"):
         judge(np.tanh, 0.5, parties="minigrad")
+
+
+def test_what_nobody_uses_is_not_on_the_way() -> None:
+    """The slope of log at 0 is infinite, but no gradient passes through it."""
+    case = case_of(lambda x: [np.log(x - x), np.sqrt(x - x), np.tanh(x)][2], [0.5, -0.25])
+    with np.errstate(all="ignore"):
+        point = Point(case, 2)
+        assert point.events == []
+        statuses = [truth.status for order in (1, 2) for truth in point.facts(order).truths]
+    assert not np.any(statuses)

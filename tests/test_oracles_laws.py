@@ -16,8 +16,9 @@ from oracles import campaign
 from oracles.campaign import LAW_EVERY, Options, drawn_cases, has_law, in_turn, shrink_data
 from oracles.cases import Case
 from oracles.examine import Examination, Setup, examine
-from oracles.findings import Suspect
+from oracles.findings import Ledger, Suspect, fingerprint, known_as
 from oracles.journal import Run
+from oracles.known import findings
 from oracles.laws import LAW_NAMES, LAWS, RARE, TRANSPOSED, law_for, pairing, variant_of
 from oracles.report import cases_frame, law_table
 from oracles.verdict import Label
@@ -248,9 +249,26 @@ def test_a_broken_law_alone_is_shrunk_with_its_law() -> None:
     found = judged(trial.ChoosesBySign, case_of(lambda x, y: np.tanh(np.maximum(x, y)), [1.0], [1.0]), "linear")
     [verdict] = found.verdicts
     assert (verdict.variant, verdict.label) == (None, "wrong")
-    record, _ = shrink_data(Suspect(verdict.party, verdict.label, 1, found.as_data()), "small")
+    ledger = Ledger(verdict.party)
+    ledger.note(found.as_data(), found.as_data()["verdicts"][0])
+    [suspect] = ledger.suspects()
+    assert (suspect.law, suspect.variant) == ("linear", None)
+    record, script = shrink_data(suspect, "small")
     assert (record["functions"], record["origin"]["law"]) == (["maximum"], "linear")
+    assert "what breaks the law is asked by python -m oracles repro" in script
     assert examine(Case.from_data(record), Setup(verdict.party, (), (1,))).failed(verdict.party)
+
+
+def test_a_broken_law_explains_no_case_that_is_wrong_by_itself() -> None:
+    record = judged(trial.ForwardOff, case_of(np.tanh, 0.5), TRANSPOSED).as_data()
+    ledger = Ledger("minigrad")
+    ledger.note(record, record["verdicts"][0])
+    ledger.note(record, {**record["verdicts"][0], "broken": False})
+    by_law, by_itself = sorted(ledger.suspects(), key=lambda suspect: suspect.law, reverse=True)
+    ledger.explain(by_law, record["functions"])
+    assert ledger.suspects() == [by_itself]
+    mark = fingerprint(by_law, record)
+    assert (mark["law"], known_as(mark, findings())) == (TRANSPOSED, "")
 
 
 # In a campaign.
