@@ -63,7 +63,7 @@ SHRINKING = 40.0
 TIMED_EVERY = 25
 """One drawn case in this many is timed; the named ones all are."""
 
-LAW_EVERY = 5
+LAW_EVERY = 4
 """One drawn case in this many is put to a metamorphic law besides (see `oracles.laws`)."""
 
 RARELY = {"jax.jit": 10}
@@ -169,8 +169,11 @@ def is_special(turn: int, place: int) -> bool:
 
 
 def has_law(turn: int, place: int) -> bool:
-    """Whether a turn is put to a law besides; shifted from turn to turn, so that every function comes to it."""
-    return (turn + place) % LAW_EVERY == 0
+    """Whether a turn is put to a law besides; shifted from turn to turn, so that every function comes to it.
+
+    The remainder is one that the turns of those who are asked `RARELY` have, too.
+    """
+    return (turn + place) % LAW_EVERY == 1
 
 
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
