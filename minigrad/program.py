@@ -218,16 +218,20 @@ class Program:
             values.append(result if watch is None else watch(number, step, operands, result))
         return map_operand(resolve, self.output)
 
+    def live(self) -> set[int]:
+        """What the output depends on: inputs and steps, by index as in `Ref`."""
+        live = {leaf.index for leaf in leaves(self.output) if isinstance(leaf, Ref)}
+        for index, step in reversed([*enumerate(self.steps, len(self.inputs))]):
+            if index in live:
+                live |= {leaf.index for leaf in leaves(step.operands) if isinstance(leaf, Ref)}
+        return live
+
     def without_dead_steps(self) -> tuple[Program, list[int]]:
         """The same output from only the inputs and steps that it depends on, and the numbers of those inputs.
 
         One input is always kept, if there is any.
         """
-        n = len(self.inputs)
-        live = {leaf.index for leaf in leaves(self.output) if isinstance(leaf, Ref)}
-        for number in reversed(range(len(self.steps))):
-            if n + number in live:
-                live |= {leaf.index for leaf in leaves(list(self.steps[number].operands)) if isinstance(leaf, Ref)}
+        n, live = len(self.inputs), self.live()
         kept = [i for i in range(n) if i in live] or list(range(n))[:1]
         order = kept + [n + k for k in range(len(self.steps)) if n + k in live]
         renumbered = {old: Ref(new) for new, old in enumerate(order)}

@@ -23,6 +23,7 @@ A map, each file leaning only on those above it:
 ``findings``    which cases are worth showing, and which show the same
 ``census``      what the cases of a campaign exercise
 ``quotas``      what they must exercise
+``laws``        cases whose gradients must give back those of another
 ``examine``     a case, from the questions to the verdicts
 ``judgement``   one function at one point, as a table
 ``shrink``      a failing case made small

@@ -43,6 +43,7 @@ from oracles.facts import Point
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter
 from oracles.known import Finding, findings
+from oracles.laws import LAW_NAMES, RARE, law_for, shown_by
 from oracles.named import NAMED
 from oracles.quotas import missed, quotas
 from oracles.repro import script
@@ -63,6 +64,9 @@ SHRINKING = 40.0
 
 TIMED_EVERY = 25
 """One drawn case in this many is timed; the named ones all are."""
+
+LAW_EVERY = 4
+"""One drawn case in this many is put to a metamorphic law besides (see `oracles.laws`)."""
 
 RARELY = {"jax.jit": 10}
 """Parties that are asked about one drawn case in so many: compiling a program whole takes longer than all else."""
@@ -166,6 +170,14 @@ def is_special(turn: int, place: int) -> bool:
     return (turn + place + 1) % SPECIAL_EVERY == 0
 
 
+def has_law(turn: int, place: int) -> bool:
+    """Whether a turn is put to a law besides; shifted from turn to turn, so that every function comes to it.
+
+    The remainder is one that the turns of those who are asked `RARELY` have, too.
+    """
+    return (turn + place) % LAW_EVERY == 1
+
+
 def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
     """Drawn cases without end; every function in its turn must occur, at a special point every so many turns.
 
@@ -175,7 +187,7 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
     short = {"float64": "f64", "float32": "f32"}[dtype]
     functions = in_turn(dtype, options.seed)
     streams = [[cases_with(must, dtype, options, palette, special) for special in (False, True)] for must in functions]
-    seen = set()
+    seen, served = set(), Counter[str]()
     for number in itertools.count():
         turn, place = divmod(number, len(functions))
         special = is_special(turn, place)
@@ -187,6 +199,9 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
                 break
         if not special:
             seen.add(case.program)
+        if law := law_for(case, served, LAW_NAMES if has_law(turn, place) else RARE):
+            served[law] += 1
+            case = replace(case, origin={**case.origin, "law": law})
         yield replace(case, id=f"{short}-{number + 1:05d}")
 
 
@@ -229,18 +244,24 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 
 
 def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
-    """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script."""
-    case = case_of(suspect)
+    """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script.
+
+    What shows at a case that a law makes is shrunk as long as it does, and then that case as any other.
+    """
     setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
 
-    def shows_it(found: Examination) -> bool:
-        return found.verdicts[0].label == suspect.label and not found.verdicts[0].moved
+    def shows_it(found: Examination, variant: int | None = None) -> bool:
+        verdict = found.verdicts[0]
+        return (verdict.label, verdict.moved, verdict.variant) == (suspect.label, False, variant)
 
-    def still_fails(candidate: Case) -> bool:
-        return time.monotonic() < deadline and shows_it(examine(candidate, setup))
+    def shrunk(case: Case, variant: int | None = None) -> Case:
+        return shrink(case, lambda c: time.monotonic() < deadline and shows_it(examine(c, setup), variant))
 
-    small = replace(shrink(case, still_fails), id=name)
+    case = case_of(suspect)
+    if suspect.variant is not None:
+        case = shown_by(shrunk(Case.from_data(suspect.record), suspect.variant), suspect.variant)
+    small = replace(shrunk(case), id=name)
     found = examine(small, setup)
     if not shows_it(found):  # it fails once in a while
         return as_found(suspect, name)
@@ -252,13 +273,16 @@ def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     case = replace(case_of(suspect), id=name)
     silent = {v["party"]: v["why"] for v in suspect.record["verdicts"] if v["label"] == Label.ERRORED}
     found = examine(case, Setup(suspect.party, (), (suspect.order,)), silent)
-    data = found.as_data() if suspect.moved else {**suspect.record, "id": name}
+    elsewhere = suspect.moved or suspect.variant is not None
+    data = found.as_data() if elsewhere else {**suspect.record, "id": name}
     return data, script(found, suspect.order)
 
 
 def case_of(suspect: Suspect) -> Case:
-    """The case at the point where it shows."""
+    """The case as it shows: the one that a law made of it, or at another point, where that is so."""
     case = Case.from_data(suspect.record)
+    if suspect.variant is not None:
+        return shown_by(case, suspect.variant)
     moved = Point(case, suspect.order).off_the_event() if suspect.moved else None
     return case if moved is None else moved.case
 

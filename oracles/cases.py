@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad.errors import MinigradError
 from minigrad.program import Program, decode_array, encode_array
+from minigrad.protocol import NAMES
 from oracles.errors import UsageError
 
 FORMAT = "minigrad-case"
@@ -91,6 +92,19 @@ class Case:
             )
         if [v.shape for v in self.vectors] != [x.shape for x in self.inputs]:
             raise UsageError(f"case {self.id}: there must be one vector per input, of the input's shape")
+
+
+def all_values(case: Case) -> list[Any]:
+    """The inputs and the result of every step."""
+    values: list[Any] = list(case.inputs)
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        values.append(result)
+        return result
+
+    with np.errstate(all="ignore"):
+        case.program.run(case.inputs, NAMES.__getitem__, watch)
+    return values
 
 
 def read_case(path: Path) -> Case:

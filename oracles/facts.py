@@ -98,6 +98,19 @@ class Point:
             truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
             return [floor_of(t.value) + np.zeros(t.value.shape) for t in truths]
 
+    def noise_of_forward_mode(self) -> float:
+        """How far rounding moves the cotangent's product with this project's own derivative along the vectors."""
+
+        def compute(case: Case) -> Sequence[Any]:
+            return [np.sum(case.cotangent * MinigradAdapter().jvp(case.program, case.inputs, case.vectors))]
+
+        try:
+            plain = [np.asarray(array) for array in compute(self.case)]
+            [spread] = noise(self.case, compute, plain, SURE_REPLAYS, seed_of(self.case))
+        except Exception:  # whatever the engine lacks here: then nobody is accused
+            return np.inf
+        return float(spread)
+
     # Other points.
 
     def other(self, case: Case) -> Point | None:

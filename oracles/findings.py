@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from oracles.cases import Case
 from oracles.known import Finding
+from oracles.laws import shown_by
 from oracles.verdict import FINDINGS, Label
 
 AT_MOST = 40
@@ -29,15 +32,22 @@ class Suspect:
     record: Mapping[str, Any]
     moved: bool = False
     """Whether it shows only at a point moved off a kink or an edge."""
+    variant: int | None = None
+    """Which of the cases that a law makes of it shows it, if one does."""
+    law: str = ""
+    """The law that alone shows it, where no case does by itself."""
 
-    @property
+    @cached_property
     def functions(self) -> frozenset[str]:
-        return frozenset(self.record["functions"])
+        if self.variant is None:
+            return frozenset(self.record["functions"])
+        program = shown_by(Case.from_data(self.record), self.variant).program
+        return frozenset(step.function for step in program.steps)
 
     @property
     def group(self) -> tuple[str, str]:
-        """Party and label; a framework is one, compiled or not."""
-        return self.party.partition(".")[0], self.label
+        """Party and label, and law if that alone shows it; a framework is one, compiled or not."""
+        return self.party.partition(".")[0], f"{self.label} {self.law}".strip()
 
 
 def is_telling(verdict: Mapping[str, Any], subject: str) -> bool:
@@ -55,7 +65,10 @@ class Ledger:
     explained: dict[tuple[str, str], list[frozenset[str]]] = field(default_factory=dict)
 
     def note(self, record: Mapping[str, Any], verdict: Mapping[str, Any]) -> None:
-        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record, verdict.get("moved", False))
+        variant = verdict.get("variant")
+        alone = verdict["law"] if verdict.get("broken") and variant is None else ""
+        shown = verdict.get("moved", False), variant, alone
+        suspect = Suspect(verdict["party"], verdict["label"], verdict["order"], record, *shown)
         self.count[suspect.group] += 1
         self.kept.setdefault((*suspect.group, suspect.functions), suspect)
 
@@ -84,7 +97,7 @@ class Ledger:
 
 
 def fingerprint(suspect: Suspect, small: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two findings the same: function, label, event, dtype and class of shape."""
+    """What makes two findings the same: function, label, event, dtype, class of shape, the law that alone shows it."""
     events = sorted({event["what"] for event in small["events"]})
     return {
         "party": suspect.party,
@@ -94,6 +107,7 @@ def fingerprint(suspect: Suspect, small: Mapping[str, Any]) -> dict[str, Any]:
         "event": "; ".join(events),
         "dtype": small["dtype"],
         "shape": " ".join(shape_class(declared["shape"]) for declared in small["program"]["inputs"]),
+        "law": suspect.law,
     }
 
 
@@ -109,7 +123,7 @@ def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
         functions = {step.function for step in entry.case().program.steps}
         if (
             mark["party"].partition(".")[0] == entry.party.partition(".")[0]
-            and mark["label"] == entry.label
+            and (mark["label"], mark["law"]) == (entry.label, "")
             and functions <= set(mark["function"].split())
         ):
             return f"{entry.reason} (in {entry.versions})"

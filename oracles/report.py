@@ -41,6 +41,8 @@ def cases_frame(run: Run) -> pd.DataFrame:
             "functions": " ".join(record["functions"]),
             "events": "; ".join(f"({e['step']}) {e['what']}" for e in record["events"]),
             "vacuous": record["vacuous"],
+            "law": verdict.get("law", ""),
+            "broken": verdict.get("broken", False),
             "seconds": record["seconds"],
         }
         for record in run.cases
@@ -179,6 +181,16 @@ def entries(array: Any) -> list[tuple[str, float]]:
     return [(str(list(index)) if index else "", float(decoded[index])) for index in np.ndindex(decoded.shape)]
 
 
+def law_table(cases: pd.DataFrame) -> pd.DataFrame:
+    """Law by party: how many answers were put to it, and how many broke it."""
+    put = cases[cases["law"] != ""]
+    if put.empty:
+        return pd.DataFrame(columns=["law"])
+    table = put.groupby(["law", "party"])["broken"].agg(["count", "sum"]).reset_index()
+    cells = table["count"].map("{:,}".format) + table["sum"].map(lambda n: f", {n:,} broken" if n else "")
+    return table.assign(cell=cells).pivot(index="law", columns="party", values="cell").fillna("").reset_index()
+
+
 def label_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Party and order by label: the counts that the summary shows."""
     table = cases.pivot_table(index=["party", "order"], columns="label", values="case", aggfunc="count", fill_value=0)
@@ -209,6 +221,7 @@ def context(run: Run, folder: Path) -> dict[str, Any]:
         "per_dtype": once.groupby("dtype")["case"].count().to_dict(),
         "vacuous": int(once["vacuous"].sum()),
         "labels": label_table(cases),
+        "laws": law_table(cases),
         "rules": {label.value: rule for label, rule in RULES.items()},
         "shrunk": [shown_case(record) for record in footer["shrunk"]],
         "functions": functions,

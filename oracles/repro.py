@@ -241,6 +241,7 @@ def script(found: Examination, order: int) -> str:
         version=f"{party} {adapter(party).version}",
         folder=f", and to be run where {party.partition(':')[0]} can be imported" if ":" in party else "",
         label=verdict.label,
+        law=verdict.law if verdict.broken else "",
         why=verdict.why.replace("\\", "/").replace('"""', "'''"),
         imports=sorted({*asked.imports, *needed_by(program)}, key=lambda line: line.split()[1]),
         setting=asked.settings,

@@ -128,6 +128,12 @@ class Verdict:
     """The deciding inequality in words."""
     moved: bool = False
     """Whether this showed at a point moved off a kink or an edge, not at the case's own."""
+    law: str = ""
+    """The metamorphic law that the answer was put to besides (see `oracles.laws`)."""
+    broken: bool = False
+    """Whether it breaks that law, which is what this verdict is then about."""
+    variant: int | None = None
+    """Which of the law's cases shows it by itself, if one does."""
 
     @property
     def is_off(self) -> bool:
@@ -137,7 +143,9 @@ class Verdict:
         data = {"party": self.party, "order": self.order, "label": self.label.value}
         units = self.units if np.isfinite(self.units) else str(self.units)
         data |= {"units": units, "ulp": self.ulp, "where": self.where, "why": self.why}
-        return data | {"moved": True} if self.moved else data
+        further = {"moved": self.moved, "law": self.law, "broken": self.broken}
+        data |= {key: value for key, value in further.items() if value}
+        return data if self.variant is None else data | {"variant": self.variant}
 
 
 def ulp_distance(a: Any, b: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:

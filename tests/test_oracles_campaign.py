@@ -102,7 +102,7 @@ def test_one_line_says_it_all(honest: Outcome) -> None:
 
 def test_the_next_line_says_who_took_the_time(honest: Outcome) -> None:
     cost, line = honest.run.footer["cost"], honest.printed.splitlines()[1]
-    assert {*cost} == PARTIES | {"referee", "second looks"}
+    assert {*cost} == PARTIES | {"referee", "second looks", "laws"}
     shares = dict(re.findall(r"([\w. ]+) (\d+)%", line.removeprefix("time:")))
     assert {name.strip() for name in shares} == {*cost}
     assert abs(sum(map(int, shares.values())) - 100) <= len(cost) / 2

@@ -170,3 +170,13 @@ def test_even_shares_among_many_ties_are_allowed_choices() -> None:
     v = np.linspace(-1, 1, 31) - 0.01
     case = case_of(lambda x: np.square(np.max(x)), np.zeros(31), vectors=[v])
     assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label in (Label.CONVENTION, Label.KINK_CHAIN)
+
+
+def test_what_nobody_uses_is_not_on_the_way() -> None:
+    """The slope of log at 0 is infinite, but no gradient passes through it."""
+    with np.errstate(all="ignore"):
+        case = case_of(lambda x: [np.log(x - x), np.sqrt(x - x), np.tanh(x)][2], [0.5, -0.25])
+        point = Point(case, 2)
+        assert point.events == []
+        statuses = [truth.status for order in (1, 2) for truth in point.facts(order).truths]
+    assert not np.any(statuses)

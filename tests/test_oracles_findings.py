@@ -136,6 +136,7 @@ def test_a_fingerprint_tells_findings_apart() -> None:
         "event": "",
         "dtype": "float64",
         "shape": "scalar",
+        "law": "",
     }
     assert all(one != other for one in marks for other in marks if one is not other)
 

@@ -16,8 +16,8 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.program import Ref
-from minigrad.protocol import RULES, leaves
+from minigrad.program import Ref, Step
+from minigrad.protocol import NAMES, RULES, leaves
 from oracles import Unsupported
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case
@@ -131,6 +131,136 @@ class LostFork(Broken):
             yield
         finally:
             backward.contributions = own
+
+
+# These answer a question rightly, but break a law.
+
+
+class ChoosesBySign(Broken):
+    """At a tie, who of the two gets everything depends on the sign of the cotangent: either is a subgradient."""
+
+    def broken(self) -> Any:
+        return ruled(
+            np.maximum,
+            lambda g, ans, x, y: np.where((x > y) | ((x == y) & (g > 0)), g, 0),
+            lambda g, ans, x, y: np.where((x < y) | ((x == y) & (g <= 0)), g, 0),
+        )
+
+
+class OnceAStep(Broken):
+    """A step sends a value only one gradient, also where it takes it twice."""
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        own = backward.contributions
+        backward.contributions = lambda node, g: [*dict(own(node, g)).items()]
+        try:
+            yield
+        finally:
+            backward.contributions = own
+
+
+class Rewritten(MinigradAdapter):
+    """minigrad, with something else in place of the results of some steps."""
+
+    name = "rewritten"
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        return result
+
+    def value(self, value: Any, results: list[Any]) -> Any:
+        return value
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        def run(*primals: Any) -> Any:
+            before: list[Step] = []
+            results: list[Any] = []
+
+            def watch(number: int, step: Step, operands: list[Any], result: Any) -> Any:
+                results.append(self.result(step, operands, result, before))
+                before.append(step)
+                return results[-1]
+
+            return self.value(program.run(primals, NAMES.__getitem__, watch), results)
+
+        value, pullback = mg.vjp(run, *inputs)
+        return value, pullback(cotangent)
+
+
+def with_slope_of(other: Any, value: Any) -> Any:
+    return other + mg.stop_gradient(value - other)
+
+
+class TakesAgain(Rewritten):
+    """What was taken in some order is sent back as if it had been taken in the inverse order."""
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        if step.function != "take":
+            return result
+        return with_slope_of(np.take(operands[0], np.argsort(operands[1]), **step.parameters), result)
+
+
+class ColumnsFirst(Rewritten):
+    """What was reshaped is sent back with its columns first."""
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        if step.function != "reshape":
+            return result
+        return with_slope_of(np.reshape(operands[0], step.parameters["shape"][::-1]).T, result)
+
+
+class FirstTile(Rewritten):
+    """Of what was tiled, only the first tile counts."""
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        if step.function != "tile":
+            return result
+        first = np.zeros(np.shape(result))
+        first[tuple(slice(n // m) for n, m in zip(np.shape(result), operands[1], strict=True))] = 1
+        return with_slope_of(first * result, result)
+
+
+class WholeTape(Rewritten):
+    """Every step is sent a gradient, zero if nobody uses it; and zero times an infinite slope is NaN."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.log, lambda g, ans, x: g * (1 / x)):
+            return super().vjp(program, inputs, cotangent)
+
+    def value(self, value: Any, results: list[Any]) -> Any:
+        return value + sum(np.sum(np.where(np.zeros(np.shape(r), bool), r, 0)) for r in results)
+
+
+class Peephole(Rewritten):
+    """Two steps that follow one another are made one, whose rule is wrong."""
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        fused = step.function == "multiply" and before and before[-1].function == "sin"
+        return with_slope_of(1.5 * result, result) if fused else result
+
+
+class ComputesOnce(Rewritten):
+    """What has been computed before is not again; but then only the first of its uses counts."""
+
+    def result(self, step: Step, operands: list[Any], result: Any, before: list[Step]) -> Any:
+        alike = [s for s in before if (s.function, repr(s.operands)) == (step.function, repr(step.operands))]
+        return mg.stop_gradient(result) if alike else result
+
+
+class ForwardOff(MinigradAdapter):
+    """Forward mode is off by a thousandth."""
+
+    def jvp(self, program: mg.Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        return super().jvp(program, inputs, vectors) * 1.001
+
+
+class NoTiles(MinigradAdapter):
+    """Not a fault: the engine lacks a function."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        if any(step.function == "tile" for step in program.steps):
+            raise Unsupported("this engine has no tile")
+        return super().vjp(program, inputs, cotangent)
 
 
 class Altered(MinigradAdapter):

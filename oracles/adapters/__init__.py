@@ -41,7 +41,7 @@ class Adapter(Protocol):
 
     Arrays are NumPy's, of float32 or float64; a returned gradient has the shape and dtype of its
     input, and None stands for zero.  For a program that the engine lacks a function for, raise
-    `oracles.Unsupported`.  ``forward`` and ``hvp`` may be missing; an attribute ``timed``, if there
+    `oracles.Unsupported`.  ``forward``, ``hvp`` and ``jvp`` may be missing; an attribute ``timed``, if there
     is one, holds the adapter as people call the engine: it is the one whose speed is measured, and that
     is asked again before the engine is accused.
     """
@@ -59,6 +59,10 @@ class Adapter(Protocol):
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         """The Hessian of ``sum(cotangent * value)`` times `vectors`, per input."""
+        ...
+
+    def jvp(self, program: Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        """The derivative of the value along `vectors`, by forward mode."""
         ...
 
 

@@ -105,6 +105,11 @@ class JaxAdapter:
         with refusals(), self.mode():
             return [np.asarray(p) for p in second_order(compiled(program), *arguments)]
 
+    def jvp(self, program: Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        primals, tangents = (tuple(map(jnp.asarray, arrays)) for arrays in (inputs, vectors))
+        with refusals(), self.mode():
+            return np.asarray(jax.jvp(compiled(program), primals, tangents)[1])
+
 
 class JittedAdapter:
     """JAX with the program and its derivatives compiled whole, so that XLA may fuse and rearrange them."""

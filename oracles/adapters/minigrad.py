@@ -27,6 +27,9 @@ class MinigradAdapter:
         gradients: Sequence[Any] = mg.grad(slope(program, cotangent, vectors), range(len(inputs)))(*inputs)
         return gradients
 
+    def jvp(self, program: mg.Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        return mg.jvp(program, tuple(inputs), tuple(vectors))[1]
+
 
 class StagedAdapter:
     """The same engine through `minigrad.stage`: both passes written out as source, simplified and run."""

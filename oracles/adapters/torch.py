@@ -116,6 +116,12 @@ class TorchAdapter:
             outputs, weights = zip(*pairs, strict=True)
             return as_arrays(torch.autograd.grad(outputs, primals, weights, allow_unused=True))
 
+    def jvp(self, program: Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        primals, tangents = (tuple(map(torch.tensor, arrays)) for arrays in (inputs, vectors))
+        with refusals():
+            [along] = as_arrays([torch.func.jvp(compiled(program), primals, tangents)[1]])
+        return along
+
     def _gradients(
         self, program: Program, inputs: Sequence[Any], cotangent: Any, create_graph: bool
     ) -> tuple[Any, Sequence[Any], list[Any]]:
