@@ -6,35 +6,38 @@ verify`` runs a campaign of them and writes its reports; `judge` does the same f
 
 A map, each file leaning only on those above it:
 
-==============  ======================================================================
-``errors``      what the command line prints as one line
-``catalogue``   one row per function that programs may use
-``cases``       a program, the point, and what the derivative is contracted with
-``points``      special numbers: kinks, edges, extremes, and what is next to them
-``journal``     JSON lines: what reports are made from
-``adapters``    minigrad, PyTorch, JAX, strangers and anyone's engine behind one protocol
-``strategies``  Hypothesis draws valid programs, shapes and values
-``named``       the worked systems of the course notes
-``exact``       the referee: values and derivatives with proved bounds
-``noise``       what rounding alone may do to a gradient
-``events``      kinks, edges and numbers out of range on the way
-``known``       what is known of the other parties
-``verdict``     one label per party and order, with the inequality that decided
-``findings``    which cases are worth showing, and which show the same
-``census``      what the cases of a campaign exercise
-``quotas``      what they must exercise
-``laws``        cases whose gradients must give back those of another
-``examine``     a case, from the questions to the verdicts
-``judgement``   one function at one point, as a table
-``shrink``      a failing case made small
-``repro``       a stand-alone script per failure
-``campaign``    many cases on many workers
-``report``      tables and pages from a journal
-``atlas``       special points of every function, tabulated party by party
-``workloads``   what the benchmark times, with its passes by hand
-``bench``       minigrad beside hand-written NumPy, PyTorch, JAX and autograd
-``cli``         the command line
-==============  ======================================================================
+================  ======================================================================
+``errors``        what the command line prints as one line
+``catalogue``     one row per function that programs may use
+``cases``         a program, the point, and what the derivative is contracted with
+``points``        special numbers: kinks, edges, extremes, and what is next to them
+``journal``       JSON lines: what reports are made from
+``adapters``      minigrad, PyTorch, JAX, strangers and anyone's engine behind one protocol
+``strategies``    Hypothesis draws valid programs, shapes and values
+``named``         the worked systems of the course notes
+``exact``         the referee: values and derivatives with proved bounds
+``noise``         what rounding alone may do to a gradient
+``events``        kinks, edges and numbers out of range on the way
+``known``         what is known of the other parties
+``verdict``       one label per party and order, with the inequality that decided
+``findings``      which cases are worth showing, and which show the same
+``census``        what the cases of a campaign exercise
+``quotas``        what they must exercise
+``laws``          cases whose gradients must give back those of another
+``asking``        questions to a party, and the form of its answers
+``second_looks``  before anybody is accused, and at whoever is excused
+``lawful``        who breaks a law
+``examine``       a case, from the questions to the verdicts
+``judgement``     one function at one point, as a table
+``shrink``        a failing case made small
+``repro``         a stand-alone script per failure
+``campaign``      many cases on many workers
+``report``        tables and pages from a journal
+``atlas``         special points of every function, tabulated party by party
+``workloads``     what the benchmark times, with its passes by hand
+``bench``         minigrad beside hand-written NumPy, PyTorch, JAX and autograd
+``cli``           the command line
+================  ======================================================================
 """
 
 from typing import TYPE_CHECKING, Any

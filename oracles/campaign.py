@@ -34,11 +34,12 @@ from pebble import ProcessExpired, ProcessPool
 
 from oracles import strategies
 from oracles.adapters import KNOWN
+from oracles.asking import ask, party
 from oracles.cases import Case, write_text
 from oracles.catalogue import DIFFERENTIATED
 from oracles.census import Census
 from oracles.errors import HarnessError, UsageError
-from oracles.examine import Examination, Setup, ask, examine, is_failure, party
+from oracles.examine import Examination, Setup, examine, is_failure
 from oracles.facts import Point
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter

@@ -10,9 +10,9 @@ import jinja2
 import numpy as np
 
 from minigrad.program import Spelling, literal
+from oracles.asking import party as adapter
 from oracles.exact import Status
 from oracles.examine import Examination
-from oracles.examine import party as adapter
 from oracles.verdict import UNITS
 
 

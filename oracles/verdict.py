@@ -5,7 +5,7 @@ They are computed from recorded facts: form first, then each element's distance 
 truth in units of `noise`, what rounding alone may do at that very point.  A case has the label of
 its worst element.
 
-What is off is provisionally `wrong` here; `oracles.examine` then asks further (whether subnormals
+What is off is provisionally `wrong` here; `oracles.second_looks` then asks further (whether subnormals
 were flushed, whether the same formula is right where it loses no digits) before that stands.
 """
 

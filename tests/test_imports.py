@@ -194,6 +194,6 @@ def test_library_is_imported_by_its_adapter_and_what_compares_with_it_alone(libr
 @pytest.mark.parametrize("path", ["oracles/report.py", "oracles/journal.py"])
 def test_reading_a_run_needs_nothing_that_made_it(path: str) -> None:
     modules = imported(ROOT / path)
-    made_it = {"oracles.adapters", "oracles.campaign", "oracles.examine"}
+    made_it = {"oracles.adapters", "oracles.asking", "oracles.campaign", "oracles.examine"}
     assert not {".".join(module.split(".")[:2]) for module in modules} & made_it
     assert packages(ROOT / path).isdisjoint({"hypothesis", "torch", "jax"})

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from oracles import asking
 from oracles import examine as examining
 from oracles import facts as knowing
 from oracles.adapters.minigrad import MinigradAdapter
+from oracles.asking import ask
 from oracles.cases import Case
 from oracles.exact import Status
-from oracles.examine import Setup, ask, examine
+from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.verdict import Label, judge
 from tests import trial
@@ -148,7 +150,7 @@ def test_an_event_excuses_only_what_depends_on_it() -> None:
 def test_a_gradient_in_the_memory_of_an_input_is_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     case = case_of(lambda x: np.square(x) / 2, 1.5 * np.ones(2))
     assert label_of(HoldsItsInput, case) is Label.STRUCTURE
-    monkeypatch.setattr(examining, "ownership_fault", lambda case, inputs, arrays: "")
+    monkeypatch.setattr(asking, "ownership_fault", lambda case, inputs, arrays: "")
     assert label_of(HoldsItsInput, case) is Label.AGREES
 
 

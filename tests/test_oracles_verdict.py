@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minigrad.program import Input, Program, Ref, Step
+from oracles.asking import ask
 from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
-from oracles.examine import ask, is_failure
+from oracles.examine import is_failure
 from oracles.facts import Point, reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_outside

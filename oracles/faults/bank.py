@@ -11,12 +11,13 @@ from heapq import merge
 
 import numpy as np
 
+from oracles.asking import ask
 from oracles.campaign import Options, cases_with, in_turn, is_special, known_findings
 from oracles.cases import Case
 from oracles.exact import EFFORTS
-from oracles.examine import ask, is_flushed
 from oracles.facts import Point
 from oracles.named import NAMED
+from oracles.second_looks import is_flushed
 from oracles.strategies import Palette
 from oracles.verdict import Answer, Facts, Label, Verdict, judge
 

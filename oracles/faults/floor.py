@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from minigrad.protocol import NAMES, RULES
+from oracles.asking import ask
 from oracles.cases import Case
-from oracles.examine import ask
 from oracles.faults.bank import SOUND, Question
 from oracles.faults.bends import by_factor, scaled, slope_bent
 from oracles.faults.checkers import Rule, accepts, installed

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from oracles.asking import ask, differing
 from oracles.cases import Case
-from oracles.examine import ask, differing
 from oracles.faults.bank import ORDERS, SOUND, Question
 from oracles.faults.fault import Fault, FaultyAdapter
 from oracles.verdict import EXCUSED, FATAL, RANK, Answer, Label

@@ -1,0 +1,163 @@
+"""Second looks: what is asked before anybody is accused, and of whoever is excused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from oracles.adapters import KNOWN
+from oracles.asking import ask, party
+from oracles.cases import Case
+from oracles.exact import EFFORTS, Status
+from oracles.facts import Point, reference
+from oracles.known import meant_otherwise
+from oracles.noise import Flushing, wrapped
+from oracles.verdict import EXCUSED, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
+
+PROMOTES = ("torch", "jax")
+"""Parties with rules of their own, documented, for the dtype of a result."""
+
+
+def judged_fairly(point: Point, order: int, answers: Sequence[Answer]) -> tuple[list[Verdict], Facts]:
+    """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer."""
+    facts = None
+    for effort in range(len(EFFORTS)):
+        before, facts = facts, point.facts(order, effort)
+        if facts is before:
+            break
+        judged = [judge(answer, order, facts) for answer in answers]
+        if not any(v.is_off for v in judged):
+            break
+    assert facts is not None
+    return judged, facts
+
+
+def as_called(case: Case, verdict: Verdict, answer: Answer) -> Answer:
+    """The answer of a party that is off or raised, asked again in the way that people call it, if that is another."""
+    in_doubt = verdict.is_off or verdict.label in (Label.ERRORED, Label.STRUCTURE)
+    if not in_doubt or answer.party not in KNOWN or not hasattr(party(answer.party), "timed"):
+        return answer
+    return ask(answer.party, case, verdict.order, adapter=getattr(party(answer.party), "timed", None))
+
+
+def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict:
+    """A verdict after the questions that only those who are off are asked."""
+    if verdict.label == Label.STRUCTURE and "dtype" in verdict.why and is_promotion(point, answer.party, verdict.order):
+        return replace(verdict, label=Label.PROMOTION)
+    if not verdict.is_off:
+        return verdict
+    if reason := meant_otherwise(point.case, answer.party):
+        return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reason}")
+    if is_flushed(point, answer, verdict.order, facts):
+        return replace(verdict, label=Label.FLUSH)
+    if right_where := loses_digits(point, answer, verdict.order, facts):
+        return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
+    return verdict
+
+
+def is_promotion(point: Point, spec: str, order: int) -> bool:
+    """Whether what differs by dtype agrees with every input in float64."""
+    if spec.partition(".")[0] not in PROMOTES or point.case.dtype == "float64":
+        return False
+    return error_at(point.in_dtype("float64"), spec, order).agrees
+
+
+def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
+    """Whether this is the answer that follows if numbers below the normal range are zero, in inputs or on the way."""
+    if not any(event.what == "range: subnormal" for event in point.events):
+        return False
+    flushed = point.flushed()
+    if flushed is not None and not judge(answer, order, flushed.facts(order, len(EFFORTS) - 1)).is_off:
+        return True
+    replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(point.case, Flushing), order)]
+    return all(
+        np.all(units_outside(mine, zeroed, zeroed, noise) <= UNITS)
+        for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
+    )
+
+
+TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
+"""A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
+
+FOLLOWS_ROUNDING = 2.0**-19
+"""An error that in float64 falls to this part of what it is in float32 comes of rounding, whose unit falls 2**-29."""
+
+
+def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
+    """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
+
+    Its formula is right if it agrees at the same point in float64; or if it loses digits all around
+    the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
+    or at ordinary points too, is a wrong formula; but where the truth is zero, with no size that digits could
+    be counted from, the error must be of the rounding unit's size in both dtypes.
+    """
+    spec = answer.party
+    here = error_of(answer, order, facts)
+    if point.case.dtype == "float32" and error_at(point.in_dtype("float64"), spec, order).agrees:
+        return "in float64 it agrees"
+    if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
+        other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
+        finer, coarser = sorted([here.size, other.size])
+        follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
+        return "its error there follows the rounding unit" if follows else ""
+    loss = min(here.size, TOTAL_LOSS)
+    if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
+        return ""
+    if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
+        return "at ordinary points it agrees"
+    return ""
+
+
+class Error(NamedTuple):
+    """How far a party is off somewhere."""
+
+    size: float
+    """Relative to the largest element; absolute where all are zero."""
+    agrees: bool
+
+
+def error_of(answer: Answer, order: int, facts: Facts) -> Error:
+    """A party's largest error by some facts."""
+    verdict = judge(answer, order, facts)
+    if answer.label is not None or verdict.label == Label.STRUCTURE:
+        return Error(np.inf, False)
+    size = 0.0
+    for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
+        off = units_outside(mine, truth.low, truth.high, 1.0)
+        largest = np.max(np.abs(np.where(truth.status == Status.CERTAIN, truth.value, 0)), initial=0.0)
+        size = max(size, float(np.max(np.where(truth.status <= Status.KINK, off, 0), initial=0.0)) / (largest or 1.0))
+    return Error(size, verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION))
+
+
+def error_at(point: Point | None, spec: str, order: int) -> Error:
+    """A party's error at a point, if that is one."""
+    if point is None:
+        return Error(np.inf, False)
+    answer = ask(spec, point.case, order)
+    # It is digits that are asked about: a gradient of another dtype has them, whatever else is said of it.
+
+    def cast(array: Any) -> Any:
+        return array.astype(point.case.dtype) if getattr(array, "dtype", None) in ("f4", "f8") else array
+
+    return error_of(replace(answer, arrays=[cast(a) for a in answer.arrays]), order, point.facts(order))
+
+
+def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
+    """Judge whoever was excused by a kink or an edge again, with the inputs moved a little off it.
+
+    Whoever is still off there was not excused by the event, and takes the verdict from there.
+    """
+    excused = [v for v in verdicts if v.label in EXCUSED]
+    moved = point.off_the_event() if excused else None
+    if moved is None:
+        return
+    for verdict in excused:
+        answer = ask(verdict.party, moved.case, verdict.order)
+        [again], facts = judged_fairly(moved, verdict.order, [answer])
+        again = settled(moved, again, answer, facts)
+        if RANK[again.label] >= RANK[Label.UNSTABLE]:
+            verdict.label, verdict.moved = again.label, True
+            verdict.why += f"; moved off the event: {again.why}"
