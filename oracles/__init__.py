@@ -20,6 +20,7 @@ A map, each file leaning only on those above it:
 ``events``        kinks, edges and numbers out of range on the way
 ``known``         what is known of the other parties
 ``verdict``       one label per party and order, with the inequality that decided
+``facts``         what is known of a case, found once whoever answers
 ``findings``      which cases are worth showing, and which show the same
 ``census``        what the cases of a campaign exercise
 ``quotas``        what they must exercise
@@ -36,6 +37,7 @@ A map, each file leaning only on those above it:
 ``atlas``         special points of every function, tabulated party by party
 ``workloads``     what the benchmark times, with its passes by hand
 ``bench``         minigrad beside hand-written NumPy, PyTorch, JAX and autograd
+``faults``        what the harness would miss: mistakes planted in minigrad, one at a time
 ``cli``           the command line
 ================  ======================================================================
 """

@@ -1,4 +1,4 @@
-"""Questions to a party, and the form of its answers: whether an input was written to, or the answer is another twice."""
+"""Questions to a party, and the form of its answers: who writes to an input, or answers otherwise the second time."""
 
 from __future__ import annotations
 
