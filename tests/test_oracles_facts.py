@@ -90,7 +90,7 @@ def test_a_phase_between_two_floats_is_noise() -> None:
     """Around 1e25 floats are 2**31 apart: an engine's replays see three phases of a sine, exact ones see all."""
     for x in np.random.default_rng(0).uniform(1e12, 7e12, 12):
         point = Point(case_of(lambda x: np.sin(np.square(x)), x), 1)
-        assert point.facts(1, 1).noise[0] > 0.3
+        assert point.facts(1, 1).noise[0] > 0.9
 
 
 def test_exact_replays_round_numbers_as_well_as_arrays() -> None:

@@ -140,14 +140,16 @@ class Rounding:
         x = np.asarray(x) if isinstance(x, Jet) else x
         if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
             return x
-        factors = np.ones((*x.shape, 3))
-        factors[..., : ctx.cap] += self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
+        parts = np.zeros((*x.shape, 3))
+        parts[..., : ctx.cap] = self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
 
         def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
-            return Jet(exact.value * u, scaled(exact.slopes, arb(v)), scaled(exact.bends, arb(w)), exact.sign)
+            # In exact numbers: in floats there are but five between 1 - unit and 1 + unit.
+            slopes, bends = scaled(exact.slopes, 1 + arb(v)), scaled(exact.bends, 1 + arb(w))
+            return Jet(exact.value * (1 + arb(u)), slopes, bends, exact.sign)
 
-        return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(factors, -1, 0)), object)
+        return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(parts, -1, 0)), object)
 
 
 def as_at(point: Any, chosen: Any) -> Any:
