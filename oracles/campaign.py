@@ -79,7 +79,7 @@ JUDGED = frozenset(Label) - {Label.UNSUPPORTED}
 class Options:
     """What a campaign was asked to do."""
 
-    examples: int = 1000
+    examples: int = 300
     """Drawn programs per dtype, besides the named ones."""
     seed: int = 0
     dtypes: tuple[str, ...] = ("float64", "float32")

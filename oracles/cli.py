@@ -100,7 +100,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
     verify = commands.add_parser("verify", help="run a campaign and write its reports")
     verify.add_argument(
-        "--examples", type=whole("--examples", 1), default=1000, help="drawn programs per dtype (default 1000)"
+        "--examples", type=whole("--examples", 1), default=300, help="drawn programs per dtype (default 300)"
     )
     verify.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
     verify.add_argument(

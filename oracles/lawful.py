@@ -13,7 +13,7 @@ from oracles.errors import Unsupported
 from oracles.exact import EFFORTS, Status
 from oracles.facts import Point
 from oracles.laws import HOLDS_AT_KINKS, TRANSPOSED, Variant, pairing, variant_of
-from oracles.second_looks import as_called, judged_fairly, settled
+from oracles.second_looks import looked_at
 from oracles.verdict import EXCUSED, FATAL, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
 LAWFUL = (Label.AGREES, Label.ILL_CONDITIONED, Label.SIGNED_ZERO, Label.NONFINITE, *EXCUSED)
@@ -57,9 +57,7 @@ def against_variant(variant: Variant, verdict: Verdict, answer: Answer, facts: F
         return verdict
     points = [Point(case, order) for case in cases]
     for number, (other, near) in enumerate(zip(asked, points, strict=True)):
-        [own], known = judged_fairly(near, order, [other])
-        other = as_called(near.case, own, other)
-        own = settled(near, judge(other, order, known), other, known)
+        own = looked_at(near, order, other)
         if own.label in FATAL or own.label == Label.UNSTABLE:
             return replace(own, broken=True, variant=number)
     if back is None or not at_kinks:

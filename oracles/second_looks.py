@@ -58,6 +58,13 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
     return verdict
 
 
+def looked_at(point: Point, order: int, answer: Answer) -> Verdict:
+    """The verdict on one answer at a point, as long as looking at it takes."""
+    [verdict], facts = judged_fairly(point, order, [answer])
+    answer = as_called(point.case, verdict, answer)
+    return settled(point, judge(answer, order, facts), answer, facts)
+
+
 def is_promotion(point: Point, spec: str, order: int) -> bool:
     """Whether what differs by dtype agrees with every input in float64."""
     if spec.partition(".")[0] not in PROMOTES or point.case.dtype == "float64":
@@ -155,9 +162,7 @@ def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
     if moved is None:
         return
     for verdict in excused:
-        answer = ask(verdict.party, moved.case, verdict.order)
-        [again], facts = judged_fairly(moved, verdict.order, [answer])
-        again = settled(moved, again, answer, facts)
+        again = looked_at(moved, verdict.order, ask(verdict.party, moved.case, verdict.order))
         if RANK[again.label] >= RANK[Label.UNSTABLE]:
             verdict.label, verdict.moved = again.label, True
             verdict.why += f"; moved off the event: {again.why}"

@@ -180,3 +180,10 @@ def test_what_nobody_uses_is_not_on_the_way() -> None:
         assert point.events == []
         statuses = [truth.status for order in (1, 2) for truth in point.facts(order).truths]
     assert not np.any(statuses)
+
+
+def test_off_a_kink_too_jax_is_judged_by_what_people_call() -> None:
+    """Op by op XLA's arccosh has lost digits that it keeps where the function is compiled whole, as it is timed."""
+    x = np.float32([1.0, 1.0017465])
+    found = examine(case_of(np.arccosh, x, dtype="float32"), Setup("minigrad", ("jax",)))
+    assert {v.label for v in found.verdicts if v.party == "jax"} == {Label.EDGE}
