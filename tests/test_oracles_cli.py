@@ -116,7 +116,7 @@ def test_the_package_runs_as_a_module() -> None:
     [
         (
             "tensorflow",
-            "subject 'tensorflow' is not known; choose from minigrad, minigrad.stage, torch, jax, jax.jit, autograd, mygrad",
+            "subject 'tensorflow' is not known; choose from minigrad, minigrad.stage, torch, jax, jax.jit, autograd",
         ),
         ("no_such_module:Engine", "subject no_such_module:Engine: importing it raised ModuleNotFoundError: "),
         ("tests.trial:NoSuchEngine", "subject tests.trial:NoSuchEngine: module 'tests.trial' has no attribute"),
