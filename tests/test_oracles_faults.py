@@ -229,7 +229,7 @@ def outcome(caught: bool = False, escaped: str = "", fault: str = "sign@tanh.0",
         ("factor-1e-12@tanh.0", [outcome(True), outcome(escaped="agrees")], "by luck"),
         ("stopped@add.0", [outcome()], "equivalent"),
         ("stopped@add.0", [outcome(True)], "refuted"),
-        ("second-order@hstack", [outcome()], "out of reach"),
+        ("not-copied@memory", [outcome()], "out of reach"),
     ],
 )
 def test_a_status_says_what_became_of_a_fault_over_all_seeds(fault: str, tried: list[Outcome], status: str) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from oracles.cases import write_text
 from oracles.faults.checkers import CHECKERS
-from oracles.faults.equivalents import gap, reason
+from oracles.faults.equivalents import gap, is_rounding, reason
 from oracles.faults.fault import Fault
 from oracles.faults.floor import Floor
 from oracles.faults.targets import fault_named
@@ -53,9 +53,9 @@ def status_of(fault: Fault, tried: Sequence[Outcome]) -> str:
 
 
 def is_fine(fault: Fault) -> bool:
-    """Whether a factor is so near to 1 that rounding may hide it."""
+    """Whether rounding may hide it: a factor that is so near to 1, or what changes nothing but how digits cancel."""
     name, _, eps = fault.kind.name.partition("-")
-    return name == "factor" and float(eps) <= FINEST
+    return is_rounding(fault) or (name == "factor" and float(eps) <= FINEST)
 
 
 def fault_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ class Outcome:
         return bool(self.label)
 
 
-BUDGET = 6
+BUDGET = 20
 """A campaign in which a fault shows in so many cases, and is caught in none, is not going to catch it."""
 
 
