@@ -89,6 +89,9 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
 TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
 """A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
 
+ALMOST = 2.0**-8
+"""From this part of the largest number on, a factor or two terms on the way may lie beyond it."""
+
 FOLLOWS_ROUNDING = 2.0**-19
 """An error that in float64 falls to this part of what it is in float32 comes of rounding, whose unit falls 2**-29."""
 
@@ -112,10 +115,17 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "its error there follows the rounding unit" if follows else ""
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
-        return ""
+        return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
     return ""
+
+
+def at_end_of_range(point: Point, facts: Facts) -> bool:
+    """Whether a value is infinite on the way, or the truth so large that a step of its derivative may be."""
+    largest = float(np.finfo(point.case.dtype).max) * ALMOST
+    truths = [np.abs(t.value[t.status == Status.CERTAIN]) for t in facts.truths]
+    return any(event.is_loss for event in point.events) or any(np.any(t > largest) for t in truths)
 
 
 class Error(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special as sp
 
 from oracles import judge
 from oracles.campaign import shrink_data
@@ -187,3 +188,18 @@ def test_off_a_kink_too_jax_is_judged_by_what_people_call() -> None:
     x = np.float32([1.0, 1.0017465])
     found = examine(case_of(np.arccosh, x, dtype="float32"), Setup("minigrad", ("jax",)))
     assert {v.label for v in found.verdicts if v.party == "jax"} == {Label.EDGE}
+
+
+def test_where_nothing_can_be_seen_nearby_every_choice_counts() -> None:
+    """Beside the top of a cosine its logarithmic gamma is above 0 by less than the referee's precision."""
+    case = case_of(lambda x: np.maximum(0, sp.gammaln(np.cos(x))), 0.0)
+    truth = Point(case, 2).facts(2, 4).truths[0]
+    assert truth.status == Status.KINK
+    assert truth.low <= 0 < 0.57 < truth.high
+
+
+def test_an_overflow_at_the_end_of_the_range_is_a_matter_of_digits() -> None:
+    """Twice the largest exponential is infinite, and half of that is not; a little below all of them are numbers."""
+    case = case_of(lambda x: np.expm1(x * 0.5), [1419.56543], cotangent=[-1.999], vectors=[[0.6]])
+    found = examine(case, Setup("minigrad", ()))
+    assert [v.label for v in found.verdicts] == [Label.UNSTABLE, Label.UNSTABLE]

@@ -240,6 +240,9 @@ class Referee:
         low, high = hull(around.nearby, order, k, noise)
         lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
+        # Where it cannot be told what lies nearby, as beside the top of a cosine, every choice counts as such.
+        unseen = np.isnan(low) & ~np.isnan(at)
+        low, high = np.where(unseen, lowest, low), np.where(unseen, highest, high)
         # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it;
         # and a root of a nudge is no zero yet.
         attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < NEXT_TO_NOTHING), at, np.nan)
