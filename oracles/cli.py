@@ -98,93 +98,123 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
-    verify = commands.add_parser("verify", help="run a campaign and write its reports")
-    verify.add_argument(
+    for add in (add_verify, add_repro, add_report, add_atlas, add_faults, add_bench):
+        add(commands)
+    return top
+
+
+def add_verify(commands: Any) -> None:
+    command = commands.add_parser("verify", help="run a campaign and write its reports")
+    command.add_argument(
         "--examples", type=whole("--examples", 1), default=300, help="drawn programs per dtype (default 300)"
     )
-    verify.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
-    verify.add_argument(
+    command.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
+    command.add_argument(
         "--subject",
         default="minigrad",
         help="who is on trial: minigrad, torch, jax, autograd, mygrad or package.module:factory",
     )
-    verify.add_argument(
+    command.add_argument(
         "--oracles",
         type=choices(ORACLES, "--oracles"),
         default=ORACLES,
         help="who is judged beside it; exact alone needs no framework (default torch,jax,jax.jit,minigrad.stage,exact)",
     )
-    verify.add_argument(
+    command.add_argument(
         "--dtypes",
         type=choices(("float64", "float32"), "--dtypes"),
         default=("float64", "float32"),
         help="default float64,float32",
     )
-    verify.add_argument(
+    command.add_argument(
         "--orders", type=choices(("1", "2"), "--orders"), default=("1", "2"), help="of derivatives (default 1,2)"
     )
-    verify.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
-    verify.add_argument(
+    command.add_argument(
+        "--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)"
+    )
+    command.add_argument(
         "--out", type=Path, default=Path("reports/latest"), help="folder of the run (default reports/latest)"
     )
-    verify.set_defaults(run=run_verify)
-    repro = commands.add_parser("repro", help="judge one case again")
-    repro.add_argument("case", help="a case file, or the id of a case in the run")
-    repro.add_argument(
+    command.set_defaults(run=run_verify)
+
+
+def add_repro(commands: Any) -> None:
+    command = commands.add_parser("repro", help="judge one case again")
+    command.add_argument("case", help="a case file, or the id of a case in the run")
+    command.add_argument(
         "--run",
         dest="folder",
         type=Path,
         default=Path("reports/latest"),
         help="where ids are looked up (default reports/latest)",
     )
-    repro.add_argument("--subject", default="minigrad", help="who is judged")
-    repro.add_argument("--oracles", type=choices(ORACLES, "--oracles"), default=ORACLES, help="who is judged beside it")
-    repro.set_defaults(run=run_repro)
-    report = commands.add_parser("report", help="rebuild tables and pages from a run's journal")
-    report.add_argument(
+    command.add_argument("--subject", default="minigrad", help="who is judged")
+    command.add_argument(
+        "--oracles", type=choices(ORACLES, "--oracles"), default=ORACLES, help="who is judged beside it"
+    )
+    command.set_defaults(run=run_repro)
+
+
+def add_report(commands: Any) -> None:
+    command = commands.add_parser("report", help="rebuild tables and pages from a run's journal")
+    command.add_argument(
         "folder",
         type=Path,
         nargs="?",
         default=Path("reports/latest"),
         help="folder of the run (default reports/latest)",
     )
-    report.set_defaults(run=run_report)
-    atlas = commands.add_parser("atlas", help="tabulate what every party returns at special points, beside the truth")
-    atlas.add_argument(
+    command.set_defaults(run=run_report)
+
+
+def add_atlas(commands: Any) -> None:
+    command = commands.add_parser("atlas", help="tabulate what every party returns at special points, beside the truth")
+    command.add_argument(
         "--function", help="of the catalogue, such as maximum,linalg.norm (default all with such points)"
     )
-    atlas.add_argument(
+    command.add_argument(
         "--dtype",
         type=one_of(("float64", "float32"), "--dtype"),
         default="float64",
         help="of operands (default float64)",
     )
-    atlas.add_argument("--order", type=one_of(("1", "2"), "--order"), default="1", help="of derivatives (default 1)")
-    atlas.add_argument("--parties", help="who is asked, such as torch,jax.jit (default minigrad,torch,jax)")
-    atlas.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
-    atlas.add_argument("--out", type=Path, default=Path("reports/atlas"), help="folder (default reports/atlas)")
-    atlas.set_defaults(run=run_atlas)
-    faults = commands.add_parser("faults", help="plant faults in minigrad, one at a time, and see which are caught")
-    faults.add_argument(
+    command.add_argument("--order", type=one_of(("1", "2"), "--order"), default="1", help="of derivatives (default 1)")
+    command.add_argument("--parties", help="who is asked, such as torch,jax.jit (default minigrad,torch,jax)")
+    command.add_argument(
+        "--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)"
+    )
+    command.add_argument("--out", type=Path, default=Path("reports/atlas"), help="folder (default reports/atlas)")
+    command.set_defaults(run=run_atlas)
+
+
+def add_faults(commands: Any) -> None:
+    command = commands.add_parser("faults", help="plant faults in minigrad, one at a time, and see which are caught")
+    command.add_argument(
         "--seeds", type=whole("--seeds", 1), default=10, help="campaigns that each fault meets (default 10)"
     )
-    faults.add_argument(
+    command.add_argument(
         "--examples",
         type=whole("--examples", 200),
         default=5000,
         help="drawn programs per dtype before a campaign gives up on a fault (default 5000)",
     )
-    faults.add_argument("--only", help="a pattern for names of faults, such as 'sign@*'; leaves out the floors")
-    faults.add_argument("--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)")
-    faults.add_argument("--out", type=Path, default=Path("reports/faults"), help="folder (default reports/faults)")
-    faults.set_defaults(run=run_faults)
-    bench = commands.add_parser("bench", help="time minigrad, hand-written NumPy, torch, jax and autograd side by side")
-    bench.add_argument("--rounds", type=whole("--rounds", 1), default=150, help="of measurements (default 150)")
-    bench.add_argument("--only", help="workloads, such as f-64x64,chain (default all)")
-    bench.add_argument("--parties", help="who is timed besides hand, such as minigrad,torch (default all)")
-    bench.add_argument("--out", type=Path, default=Path("reports/bench"), help="folder (default reports/bench)")
-    bench.set_defaults(run=run_bench)
-    return top
+    command.add_argument("--only", help="a pattern for names of faults, such as 'sign@*'; leaves out the floors")
+    command.add_argument(
+        "--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)"
+    )
+    command.add_argument("--out", type=Path, default=Path("reports/faults"), help="folder (default reports/faults)")
+    command.set_defaults(run=run_faults)
+
+
+def add_bench(commands: Any) -> None:
+    command = commands.add_parser(
+        "bench", help="time minigrad, hand-written NumPy, torch, jax and autograd side by side"
+    )
+    command.add_argument("--rounds", type=whole("--rounds", 1), default=150, help="of measurements (default 150)")
+    command.add_argument("--only", help="workloads, such as f-64x64,chain (default all)")
+    command.add_argument("--parties", help="who is timed besides hand, such as minigrad,torch (default all)")
+    command.add_argument("--out", type=Path, default=Path("reports/bench"), help="folder (default reports/bench)")
+    command.set_defaults(run=run_bench)
 
 
 def check_libraries(*names: str) -> None:
