@@ -25,6 +25,9 @@ RANGE = {"float64": (1e-30, 1e30), "float32": (1e-5, 1e5)}
 NEVER_ZERO = ("exp", "exp2", "minigrad.sigmoid", "scipy.special.expit", "minigrad.softplus", "scipy.special.erfc")
 """Functions that are zero only where they underflow."""
 
+CHAINS = ("prod", "nanprod", "cumprod", "nancumprod", "cumulative_prod", "linalg.multi_dot", "einsum")
+"""Functions that multiply several numbers: a zero among these hides how far the others' product goes."""
+
 
 class Draft:
     """What has been drawn of a program, and what it is drawn with.
@@ -108,8 +111,9 @@ class Draft:
         values = [map_operand(resolve, operand) for operand in operands]
         with np.errstate(all="ignore"):
             result = NAMES[name](*values, **parameters)
+            hidden = NAMES[name](*map_operand(without_zeros, values), **parameters) if name in CHAINS else result
         underflows = name in NEVER_ZERO and not np.all(result)
-        if not force and (underflows or not self.is_tame(result)):
+        if not force and (underflows or not self.is_tame(result) or not self.is_tame(hidden)):
             return None
         self.steps.append(Step(name, tuple(operands), parameters))
         self.values.append(result)
@@ -140,3 +144,8 @@ class Draft:
         shapes = [np.shape(value) for value in self.values[: len(INPUT_NAMES)]]
         inputs = tuple(Input(name, shape, self.dtype) for name, shape in zip(INPUT_NAMES, shapes, strict=True))
         return Program(inputs, tuple(self.steps), self.output)
+
+
+def without_zeros(operand: Any) -> Any:
+    is_array = isinstance(operand, (np.ndarray, np.generic))
+    return np.where(operand == 0, 1, operand).astype(operand.dtype) if is_array else operand

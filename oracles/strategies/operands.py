@@ -57,7 +57,12 @@ class Operands(Draft):
         if name == "ldexp":
             return (x, np.array(self.draw(st.sampled_from((2, -1, 3))))), {}
         if name in ("power", "float_power") and not POSITIVE.contains(self.values[x.index]):
-            return self.narrowed(name, x, self.draw(st.sampled_from((2, 3))))
+            shape = self.shape_of(x)
+            base = None
+            if self.draw(st.booleans()):  # the exponent may be anything
+                fits: Allowed = lambda v: POSITIVE.contains(v) and broadcastable(shape, np.shape(v))  # noqa: E731
+                base = self.other_operand(fits, within=POSITIVE)
+            return self.narrowed(name, *((x, self.draw(st.sampled_from((2, 3)))) if base is None else (base, x)))
         constants = (0.5, -1.0, 0) if name in ("maximum", "minimum", "fmax", "fmin") else (2, 0.5, 3, -1.0)
         constant = self.draw(st.sampled_from((None,) * 8 + constants))
         if constant is not None and domain.contains(constant):

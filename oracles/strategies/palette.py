@@ -27,9 +27,9 @@ class Palette:
 
     @property
     def results(self) -> tuple[Shape, ...]:
-        """What steps may result in: the same, what joining two vectors gives, and what few functions ask for."""
-        ((m,),) = self.shapes[1:2]
-        return (*self.shapes, (2 * m,), (2, m), *self.rare)
+        """What steps may result in: the same, what joining vectors or cutting a stack gives, what few ask for."""
+        (n, m) = self.shapes[0]
+        return (*self.shapes, (2 * m,), (2, m), (2, n, 1), (2, m, 1), *self.rare)
 
     @property
     def certain(self) -> tuple[Shape, ...]:
