@@ -19,16 +19,12 @@ A map for readers, each file leaning only on those above it:
 ``tensor``       the array that remembers how it was computed
 ``transforms``   ``grad``, ``vjp``, ``jvp``, ``jacobian``, ``hessian``, ``hvp``, ``checkpoint``
 ``checking``     a gradient against the limit that it is
-``program``      a straight-line record of NumPy calls, as data
-``tracing``      from a NumPy function to a program
-``staging``      forward and backward pass as one program, and as source
-``circuit``      a computation as the notes draw it, values above the wires, gradients below
+``programs``     computations as data: recorded, staged as source, drawn as circuits: a folder
 ===============  ====================================================================
 """
 
 import minigrad.rules  # noqa: F401 (it fills the tables)
 from minigrad.checking import check_grads
-from minigrad.circuit import Circuit, circuit
 from minigrad.errors import (
     ConversionError,
     DtypeError,
@@ -41,11 +37,9 @@ from minigrad.errors import (
     UnsupportedError,
 )
 from minigrad.gates import log_softmax, logsumexp, relu, sigmoid, softmax, softplus
-from minigrad.program import Program
+from minigrad.programs import Circuit, Program, Staged, circuit, stage, trace
 from minigrad.protocol import defvjp, primitive
-from minigrad.staging import Staged, stage
 from minigrad.tensor import Tensor, stop_gradient
-from minigrad.tracing import trace
 from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"

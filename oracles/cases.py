@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.program import Program, decode_array, encode_array
+from minigrad.programs import Program, decode_array, encode_array
 from minigrad.protocol import NAMES
 from oracles.errors import UsageError
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.program import Program, Ref
+from minigrad.programs import Program, Ref
 from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, within

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.program import encode_array
+from minigrad.programs import encode_array
 from oracles.asking import Clock, ask, party, steadfast
 from oracles.cases import Case
 from oracles.census import exercised

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.program import Program
+from minigrad.programs import Program
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.program import Program, Ref, Step
+from minigrad.programs import Program, Ref, Step
 from minigrad.protocol import NAMES, leaves, map_operand
 from oracles.cases import Case, FloatArray, all_values
 from oracles.facts import seed_of

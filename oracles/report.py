@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from minigrad.program import Program, decode_array
+from minigrad.programs import Program, decode_array
 from oracles.cases import write_text
 from oracles.census import Census
 from oracles.journal import Run

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 
-from minigrad.program import Spelling, literal
+from minigrad.programs import Spelling, literal
 from oracles.asking import party as adapter
 from oracles.exact import Status
 from oracles.examine import Examination

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.program import Input, Program, Ref, Step
+from minigrad.programs import Input, Program, Ref, Step
 from minigrad.protocol import leaves, map_operand
 from oracles.cases import Case, all_values
 

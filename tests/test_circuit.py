@@ -13,7 +13,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import DtypeError, ShapeError, Tensor
-from minigrad.circuit import GAP, GREEN, RED, Circuit, circuit, show
+from minigrad.programs.circuit import GAP, GREEN, RED, Circuit, circuit, show
 from minigrad.protocol import Function
 from tests.support import forget_primitives
 

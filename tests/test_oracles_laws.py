@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.program import Program, Ref
+from minigrad.programs import Program, Ref
 from oracles import campaign
 from oracles.campaign import LAW_EVERY, Options, drawn_cases, has_law, in_turn, shrink_data
 from oracles.cases import Case

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad.program import Program, Ref, Step
+from minigrad.programs import Program, Ref, Step
 from minigrad.protocol import DEFINITIONS, FUNCTIONS, NAMES, RULES, leaves
 from oracles import strategies
 from oracles.campaign import SPECIAL_EVERY, Options, draw_block, drawn_cases

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minigrad.program import Input, Program, Ref, Step
+from minigrad.programs import Input, Program, Ref, Step
 from oracles.asking import ask
 from oracles.cases import Case
 from oracles.events import find_events

@@ -32,7 +32,7 @@ from minigrad import (
     softmax,
     trace,
 )
-from minigrad.program import Input, Ref, Step
+from minigrad.programs import Input, Ref, Step
 from minigrad.protocol import Array, Function
 from tests.support import bits, forget_primitives
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.program import Ref, Step
+from minigrad.programs import Ref, Step
 from minigrad.protocol import NAMES, RULES, leaves
 from oracles import Unsupported
 from oracles.adapters.minigrad import MinigradAdapter

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from minigrad.program import Program
+from minigrad.programs import Program
 from oracles.errors import MissingError, Unsupported, UsageError
 
 KNOWN = {

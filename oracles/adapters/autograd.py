@@ -15,7 +15,7 @@ import numpy as np
 from autograd.core import VJPNode, primitive_vjps
 from autograd.tracer import notrace_primitives
 
-from minigrad.program import Program
+from minigrad.programs import Program
 from oracles.adapters.lookup import LookupSpelling, refusals
 
 # Its rules for special functions need SciPy; without that, there is no program with these functions but for gates.

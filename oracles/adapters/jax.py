@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minigrad.program import Program, Spelling, literal
+from minigrad.programs import Program, Spelling, literal
 from oracles.adapters import spelled
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from minigrad.program import OPERATORS, Program, Spelling
+from minigrad.programs import OPERATORS, Program, Spelling
 from oracles.adapters import spelled
 from oracles.errors import Unsupported
 

@@ -11,7 +11,7 @@ import mygrad
 import mygrad.nnet.activations
 import numpy as np
 
-from minigrad.program import Program
+from minigrad.programs import Program
 from oracles.adapters.lookup import LookupSpelling, refusals
 from oracles.errors import Unsupported
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from minigrad.program import OPERATORS, Program, Spelling, literal
+from minigrad.programs import OPERATORS, Program, Spelling, literal
 from oracles.adapters import spelled
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported

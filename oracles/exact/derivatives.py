@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from minigrad.program import Program, Step
+from minigrad.programs import Program, Step
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE

@@ -22,7 +22,7 @@ import numpy as np
 from flint import arb
 
 from minigrad.errors import ProgramError
-from minigrad.program import Ref, Step
+from minigrad.programs import Ref, Step
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.program import Program, Ref
+from minigrad.programs import Program, Ref
 from oracles.cases import Case
 from oracles.strategies.builder import Builder
 from oracles.strategies.choices import CHOICES, PAIRS, SEVERAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import reject
 
-from minigrad.program import Ref
+from minigrad.programs import Ref
 from oracles.catalogue import CATALOGUE, drawn_within
 from oracles.strategies.choices import CHOICES, PAIRS
 from oracles.strategies.draft import INPUT_NAMES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.program import Input, Program, Ref, Step
+from minigrad.programs import Input, Program, Ref, Step
 from minigrad.protocol import NAMES, leaves, map_operand
 from oracles.catalogue import REALS, WITH_NAN, Interval
 from oracles.strategies.entries import KINDS, arrays, elements, numbers_in

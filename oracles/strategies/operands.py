@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minigrad.program import Ref
+from minigrad.programs import Ref
 from oracles.catalogue import CATALOGUE, POSITIVE, REALS, axes_of, drawn_within, names
 from oracles.strategies.choices import (
     CHOICES,

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minigrad.errors import ProgramError
-from minigrad.program import Program, Ref, Step
+from minigrad.programs import Program, Ref, Step
 from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case
 from oracles.catalogue import BOUNDED, CATALOGUE, CONDITIONED, REALS, Interval, drawn_within

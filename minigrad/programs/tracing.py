@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import TracedControlFlowError
-from minigrad.program import Input, Program, Ref, Step
+from minigrad.programs.program import Input, Program, Ref, Step
 from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, map_operand
 from minigrad.tensor import fresh_level
 

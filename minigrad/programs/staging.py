@@ -20,10 +20,10 @@ import numpy as np
 
 from minigrad.backward import contributions
 from minigrad.errors import DtypeError, ShapeError
-from minigrad.program import Program, Ref, Spelling, Step, literal, path_of
+from minigrad.programs.program import Program, Ref, Spelling, Step, literal, path_of
+from minigrad.programs.tracing import Recorder, Tape, argument_names
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
-from minigrad.tracing import Recorder, Tape, argument_names
 
 RESERVED = ("np", "staged", "constants", "cotangent")
 """Names that the source uses itself."""

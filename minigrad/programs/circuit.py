@@ -16,10 +16,10 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from minigrad.backward import walk
-from minigrad.program import OPERATORS, slice_text
+from minigrad.programs.program import OPERATORS, slice_text
+from minigrad.programs.tracing import argument_names
 from minigrad.protocol import FUNCTIONS, Function, innermost, leaves
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
-from minigrad.tracing import argument_names
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
 CALLS |= {
@@ -158,7 +158,7 @@ def spell(function: str, node: Tensor, names: Mapping[Tensor, str]) -> str:
 def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     """Run ``f(*args)`` and back: the circuit of its scalar, or of an array with its `cotangent`.
 
-    >>> from minigrad.circuit import circuit
+    >>> from minigrad.programs.circuit import circuit
     >>> print(circuit(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0))
          wire         value  gradient
          x               -2        -4
