@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -242,7 +243,7 @@ class Question(NamedTuple):
 
     what: str
     body: str
-    names: list[str]
+    names: Sequence[str]
     low: list[Any]
     high: list[Any]
     allowed: list[Any]
