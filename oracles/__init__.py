@@ -80,5 +80,5 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"oracles.{HOMES[name]}"), name)
     except ModuleNotFoundError as error:
         raise MissingError(
-            f"not installed: {error.name}; install with make setup, or pip install -e '.[report]' in this folder"
+            f"not installed: {error.name}; install with make setup, or pip install -e '.[test]' in this folder"
         ) from None

@@ -96,7 +96,9 @@ def assert_grads(
             label = judgement.verdicts[trial.name].label
             if label in FAILING and label not in allowed:
                 raised = getattr(trial.adapter, "raised", None) if label == Label.ERRORED else None
-                raise GradientMismatch(failure(trial, judgement, case, name_of(function) or "function", chosen)) from raised
+                raise GradientMismatch(
+                    failure(trial, judgement, case, name_of(function) or "function", chosen)
+                ) from raised
             judged.append(judgement)
     count(judged, name_of(function) or "the function")
     return tuple(judged)

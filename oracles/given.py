@@ -81,7 +81,7 @@ class Given:
             if self.backward is None:
                 return MinigradAdapter().vjp(self.function, inputs, cotangent)  # type: ignore[arg-type]
             value = self.function(*inputs)
-            return value, self.gradients(cotangent, value, inputs)
+            return as_array(value, cotangent), self.gradients(cotangent, value, inputs)
 
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         with self.watched(program, inputs):
@@ -96,12 +96,11 @@ class Given:
             return products
 
     def gradients(self, cotangent: Any, value: Any, inputs: Sequence[Any]) -> list[Any]:
-        """What the vjp by hand returns, as a list; a plain float is as good as an array."""
+        """What the vjp by hand returns, as a list."""
         assert self.backward is not None
         answered = self.backward(cotangent, value, *inputs)
         gradients = answered if isinstance(answered, (tuple, list)) else [answered]
-        dtype = np.asarray(cotangent).dtype
-        return [np.asarray(g, dtype) if type(g) is float else g for g in gradients]
+        return [as_array(gradient, cotangent) for gradient in gradients]
 
     @contextmanager
     def watched(self, program: mg.Program, inputs: Sequence[Any]) -> Iterator[None]:
@@ -114,6 +113,11 @@ class Given:
         except Exception as error:
             self.raised = error
             raise
+
+
+def as_array(number: Any, like: Any) -> Any:
+    """A plain float, which is as good as an array, as one of the dtype that it has to have; all else as it is."""
+    return np.asarray(number, like.dtype) if type(number) is float else number
 
 
 def named(function: Function, vjp: Function | None, own: Sequence[str]) -> str:

@@ -154,6 +154,7 @@ def kept(mismatch: Mismatch, name: str, key: str, seed: int) -> Path:
         "arrays": [stored(array) for array in mismatch.answer.arrays],
     }
     case = replace(mismatch.case, origin={"name": name, "asserted": asserted})
+    name = "".join(c if c.isalnum() or c == "_" else "-" for c in name)
     digest = hashlib.sha256((key or json.dumps(case.as_data(), sort_keys=True)).encode()).hexdigest()[:12]
     case = replace(case, id=f"{name}-{digest}")
     folder = (SESSION.root or Path.cwd()) / FOLDER

@@ -29,8 +29,6 @@ MARKER = "gradients(subject, oracles, order, dtypes, seed): what assert_grads go
 BEFORE = pytest.StashKey[Session]()
 CHOSEN = pytest.StashKey[Defaults]()
 
-COUNTS = ("judged", "vacuous")
-
 
 def option(key: str) -> str:
     return f"--grad-{key}"
@@ -110,15 +108,16 @@ def read_marker(marker: pytest.Mark) -> Mapping[str, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Say with the test's report how much was judged, which under xdist travels from worker to controller."""
-    before = {name: getattr(SESSION, name) for name in COUNTS}
+    before = SESSION.judged, SESSION.vacuous
     try:
-        return (yield)
+        result = yield
     finally:
-        judged, vacuous = (getattr(SESSION, name) - before[name] for name in COUNTS)
+        judged, vacuous = SESSION.judged - before[0], SESSION.vacuous - before[1]
         if judged:
             item.user_properties += [("gradients_judged", judged), ("gradients_vacuous", vacuous)]
-        if judged == vacuous > 0 and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-            item.warn(VacuousWarning("every gradient in this test was zero or did not exist, so that it shows nothing"))
+    if judged == vacuous > 0 and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.warn(VacuousWarning("every gradient in this test was zero or did not exist, so that it shows nothing"))
+    return result
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
@@ -129,19 +128,18 @@ class Tally:
     """Counts what was judged, from the reports of all tests, for the last lines of the run."""
 
     def __init__(self) -> None:
-        self.counts = dict.fromkeys(COUNTS, 0)
+        self.judged = self.vacuous = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            found = dict(report.user_properties)
-            for name in COUNTS:
-                self.counts[name] += int(found.get(f"gradients_{name}", 0))  # type: ignore[call-overload]
+            found: dict[str, Any] = dict(report.user_properties)
+            self.judged += found.get("gradients_judged", 0)
+            self.vacuous += found.get("gradients_vacuous", 0)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        judged, vacuous = self.counts.values()
-        if judged:
-            silent = f", {vacuous:,} of them with a gradient that shows nothing" if vacuous else ""
-            terminalreporter.write_line(f"gradients: {judged:,} passed{silent}")
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.judged:
+            silent = f", {self.vacuous:,} of them with a gradient that shows nothing" if self.vacuous else ""
+            terminalreporter.write_line(f"gradients: {self.judged:,} passed{silent}")
 
 
 @pytest.fixture(scope="session")
