@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from oracles.adapters import KNOWN, Adapter
+from oracles.adapters import KNOWN, Adapter, complete
 from oracles.asking import seated
 from oracles.cases import Case
 from oracles.errors import GradientMismatch, UsageError, VacuousWarning
@@ -144,7 +144,7 @@ class Trial:
         if not (branched or program.live() & {*range(len(arrays))}):
             raise UsageError("the result depends on none of the inputs, so that there is no gradient to judge")
         if vjp is None and not isinstance(subject, str):
-            name = subject.name
+            name = complete(subject, f"subject: an object of type {type(subject).__name__}").name
             return cls(f"{name} (given)" if name in KNOWN else name, program, subject)
         if vjp is None and subject != "minigrad":
             return cls(str(subject), program, None)
@@ -210,7 +210,7 @@ def count(judged: Sequence[Judgement], name: str) -> None:
     SESSION.vacuous += len(silent)
     if len(silent) == len(judged) and not is_exploring():
         warnings.warn(
-            f"{name}: the gradient {shows_nothing(judged[0])}, so that this check shows nothing; move the inputs",
+            f"{name}: the derivative {shows_nothing(judged[0])}, so that this check shows nothing; move the inputs",
             VacuousWarning,
             stacklevel=3,
         )

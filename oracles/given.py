@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.errors import MinigradError
 from minigrad.programs import follow
 from minigrad.protocol import NAMES
 from oracles.adapters import KNOWN
@@ -30,19 +31,21 @@ def formula_of(function: Function, inputs: Sequence[Any]) -> tuple[mg.Program, l
     The program is that of the branches that these inputs take.  Raises `UsageError` for what runs but cannot be traced.
     """
     try:
-        traced, branched = follow(function, *inputs)
-        program, own = traced, own_primitives(traced)
-        within = own
-        while within:
-            # A body may call further primitives.
-            program, branches = follow(lambda *xs, outer=program: outer.run(xs, body), *inputs)
-            branched, within = branched or branches, own_primitives(program)
+        with np.errstate(all="ignore"):
+            traced, branched = follow(function, *inputs)
+            program, own = traced, own_primitives(traced)
+            within = own
+            while within:
+                # A body may call further primitives.
+                program, branches = follow(lambda *xs, outer=program: outer.run(xs, body), *inputs)
+                branched, within = branched or branches, own_primitives(program)
     except Exception as error:  # a function of anyone's may raise anything at all
         with np.errstate(all="ignore"):
             function(*inputs)  # What it raises by itself is its own affair.
+        hint = "; give formula=, the same function in plain NumPy without writing into arrays"
         raise UsageError(
-            f"the function cannot be traced for the truth ({type(error).__name__}: {error}); "
-            "give formula=, the same function in plain NumPy without writing into arrays"
+            f"the function cannot be traced for the truth ({type(error).__name__}: {error})"
+            + (hint if isinstance(error, MinigradError) else "")
         ) from error
     declared = function.inputs if isinstance(function, mg.Program) else traced.inputs
     named = tuple(replace(i, name=d.name) for i, d in zip(program.inputs, declared, strict=True))

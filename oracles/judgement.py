@@ -199,7 +199,8 @@ def posed(
 
     Raises `UsageError` for what does not fit, the function's result included.
     """
-    result = program(*arrays)
+    with np.errstate(all="ignore"):
+        result = program(*arrays)
     kind = f"a {type(result).__name__}" if isinstance(result, (tuple, list)) else str(np.asarray(result).dtype)
     if kind != arrays[0].dtype:
         raise UsageError(

@@ -73,8 +73,8 @@ class Mismatch(NamedTuple):
         low, high, lowest, highest = (t[place] for t in (truth.low, truth.high, truth.lowest, truth.highest))
         if truth.status[place] == Status.CERTAIN:
             value = truth.value[place]
-            within = f"certified to within {truth.radius[place]:.2g} before it was rounded"
-            return f"the truth is {decimal(value)}", [("truth", value, within)]
+            within = f"certified to within {truth.radius[place]:.2g}, then rounded"
+            return f"the truth is {decimal(value)}", [("truth", value, within if truth.radius[place] else "exact")]
         if truth.status[place] != Status.KINK:
             return "there is no truth", []
         chained = [("chain", lowest, "what chained choices give: from"), ("", highest, "to")]
@@ -96,7 +96,7 @@ class Mismatch(NamedTuple):
                 if (i, (*at,)) != (k, place)
             ]
         shown = ", ".join(off[:MORE]) + (f" and {len(off) - MORE} more" if len(off) > MORE else "")
-        return [f"    also   {shown} off"] if off else []
+        return [f"    also   off: {shown}"] if off else []
 
     def forms(self) -> list[str]:
         """What was returned beside what should be, where the form of it decided."""

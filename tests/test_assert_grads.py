@@ -311,6 +311,12 @@ def test_a_rule_with_a_mistake_fails(rule: Function, start: str) -> None:
     assert head(lambda x: np.exp(cube(x)), 0.5, order=(1, 2)).startswith(start)
 
 
+def test_a_gradient_that_is_stopped_is_not_the_derivative() -> None:
+    assert head(lambda x: x * mg.stop_gradient(x), 2.0, cotangent=1.0) == (
+        "wrong: d/dx of minigrad is 2.0, the truth is 4.0 (order 1, float64)"
+    )
+
+
 def test_a_primitive_without_a_rule_has_no_derivative() -> None:
     @mg.primitive
     def cube(x: Any) -> Any:
@@ -399,7 +405,7 @@ def test_the_message_has_all_that_decided() -> None:
     assert got.split() == ["got", mine, float(mine).hex()]
     assert truth.split()[:6] == ["truth", right, value.hex(), "(certified", "to", "within"]
     assert re.fullmatch(r"    apart  [\d,]+ ULP; \S+ units of noise \(\S+\) away, where 4 are allowed", apart)
-    assert also.startswith("    also   d/dW[")
+    assert also.startswith("    also   off: d/dW[")
     assert rule == f"    rule   wrong: {RULES['wrong'].removeprefix('none of the above, and ')}"  # type: ignore[index]
     assert "def program(x: float64[3,2], W: float64[2,2], b: float64[2]):" in text
     assert f"b = {B.tolist()}" in text
@@ -423,7 +429,7 @@ def test_of_large_arrays_only_the_range_is_printed() -> None:
     lines = message(np.sin, x, vjp=lambda g, ans, x: g).splitlines()
     assert "x = float64[200] from 1.0 to 2.0" in lines
     assert max(map(len, lines)) < 250
-    assert any(line.startswith("    also   d/dx[") and line.endswith("more off") for line in lines)
+    assert any(line.startswith("    also   off: d/dx[") and line.endswith(" more") for line in lines)
 
 
 @pytest.mark.parametrize("vjp", [sign, no_sum, nan, raises, none, writes])
@@ -487,6 +493,14 @@ def test_a_garbled_record_is_refused_in_one_line() -> None:
     assert line.endswith("the entry asserted lacks or garbles 'arrays'; run the test again")
 
 
+def test_an_exact_truth_says_so() -> None:
+    text = message(np.square, 3.0, vjp=lambda g, ans, x: g * x, cotangent=1.0)
+    assert text.splitlines()[1:3] == [
+        "    got    3.0  0x1.8000000000000p+1",
+        "    truth  6.0  0x1.8000000000000p+2  (exact)",
+    ]
+
+
 # What shows nothing.
 
 
@@ -541,6 +555,14 @@ def test_a_result_that_depends_on_no_input_is_refused() -> None:
         (np.sin, [1.0], {"seed": 1.5}, "seed 1.5: give a whole number, at least 0"),
         (np.sin, [1.0], {"subject": "tf"}, "subject 'tf': choose from minigrad,"),
         (np.sin, [1.0], {"subject": "tests.trial:Nobody"}, "subject tests.trial:Nobody: "),
+        (
+            np.sin,
+            [1.0],
+            {"subject": 3},
+            "subject: an object of type int without name, version, vjp; see oracles.adapters.Adapter",
+        ),
+        (np.sin, [None], {}, "the inputs have object; "),
+        (lambda x: None, [1.0], {}, "the function cannot be traced for the truth (TypeError: the traced function ret"),
         (np.sin, [1.0], {"subject": "torch", "vjp": none}, "vjp and subject are both given; "),
         (np.sin, [1.0], {"allow": "wrong"}, "allow 'wrong': choose from unstable, kink-chain, undecided, unsupported"),
     ],
