@@ -31,7 +31,6 @@ FAILING = (*FATAL, *ALLOWABLE)
 NUMBERS, MORE = 6, 3
 """How many numbers of an array without the right form are shown, and how many further elements are named."""
 
-
 Row = tuple[str, Any, str]
 """What a number is called, the number, and what is said of it."""
 
@@ -74,7 +73,7 @@ class Mismatch(NamedTuple):
         if truth.status[place] == Status.CERTAIN:
             value = truth.value[place]
             within = f"certified to within {truth.radius[place]:.2g}, then rounded"
-            return f"the truth is {decimal(value)}", [("truth", value, within if truth.radius[place] else "exact")]
+            return f"the truth is {decimal(value)}", [("truth", value, within)]
         if truth.status[place] != Status.KINK:
             return "there is no truth", []
         chained = [("chain", lowest, "what chained choices give: from"), ("", highest, "to")]
@@ -103,11 +102,8 @@ class Mismatch(NamedTuple):
         facts, arrays = self.facts, self.answer.arrays
         lines = []
         for name, array, truth in zip(facts.names, arrays, facts.truths, strict=False):
-            fits = isinstance(array, (np.ndarray, np.generic)) and (array.shape, array.dtype) == (
-                truth.value.shape,
-                facts.dtype,
-            )
-            if not fits:
+            wanted = truth.value.shape, facts.dtype
+            if not isinstance(array, (np.ndarray, np.generic)) or (array.shape, array.dtype) != wanted:
                 lines += [f"    got    {name} {form(array)}", f"    truth  {name} {form(truth.value)}"]
         return lines
 

@@ -493,11 +493,11 @@ def test_a_garbled_record_is_refused_in_one_line() -> None:
     assert line.endswith("the entry asserted lacks or garbles 'arrays'; run the test again")
 
 
-def test_an_exact_truth_says_so() -> None:
-    text = message(np.square, 3.0, vjp=lambda g, ans, x: g * x, cotangent=1.0)
+def test_numbers_stand_below_each_other() -> None:
+    text = message(np.square, 3.0, vjp=lambda g, ans, x: g * x, cotangent=-4.0)
     assert text.splitlines()[1:3] == [
-        "    got    3.0  0x1.8000000000000p+1",
-        "    truth  6.0  0x1.8000000000000p+2  (exact)",
+        "    got    -12.0  -0x1.8000000000000p+3",
+        "    truth  -24.0  -0x1.8000000000000p+4  (certified to within 0, then rounded)",
     ]
 
 
