@@ -348,6 +348,8 @@ def run_repro(options: argparse.Namespace) -> int:
     check_libraries("flint")
     from oracles.cases import Case, read_case
     from oracles.examine import Setup, examine
+    from oracles.judgement import Judgement
+    from oracles.mismatch import FAILING, recalled
 
     if options.case.endswith(".json") or Path(options.case).exists():
         case = read_case(Path(options.case))
@@ -362,6 +364,11 @@ def run_repro(options: argparse.Namespace) -> int:
             )
         case = Case.from_data(found[0])
         case.check()
+    if (recorded := recalled(case)) is not None:
+        found_now = examine(case, Setup(options.subject, options.oracles, (recorded.order,)))
+        print(recorded, Judgement(case, recorded.order, found_now), sep="\n\n")
+        is_still_off = recorded.verdict.label in FAILING
+        return FAILED if is_still_off or found_now.failed(options.subject) else PASS
     found_now = examine(case, Setup(options.subject, options.oracles))
     print(case.program)
     for declared, x in zip(case.program.inputs, case.inputs, strict=True):
