@@ -34,6 +34,7 @@ A map, each file leaning only on those above it:
 ``repro``         a stand-alone script per failure
 ``campaign``      many cases on many workers
 ``report``        tables and pages from a journal
+``diff``          two runs compared: what is new, what is fixed, who is nearer to the truth
 ``atlas``         special points of every function, tabulated party by party
 ``workloads``     what the benchmark times, with its passes by hand
 ``bench``         minigrad beside hand-written NumPy, PyTorch, JAX and autograd

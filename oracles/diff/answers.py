@@ -1,0 +1,165 @@
+"""The answers of two runs side by side: which questions both asked, and what only one of them shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from oracles.journal import Run
+from oracles.report import cases_frame
+from oracles.verdict import FINDINGS, Label, Verdict, is_failure
+
+STATES = ("new", "changed", "fixed", "only after", "only before")
+"""What became of a finding: the first three of a question that both runs asked, the others where just one asked it."""
+
+SIGMAS = 4.0
+"""What chance alone may do, in standard deviations, before two shares or medians are said to differ."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A row per case, order and party, before and after."""
+
+    before: pd.DataFrame
+    after: pd.DataFrame
+    subject: str
+    """What the subjects of both runs are called here."""
+    shared: frozenset[str]
+    """Cases that both runs asked with the same program and numbers."""
+
+    @classmethod
+    def of(cls, before: Run, after: Run) -> Self:
+        names = {str(run.header["subject"]) for run in (before, after)}
+        subject = names.pop() if len(names) == 1 else "the subject"
+        asked = {record["id"]: question(record) for record in before.cases}
+        shared = frozenset(record["id"] for record in after.cases if asked.get(record["id"]) == question(record))
+        return cls(answers(before, subject), answers(after, subject), subject, shared)
+
+    @cached_property
+    def same(self) -> pd.DataFrame:
+        """The answers to the questions that both runs put to a party, side by side."""
+        old, new = (frame[frame["case"].isin(self.shared)] for frame in (self.before, self.after))
+        return old.merge(new, on=["case", "order", "party"], suffixes=("_before", "_after"))
+
+    @cached_property
+    def are_same(self) -> bool:
+        """Whether most cases are the same, so that runs are compared case by case rather than as samples."""
+        return 2 * len(self.shared) >= min(self.before["case"].nunique(), self.after["case"].nunique())
+
+
+def question(record: Mapping[str, Any]) -> list[Any]:
+    """What every party was asked in a case."""
+    return [record[key] for key in ("program", "inputs", "cotangent", "vectors")]
+
+
+def answers(run: Run, subject: str) -> pd.DataFrame:
+    """The run's table of cases, with whether an answer tells against its party, and of which functions it does."""
+    own, told, where, known = run.header["subject"], [], [], []
+    for record in run.cases:
+        verdicts = [Verdict(v["party"], v["order"], Label(v["label"])) for v in record["verdicts"]]
+        for verdict in verdicts:
+            tells = is_failure(verdict, verdicts) if verdict.party == own else verdict.label in FINDINGS
+            shrunk = shrunk_from(run, verdict, record) if tells else None
+            told.append(tells)
+            where.append(" ".join(dict.fromkeys((shrunk or record)["functions"])))
+            known.append(bool(shrunk and shrunk["known"]))
+    frame = cases_frame(run).astype({"ulp": float}).assign(tells=told, function=where, known=known)
+    return frame.assign(party=frame["party"].where(frame["party"] != own, subject))
+
+
+def shrunk_from(run: Run, verdict: Verdict, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The shortest shrunk case that explains a finding: of the same party and label, and no other functions."""
+    who = verdict.party.partition(".")[0]
+    explains = [
+        small
+        for small in run.footer["shrunk"]
+        if (small["accused"].partition(".")[0], small["fingerprint"]["label"]) == (who, verdict.label)
+        and {*small["functions"]} <= {*record["functions"]}
+    ]
+    return min(explains, key=lambda small: len(small["functions"]), default=None)
+
+
+def findings(both: Answers) -> pd.DataFrame:
+    """What one run shows and the other does not: a row per state, party, functions and labels."""
+    rows = pd.concat([came_or_went(both.same), *met_once(both)], ignore_index=True)
+    groups = rows.groupby(["state", "party", "function", "before", "after"], sort=False)
+    table = pd.DataFrame(
+        {
+            "orders": groups["order"].agg(lambda orders: ",".join(map(str, sorted({*orders})))),
+            "cases": groups["case"].nunique(),
+            "first_case": groups["case"].min(),
+            "on_record": groups["known"].any().map({True: "yes", False: "no"}),
+        }
+    ).reset_index()
+    rank = {"others": table["party"].ne(both.subject), "rank": table["state"].map(STATES.index)}
+    by = ["others", "rank", "party", "cases", "function"]
+    ascending = [True, True, True, False, True]
+    return table.assign(**rank).sort_values(by, ascending=ascending, ignore_index=True)[table.columns]
+
+
+def came_or_went(same: pd.DataFrame) -> pd.DataFrame:
+    """Answers to the same question that tell something in one run and not, or something else, in the other."""
+    was, now = same["tells_before"].astype(bool), same["tells_after"].astype(bool)
+    other = same["label_before"] != same["label_after"]
+    # Who has lost a function has not mended it.
+    changed = was & other & (now | same["label_after"].eq(Label.UNSUPPORTED))
+    state = np.select([now & ~was, changed, was & ~now], ["new", "changed", "fixed"], "")
+    rows = pd.DataFrame(
+        {
+            "state": state,
+            "party": same["party"],
+            "function": same["function_after"].where(now, same["function_before"]),
+            "before": same["label_before"],
+            "after": same["label_after"],
+            "order": same["order"],
+            "case": same["case"],
+            "known": same["known_after"].where(now, same["known_before"]),
+        }
+    )
+    return rows[rows["state"] != ""]
+
+
+def met_once(both: Answers) -> list[pd.DataFrame]:
+    """What only one run asked, tells something there, and no answer of the other run tells."""
+    key = ["party", "label", "function"]
+    columns = ["state", "party", "function", "before", "after", "order", "case", "known"]
+    found = []
+    for when, here, there in (("after", both.after, both.before), ("before", both.before, both.after)):
+        elsewhere = {*there.loc[there["tells"], key].itertuples(index=False, name=None)}
+        mine = here[here["tells"] & ~here["case"].isin(both.shared)]
+        only = [row not in elsewhere for row in mine[key].itertuples(index=False, name=None)]
+        rows = mine[np.array(only, bool)].assign(state=f"only {when}", before="", after="")
+        found.append(rows.assign(**{when: rows["label"]})[columns])
+    return found
+
+
+def moved(both: Answers) -> pd.DataFrame:
+    """How many answers to the same questions went from which label to which."""
+    other = both.same[both.same["label_before"] != both.same["label_after"]]
+    names = {"label_before": "before", "label_after": "after"}
+    groups = other.rename(columns=names).groupby(["party", "order", "before", "after"])["case"]
+    table = pd.DataFrame({"answers": groups.count(), "first_case": groups.min()}).reset_index()
+    return table.sort_values("answers", ascending=False, ignore_index=True, kind="stable")
+
+
+def shares(both: Answers) -> pd.DataFrame:
+    """What part of each party's answers has which label, and whether chance explains the difference."""
+    counts = [frame.groupby(["party", "label"])["case"].count() for frame in (both.before, both.after)]
+    table = pd.concat(counts, axis=1, keys=["before", "after"]).fillna(0.0)
+    totals = table.groupby("party").transform("sum")
+    table = table[totals.gt(0).all(axis=1)]
+    share = table / totals.loc[table.index]
+    pooled = table.sum(axis=1) / totals.loc[table.index].sum(axis=1)
+    # The answers to a case at both orders go together: there are half as many draws.
+    spread = (2 * pooled * (1 - pooled) * (1 / totals.loc[table.index]).sum(axis=1)) ** 0.5
+    sigmas = ((share["after"] - share["before"]) / spread.where(spread > 0, math.inf)).rename("sigmas")
+    told = np.where(sigmas.abs() > SIGMAS, "differs", "within chance")
+    ranks = [[*Label].index(Label(label)) for label in table.index.get_level_values("label")]
+    rows = pd.concat([share, sigmas], axis=1).assign(reading=told, rank=ranks).reset_index()
+    return rows.sort_values(["party", "rank"], ignore_index=True).drop(columns="rank")
