@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -88,10 +88,12 @@ def shrunk_from(run: Run, verdict: Verdict, record: Mapping[str, Any]) -> Mappin
 def findings(both: Answers) -> pd.DataFrame:
     """What one run shows and the other does not: a row per state, party, functions and labels."""
     rows = pd.concat([came_or_went(both.same), *met_once(both)], ignore_index=True)
-    groups = rows.groupby(["state", "party", "function", "before", "after"], sort=False)
+    groups = rows.groupby(["state", "party", "function", "label"], sort=False)
     table = pd.DataFrame(
         {
-            "orders": groups["order"].agg(lambda orders: ",".join(map(str, sorted({*orders})))),
+            "before": groups["before"].agg(listed),
+            "after": groups["after"].agg(listed),
+            "orders": groups["order"].agg(listed),
             "cases": groups["case"].nunique(),
             "first_case": groups["case"].min(),
             "on_record": groups["known"].any().map({True: "yes", False: "no"}),
@@ -101,6 +103,11 @@ def findings(both: Answers) -> pd.DataFrame:
     by = ["others", "rank", "party", "cases", "function"]
     ascending = [True, True, True, False, True]
     return table.assign(**rank).sort_values(by, ascending=ascending, ignore_index=True)[table.columns]
+
+
+def listed(values: Iterable[Any]) -> str:
+    """What there is, each once."""
+    return ", ".join(map(str, sorted({*values})))
 
 
 def came_or_went(same: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +122,7 @@ def came_or_went(same: pd.DataFrame) -> pd.DataFrame:
             "state": state,
             "party": same["party"],
             "function": same["function_after"].where(now, same["function_before"]),
+            "label": same["label_after"].where(now, same["label_before"]),
             "before": same["label_before"],
             "after": same["label_after"],
             "order": same["order"],
@@ -128,11 +136,12 @@ def came_or_went(same: pd.DataFrame) -> pd.DataFrame:
 def met_once(both: Answers) -> list[pd.DataFrame]:
     """What only one run asked, tells something there, and no answer of the other run tells."""
     key = ["party", "label", "function"]
-    columns = ["state", "party", "function", "before", "after", "order", "case", "known"]
+    columns = ["state", "party", "function", "label", "before", "after", "order", "case", "known"]
+    asked = {*both.before["party"]} & {*both.after["party"]}
     found = []
     for when, here, there in (("after", both.after, both.before), ("before", both.before, both.after)):
         elsewhere = {*there.loc[there["tells"], key].itertuples(index=False, name=None)}
-        mine = here[here["tells"] & ~here["case"].isin(both.shared)]
+        mine = here[here["tells"] & ~here["case"].isin(both.shared) & here["party"].isin(asked)]
         only = [row not in elsewhere for row in mine[key].itertuples(index=False, name=None)]
         rows = mine[np.array(only, bool)].assign(state=f"only {when}", before="", after="")
         found.append(rows.assign(**{when: rows["label"]})[columns])

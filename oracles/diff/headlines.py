@@ -67,7 +67,7 @@ def findings(found: pd.DataFrame, shares: pd.DataFrame, both: Answers) -> list[s
         for party in others["party"].value_counts().index
         for line in states(others[others["party"] == party], party, "finding")
     ]
-    if not lines and {*both.before["party"], *both.after["party"]} != {both.subject}:
+    if not lines and {*both.before["party"]} & {*both.after["party"]} != {both.subject}:
         lines = ["the others: the same findings in both runs"]
     telling = shares[shares["reading"] == "differs"] if len(shares) else shares
     return lines + [
@@ -90,8 +90,7 @@ def states(found: pd.DataFrame, party: str, thing: str) -> list[str]:
 
 
 def shown(row: Mapping[Any, Any]) -> str:
-    label = f"{row['before']} -> {row['after']}" if row["state"] == "changed" else row["after"] or row["before"]
-    label = row["before"] if row["state"] == "fixed" else label
+    label = f"{row['before']} -> {row['label']}" if row["state"] == "changed" else row["label"]
     cases = f"{row['cases']:,} cases, first {row['first_case']}" if row["cases"] > 1 else row["first_case"]
     return f"{label} in {row['function'].replace(' ', ', ')} ({cases})"
 

@@ -7,7 +7,7 @@ so, and what differs from case to case is noisier; medians are then told apart o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ TIME_SIGMAS = 3.0
 RIVALS = ("torch", "jax", "minigrad", "autograd", "mygrad")
 """Whose time the others' are divided by: the first that both runs timed, rather in the same version."""
 
+SPREAD = {"median": 0.5, "p99": 0.99, "max": 1.0}
+"""Of distances over a function's cases."""
+
 KEYS = ["function", "dtype", "order", "party"]
 
 
@@ -42,21 +45,37 @@ def accuracy(both: Answers) -> pd.DataFrame:
 
 
 def of_the_same_cases(same: pd.DataFrame) -> pd.DataFrame:
-    """Case by case: in how many a party came nearer to the truth, or went farther from it."""
+    """Functions whose cases came nearer to the truth or went farther from it, those with most of theirs first."""
     names = {"functions_after": "functions", "dtype_after": "dtype"}
-    each = by_function(same[sound(same, "_before") & sound(same, "_after")].rename(columns=names))
-    way = np.sign(each["ulp_after"] - each["ulp_before"])
-    groups = each.assign(farther=way > 0, nearer=way < 0).groupby(KEYS)
-    table = pd.concat([groups["case"].count().rename("cases"), groups[["farther", "nearer"]].sum()], axis=1)
-    for name, share in (("median", 0.5), ("p99", 0.99), ("max", 1.0)):
-        for when in ("before", "after"):
-            table[f"{name}_{when}"] = groups[f"ulp_{when}"].quantile(share)
-    pairs = [(table[f"{name}_before"], table[f"{name}_after"]) for name in ("median", "p99", "max")]
-    table = table[np.any([is_far(a, b) for a, b in pairs], axis=0)]
-    changed = (table["farther"] + table["nearer"]) / table["cases"]
-    reading = np.where(table["farther"] < table["nearer"], "nearer", "farther")
-    rows = table.assign(reading=reading, rank=changed).sort_values(["rank", "cases"], ascending=False)
-    return rows.drop(columns="rank").reset_index()
+    cases = same[sound(same, "_before") & sound(same, "_after")].rename(columns=names)
+    far, farther = is_far(cases["ulp_before"], cases["ulp_after"]), cases["ulp_before"] < cases["ulp_after"]
+    each = by_function(cases.assign(farther=far & farther, nearer=far & ~farther))
+    blamed = [pair for pair in each.groupby(KEYS[1:]) if pair[1][["farther", "nearer"]].any(axis=None)]
+    rows = [(function, *key, *row) for key, group in blamed for function, row in blame(group)]
+    measured = [f"{name}_{when}" for name in SPREAD for when in ("before", "after")]
+    table = pd.DataFrame(rows, columns=[*KEYS, "cases", "farther", "nearer", *measured])
+    table["reading"] = np.where(table["farther"] < table["nearer"], "nearer", "farther")
+    share = table["farther"].add(table["nearer"]) / table["cases"]
+    by = ["share", "cases", *KEYS]
+    return table.assign(share=share).sort_values(by, ascending=[False, False, *[True] * 4], ignore_index=True)[
+        table.columns
+    ]
+
+
+def blame(group: pd.DataFrame) -> Iterator[tuple[str, list[float]]]:
+    """The fewest functions that account for the cases that moved, each with its cases, how many moved, and how far.
+
+    A case in which several functions occur counts against the one that has most of its cases among those that moved.
+    """
+    group = group.assign(moved=group["farther"] | group["nearer"])
+    share = group.groupby("function")["moved"].agg(["mean", "sum"]).sort_values(["mean", "sum"], ascending=False)
+    waiting = {*group["case"][group["moved"]]}
+    for function in share.index:
+        own = group[group["function"] == function]
+        if not waiting.isdisjoint(own["case"]):
+            waiting -= {*own["case"]}
+            spread = [own[f"ulp_{when}"].quantile(part) for part in SPREAD.values() for when in ("before", "after")]
+            yield function, [len(own), own["farther"].sum(), own["nearer"].sum(), *spread]
 
 
 def of_other_cases(both: Answers) -> pd.DataFrame:
