@@ -18,6 +18,7 @@ A map, each file leaning only on those above it:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,11 +64,12 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
-    for add in (
+    adders: list[Callable[[Any], None]] = [
         *(runs.add_verify, runs.add_repro, runs.add_report, runs.add_diff),
         *(studies.add_atlas, studies.add_faults, studies.add_bench),
-        questions.add_doctor,
-    ):
+        *(questions.add_explain, questions.add_doctor, questions.add_completion),
+    ]
+    for add in adders:
         add(commands)
     return top, dict(commands.choices)
 
@@ -82,10 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = understood(top, commands, words)
         run: Callable[[Any], int] = options.run
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except OraclesError as error:
         print("oracles:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCOMPLETE
     except KeyboardInterrupt:
         print("oracles: interrupted; a campaign's journal so far is kept as run.jsonl.partial", file=sys.stderr)
         return INCOMPLETE

@@ -117,7 +117,6 @@ def shares(cost: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts)
 
 
-@contextmanager
 def add_repro(commands: Any) -> None:
     command = add_command(
         commands,
