@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oracles.cli.options import INCOMPLETE, LATEST, PASS, add_command, check_libraries, choices, did_you_mean, one_of
+from oracles.cli.options import INCOMPLETE, LATEST, PASS, add_command, check_libraries, choices, one_of
 from oracles.cli.progress import status
 from oracles.errors import UsageError
 
@@ -60,13 +60,11 @@ def run_explain(options: argparse.Namespace) -> int:
     check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble")
     with status(f"explaining {options.function}"):
         from oracles.cases import write_text
-        from oracles.explain import explain, gates, known_names, name_of, shown
+        from oracles.explain import explain, gates, name_of, shown
 
-        try:
-            name = name_of(options.function)
-        except UsageError as error:
-            hint = did_you_mean(options.function.removeprefix("np."), known_names())
-            raise UsageError(f"{error}{hint}") from None
+        name = name_of(options.function)
+        if options.svg is not None and not gates.has_picture(name):
+            raise UsageError(f"--svg {options.svg}: no gradient comes through {name}, so there is nothing to draw")
         text = shown(explain(name, asked(options.parties), options.folder))
     print(text)
     if options.svg is not None:

@@ -52,7 +52,8 @@ class Formula:
             case ast.Subscript(value, index) if not {*map(type, ast.walk(index))} - {ast.Tuple, ast.Constant, ast.Load}:
                 # An index of ... and None only adds axes.
                 plain = all(c.value in (..., None) for c in ast.walk(index) if isinstance(c, ast.Constant))
-                return self.part(value) if plain else (f"{self.at(value, ATOM)}[{ast.unparse(index)}]", ATOM)
+                place = ast.unparse(index).strip("()")
+                return self.part(value) if plain else (f"{self.at(value, ATOM)}[{place}]", ATOM)
         return name.replace("np.", ""), ATOM
 
     def at(self, node: ast.expr, rank: int) -> str:
@@ -87,5 +88,6 @@ class Formula:
 
     def arranges(self, node: ast.expr) -> bool:
         """Whether an argument is made of nothing but what says where numbers go."""
-        names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-        return bool(names & self.arranging) and not names & self.meaning.keys() and "g" not in names
+        called = {id(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+        names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and id(leaf) not in called}
+        return bool(names) and names - {"np", "math"} <= self.arranging

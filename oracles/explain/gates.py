@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +18,7 @@ from oracles.campaign import draw_block
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, Row
 from oracles.known import traced
-from oracles.points import domain_of
+from oracles.points import domain_of, sort_of
 
 FLOWS = {
     "add": "distributes: each operand gets the gradient as it is; where a value is used twice, what comes back adds up",
@@ -36,6 +40,7 @@ MOVES = "moves: each number's gradient goes back to where it came from; one that
 SWAPS = "swaps: each operand gets a product of the gradient and of the others"
 SCALES = "scales: the gradient times the local slope, entry by entry"
 BY_KIND = dict.fromkeys(("shape", "index", "join", "split", "spread", "masked", "update", "choice", "fill"), MOVES)
+FLOWS |= dict.fromkeys(("sort", "partition"), MOVES)
 BY_KIND |= dict.fromkeys(("product", "sums"), SWAPS) | dict.fromkeys(("unary", "special", "binary", "parts"), SCALES)
 BY_KIND |= {"compare": "blocks: a condition has the derivative zero"}
 WHOLE = "mixes: each entry of the result may depend on every entry of the operand, and so does the gradient"
@@ -54,16 +59,25 @@ def example(name: str) -> Case:
     """A small program that has the function: at ordinary numbers if it takes numbers, else the handiest one drawn."""
     row = CATALOGUE[name]
     if row.kind in ("unary", "binary", "special"):
-        call = calls(row)[0]
-        numbers = iter((ORDINARY, ORDINARY[1:]))
-        at = {
-            operand: next(x for x in next(numbers) if domain_of(row, place).contains(x))
-            for place, operand in enumerate(sorted({"x", "y"} & call_names(call)))
-        }
-        program, inputs = traced(call, at, "float64")
-        return Case(name, program, inputs, np.ones(()), inputs)
+        return at_ordinary(row, ORDINARY, ORDINARY[1:])
+    if sort_of(row) == "vector" or row.kind in ("reduce", "scan"):
+        inside = [x for x in ORDINARY if domain_of(row, 0).contains(x)]
+        return at_ordinary(row, [inside[:3]])
     palette = strategies.Palette.of(0)
-    return min((case for block in range(3) for case in draw_block("float64", 0, name, block, palette)), key=handiness)
+    return min((case for block in range(6) for case in draw_block("float64", 0, name, block, palette)), key=handiness)
+
+
+def at_ordinary(row: Row, *numbers: Sequence[Any]) -> Case:
+    """The function's plainest call, each operand the first of its numbers that lies in the domain."""
+    call = calls(row)[0]
+    names = sorted({"x", "y"} & call_names(call))
+    at = {
+        name: next(x for x in choice if domain_of(row, place).contains(x))
+        for place, (name, choice) in enumerate(zip(names, numbers, strict=False))
+    }
+    program, inputs = traced(call, at, "float64")
+    shape = np.shape(program(*inputs))
+    return Case(row.name, program, inputs, 1 + np.arange(math.prod(shape), dtype=float).reshape(shape), inputs)
 
 
 def handiness(case: Case) -> tuple[int, bool, int, str]:
@@ -74,7 +88,19 @@ def handiness(case: Case) -> tuple[int, bool, int, str]:
 
 def picture(case: Case) -> Circuit:
     """The circuit of a case, with its values and gradients."""
-    return circuit(case.program, *case.inputs, cotangent=case.cotangent)
+    namespace: dict[str, Any] = {"np": np, "minigrad": mg, "scipy": sys.modules.get("scipy")}
+    exec(case.program.source(), namespace)  # a function, whose arguments have names
+    return circuit(namespace["program"], *case.inputs, cotangent=case.cotangent)
+
+
+def has_picture(name: str) -> bool:
+    """Whether programs have the function, and gradients come through it."""
+    return name in CATALOGUE and CATALOGUE[name].kind != "compare"
+
+
+def pictured(name: str) -> list[str]:
+    """The circuit in text, and the numbers of its arrays."""
+    return ["", *str(picture(example(name))).splitlines(), *numbers(example(name))]
 
 
 def numbers(case: Case) -> list[str]:
@@ -88,7 +114,8 @@ def numbers(case: Case) -> list[str]:
     for name, x, dx in zip(names, case.inputs, each, strict=True):
         lines |= {name: x, f"d{name}": dx}
     wide = max(map(len, lines))
-    return [
+    written = [
         f"{name:{wide}} = " + np.array2string(array, precision=3, separator=", ", prefix=" " * (wide + 3))
         for name, array in lines.items()
     ]
+    return ["", *(line for text in written for line in text.splitlines())]

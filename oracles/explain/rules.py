@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 
 import minigrad
 from minigrad import gates
-from minigrad.protocol import FUNCTIONS, Function
+from minigrad.programs import OPERATORS
+from minigrad.protocol import FUNCTIONS, Function, Signature
 from minigrad.rules import absent, elementwise, linalg, places, products, reductions, special
 from oracles.explain.formula import Formula
 
@@ -112,7 +114,8 @@ def signature(function: Function) -> str:
     """How it is called: its operands, and what it takes by name."""
     own = FUNCTIONS[function]
     operands = ["*operands"] if own.variadic else [*own.operands]
-    return f"{own.name}({', '.join([*operands, *(f'{name}=' for name in own.parameters)])})"
+    module = "" if own.name.startswith(("minigrad.", "scipy.")) else "np."
+    return f"{module}{own.name}({', '.join([*operands, *(f'{name}=' for name in own.parameters)])})"
 
 
 # In words and in the notation of calculus.
@@ -121,38 +124,46 @@ def signature(function: Function) -> str:
 def formulas(function: Function, entry: Entry) -> list[str]:
     """A line per operand: what becomes of ``g``, the gradient with respect to the result; and what helpers mean."""
     own = FUNCTIONS[function]
-    called = f"{own.name.rpartition('.')[2]}({', '.join(own.operands)})"
+    called = written_call(own)
     if entry.word == "zero":
         return [f"the derivative of {called} is 0 wherever there is one"]
     if entry.word == "moving":
         return [f"{called} only moves numbers: the gradient of each goes back to where it came from"]
     if entry.word == "define":
-        lines = [f"{called} = {definition(entry)}"]
+        lines = [f"{called} = {definition(entry, own.parameters)}"]
     else:
-        lines = [f"d{name} = {rule(vjp, called)}" for name, vjp in zip(own.operands, entry.vjps, strict=False)]
+        lines = [rule(name, vjp, called) for name, vjp in zip(own.operands, entry.vjps, strict=False)]
     return [*lines, *helper_lines(entry)]
 
 
-def rule(node: ast.expr, called: str) -> str:
+def written_call(own: Signature) -> str:
+    """A call as formulas have it: ``√x``, ``(x / y)``, ``hypot(x, y)``."""
+    if own.name in OPERATORS:
+        return f"({Formula({})(ast.parse(f' {OPERATORS[own.name]} '.join(own.operands), mode='eval').body)})"
+    call = f"{own.name.removeprefix('minigrad.').removeprefix('scipy.special.')}({', '.join(own.operands)})"
+    return Formula({})(ast.parse(call, mode="eval").body)
+
+
+def rule(name: str, vjp: ast.expr, called: str) -> str:
     """One operand's rule."""
-    match node:
+    match vjp:
         case ast.Constant(None):
-            return "none: it is not differentiated"
+            return f"{name} is not differentiated"
         case ast.Lambda(args, body):
             names = [arg.arg for arg in args.args]
             needed = len(names) - len(args.defaults)
-            return Formula({"ans": called}, names[needed:])(body)
-    return f"{ast.unparse(node)}, applied to g"
+            return f"d{name} = {Formula({'ans': called}, names[needed:])(body)}"
+    return f"d{name} = {ast.unparse(vjp)}, applied to g"
 
 
-def definition(entry: Entry) -> str:
+def definition(entry: Entry, parameters: Sequence[str]) -> str:
     """What a function is worked out by: its formula if it is one, else the name of what does it."""
     match entry.vjps[0]:
         case ast.Lambda(_, body):
-            return Formula({})(body)
+            return Formula({}, parameters)(body)
         case ast.Name(name) if returned := single_return(entry.helpers.get(name)):
-            return Formula({})(returned)
-    return f"{ast.unparse(entry.vjps[0])}, differentiated step by step"
+            return Formula({}, parameters)(returned)
+    return "worked out by other functions, which have rules of their own: see the code"
 
 
 def single_return(function: FunctionType | None) -> ast.expr | None:
@@ -178,11 +189,20 @@ def first_sentence(function: Any) -> str:
     return " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split()).replace("`", "")
 
 
+def summary(function: Any) -> str:
+    """What NumPy's own documentation says of it, after the signature; or what minigrad's does."""
+    paragraphs = [" ".join(text.split()) for text in (function.__doc__ or "").strip().split("\n\n")]
+    name = getattr(function, "__name__", "")
+    told = [text for text in paragraphs if text and not text.startswith(f"{name}(")]
+    return told[0].replace("`", "") if told else ""
+
+
 def code(entry: Entry) -> list[str]:
     """The entry, and the helpers that it names, as they are written."""
-    lines = entry.source.splitlines()
+    lines = [re.sub(r"(?<=\S) {2,}", " ", line) for line in entry.source.splitlines()]
     for helper in entry.helpers.values():
         path = Path(inspect.getfile(helper)).relative_to(ROOT)
         source, line = inspect.getsourcelines(helper)
-        lines += ["", f"# {path.as_posix()}:{line}", *textwrap.dedent("".join(source)).splitlines()]
+        text = re.sub(r" +# noqa.*", "", textwrap.dedent("".join(source)))
+        lines += ["", f"# {path.as_posix()}:{line}", *text.splitlines()]
     return lines

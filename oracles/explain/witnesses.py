@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,6 @@ from oracles.cases import Case
 from oracles.catalogue import Interval, Row
 from oracles.named import NAMED
 from oracles.verdict import Label
-
-WIDTH = 96
-"""Columns that a line has besides its indentation."""
 
 GROUPS = 12
 """Kinds of points that are listed; the atlas has all."""
@@ -53,20 +49,20 @@ def policies(name: str) -> list[str]:
 
 
 def choices(row: Row, parties: Sequence[str]) -> list[str]:
-    """What everybody returns at kinks and edges beside the truth, the kinds of points that differ apart."""
+    """What everybody returns at kinks and edges, beside the truth; points at which all say the same are one."""
     spots = atlas.spots([row.name], "float64", 1)
     lines = [atlas.line_of(atlas.look(spot, parties)) for spot in spots]
     groups: dict[tuple[str, ...], list[atlas.Line]] = {}
     for line in lines:
         if line.is_break:
-            said = [f"{cell.text} {cell.mark}" for cell in line.cells]
+            said = [f"{atlas.zeros_alike(cell.text)} {cell.mark}" for cell in line.cells]
             groups.setdefault((line.call, line.truth, *said), []).append(line)
     told = [text for some in [*groups.values()][:GROUPS] for text in group(some, parties)]
     if len(groups) > GROUPS:
         told.append(f"and {len(groups) - GROUPS} more kinds of points: python -m oracles atlas --function {row.name}")
     off = [f"{each.party} is {each.label} in {each.call} at {each.shown}" for each in atlas.faults(lines, parties)]
     off = off or [f"nobody is off at any of its {len(lines)} special points"]
-    return [*told, *(line for text in off for line in folded(text))]
+    return [*told, *off]
 
 
 def group(lines: Sequence[atlas.Line], parties: Sequence[str]) -> list[str]:
@@ -75,17 +71,14 @@ def group(lines: Sequence[atlas.Line], parties: Sequence[str]) -> list[str]:
     more = f"; {len(points) - 4} more" if len(points) > 4 else ""
     said: dict[str, list[str]] = {}
     for party, cell in zip(parties, lines[0].cells, strict=True):
-        said.setdefault(f"{cell.text} {f'({cell.mark})' if cell.mark else ''}".strip(), []).append(party)
+        mark = f" ({cell.mark})" if cell.mark else ""
+        said.setdefault(f"{atlas.zeros_alike(cell.text)}{mark}", []).append(party)
     returned = [f"{', '.join(who)}: {what}" for what, who in said.items()]
     return [
-        *folded(f"{lines[0].call} at {'; '.join(points[:4])}{more}"),
+        f"{lines[0].call} at {'; '.join(points[:4])}{more}",
         f"    truth: {lines[0].truth}",
         *(f"    {each}" for each in returned),
     ]
-
-
-def folded(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False)
 
 
 def record(name: str) -> list[str]:
@@ -100,7 +93,7 @@ def record(name: str) -> list[str]:
             at = ", ".join(f"{operand} = {value}" for operand, value in found.at.items())
             where = f"{found.call} at {at}, {found.dtype}, order {found.order}"
             lines.append(f"{found.party} {found.versions}: {found.label} in {where}: {found.reason}")
-    return [line for text in lines for line in folded(text)]
+    return lines
 
 
 def accuracy(name: str, run: Path) -> list[str]:
@@ -140,7 +133,7 @@ def programs(name: str, run: Path) -> list[str]:
     lines = []
     systems = [each.title for each in NAMED if name in functions_of(each.case("float64"))]
     if systems:
-        lines += folded(f"of the course notes: {'; '.join(systems)}")
+        lines.append(f"of the course notes: {'; '.join(systems)}")
     if (run / "cases.csv").exists():
         cases = pd.read_csv(run / "cases.csv", usecols=["case", "steps", "functions"]).drop_duplicates("case")
         own = cases[[name in functions.split() for functions in cases["functions"].fillna("")]].sort_values("steps")
