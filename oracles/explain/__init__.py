@@ -71,7 +71,10 @@ def name_of(word: str) -> str:
     try:
         function = operator.attrgetter(name)(np)
     except AttributeError:
-        hint = did_you_mean(name, known_names()) or "; functions.csv of a run lists those that programs have"
+        hint = (
+            did_you_mean(name.rpartition(".")[2], known_names())
+            or "; functions.csv of a run lists those that programs have"
+        )
         raise UsageError(f"function {word!r} is not known{hint}") from None
     ufunc = getattr(function, "__self__", None)
     if isinstance(ufunc, np.ufunc):

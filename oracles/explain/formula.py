@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
 """How firmly the parts of a formula hold together."""
 
-SIGNS = {ast.Add: ("+", SUM), ast.Sub: ("−", SUM), ast.Mult: ("·", PRODUCT), ast.Div: ("/", PRODUCT)}  # noqa: RUF001
+SIGNS = {ast.Add: ("+", SUM), ast.Sub: ("-", SUM), ast.Mult: ("·", PRODUCT), ast.Div: ("/", PRODUCT)}
 SIGNS |= {ast.MatMult: ("", PRODUCT), ast.BitAnd: ("and", SUM), ast.BitOr: ("or", SUM), ast.Mod: ("mod", PRODUCT)}
 COMPARED = {ast.Eq: "=", ast.NotEq: "≠", ast.Lt: "<", ast.LtE: "≤", ast.Gt: ">", ast.GtE: "≥"}
 NAMES = {"math.pi": "π", "np.pi": "π", "np.inf": "∞", "LN2": "ln 2", "LN10": "ln 10"}
@@ -40,7 +40,7 @@ class Formula:
                 sign, rank = SIGNS[type(op)]
                 return f"{self.at(left, rank)} {sign} {self.at(right, rank + 1)}".replace("  ", " "), rank
             case ast.UnaryOp(ast.USub(), operand):
-                return f"−{self.at(operand, PRODUCT)}", PRODUCT  # noqa: RUF001
+                return f"-{self.at(operand, PRODUCT)}", PRODUCT
             case ast.Compare(left, [op], [right]) if type(op) in COMPARED:
                 return f"{self.at(left, SUM)} {COMPARED[type(op)]} {self.at(right, SUM)}", SUM
             case ast.IfExp(test, body, orelse):

@@ -42,10 +42,11 @@ def interval(numbers: Interval) -> str:
 
 def policies(name: str) -> list[str]:
     """What the rules' own documentation says of a function at its kinks."""
-    found = re.findall(r"^- (.*?)[;.]\n(?=- |\Z|\n)", (minigrad.rules.__doc__ or "") + "\n", re.S | re.M)
-    told = [" ".join(policy.replace("`", "").split()) for policy in found]
-    short = {name.rpartition(".")[2], {"absolute": "abs"}.get(name, name)}
-    return [policy for policy in told if short & {*re.findall(r"[\w.]+", policy.partition(":")[0])}]
+    short = {"absolute": "abs"}.get(name, name.rpartition(".")[2])
+    told = (minigrad.rules.__doc__ or "").partition("\n- ")[2].replace("\n- ", ";")
+    clauses = [" ".join(clause.split()).rstrip(".") for clause in told.split(";")]
+    named = {clause: " ".join(re.findall("``(.*?)``", clause)).split() for clause in clauses}
+    return [clause.replace("`", "") for clause, names in named.items() if short in names]
 
 
 def choices(row: Row, parties: Sequence[str]) -> list[str]:
