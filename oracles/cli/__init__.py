@@ -23,25 +23,26 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import minigrad
 from oracles.cli import questions, runs, studies
 from oracles.cli.options import INCOMPLETE, PROGRAM, USAGE, Parser, understood
 from oracles.errors import OraclesError
 
 EXAMPLES = """\
 to start with:
-  python -m oracles doctor                                 is everything here, and in which version?
-  python -m oracles verify                                 the default campaign, then open reports/latest/index.html
+  python -m oracles doctor                               is everything here, and in which version?
+  python -m oracles verify                               the default campaign, to reports/latest
 
 when something was found:
-  python -m oracles repro f64-00012                        one case of the latest run again
-  python -m oracles explain hypot                          a function: its rule, its kinks, who chooses what there
-  python -m oracles diff reports/before reports/latest     "I upgraded torch, what changed?"
+  python -m oracles repro f64-00012                      one case of the latest run again
+  python -m oracles explain hypot                        a function: its rule, and who chooses what
+  python -m oracles diff reports/before reports/latest   "I upgraded torch, what changed?"
 
 at length:
-  python -m oracles verify --examples 20000 --seed 7       a long campaign, on other cases
-  python -m oracles verify --subject mylib.trial:Engine    your own engine on trial
-  python -m oracles atlas --function maximum,hypot         every kink and edge of two functions, party by party
-  python -m oracles bench --only f-64x64,chain             time two of the benchmark's workloads
+  python -m oracles verify --examples 20000 --seed 7     a long campaign, on other cases
+  python -m oracles verify --subject mylib.trial:Engine  your own engine on trial
+  python -m oracles atlas --function maximum,hypot       every kink and edge of two functions
+  python -m oracles bench --only f-64x64,chain           time two of the benchmark's workloads
 
 The help of each command has more: python -m oracles verify --help
 
@@ -63,6 +64,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("-V", "--version", action="version", version=f"oracles {minigrad.__version__}")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
     adders: list[Callable[[Any], None]] = [
         *(runs.add_verify, runs.add_repro, runs.add_report, runs.add_diff),

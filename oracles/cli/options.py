@@ -27,9 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(commands: Any, name: str, about: str, *examples: tuple[str, str]) -> Parser:
-    """A command, and what its help ends with: examples, each with what it does."""
-    width = max(len(words) for words, _ in examples)
-    lines = [f"  {PROGRAM} {words:{width}}  {meaning}" for words, meaning in examples]
+    """A command, and what its help ends with: examples, each below what it does."""
+    lines = [f"  # {meaning}\n  {PROGRAM} {words}" for words, meaning in examples]
     command: Parser = commands.add_parser(
         name,
         help=about,

@@ -17,7 +17,7 @@ def add_doctor(commands: Any) -> None:
     command = add_command(
         commands,
         "doctor",
-        "show what there is to judge with, what is missing, and how to install it",
+        "show what there is to judge with, and what is missing",
         ("doctor", "versions, devices, threads, subnormal numbers; exit code 3 if verify lacks something"),
         ("doctor > machine.txt", "for a bug report"),
     )
@@ -37,7 +37,7 @@ def add_explain(commands: Any) -> None:
     command = add_command(
         commands,
         "explain",
-        "explain a function: formula, rule, gate, domain, who chooses what at its kinks, accuracy",
+        "explain a function: its rule, gate, kinks, accuracy",
         ("explain hypot", "everything that is known of it here"),
         ("explain linalg.norm --parties minigrad,torch", "without JAX, and sooner"),
         ("explain np.tanh --svg tanh.svg", "and the picture of its gate, as the course notes draw it"),
@@ -94,7 +94,7 @@ def add_completion(commands: Any) -> None:
     command = add_command(
         commands,
         "completion",
-        "print a script with which a shell completes the commands, options and functions of `oracles`",
+        "print a script with which a shell completes `oracles`",
         ("completion bash > ~/.local/share/bash-completion/completions/oracles", "for bash, from the next one on"),
         ("completion zsh > ~/.zfunc/_oracles", "for zsh, where fpath has ~/.zfunc"),
         ("completion tcsh > ~/.oracles.tcsh", "for tcsh, which has to source it"),
@@ -109,6 +109,7 @@ def run_completion(options: argparse.Namespace) -> int:
 
     from oracles import cli
     from oracles.adapters import KNOWN
+    from oracles.diff.printing import PRINTED
     from oracles.explain import known_names
 
     words: dict[str, Sequence[str]] = {
@@ -116,6 +117,7 @@ def run_completion(options: argparse.Namespace) -> int:
         "oracles": cli.runs.ORACLES,
         "shell": SHELLS,
         **dict.fromkeys(("parties", "subject"), tuple(KNOWN)),
+        "format": tuple(PRINTED),
         **dict.fromkeys(("dtype", "dtypes"), ("float64", "float32")),
         **dict.fromkeys(("order", "orders"), ("1", "2")),
     }

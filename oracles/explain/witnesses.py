@@ -56,7 +56,7 @@ def choices(row: Row, parties: Sequence[str]) -> list[str]:
     groups: dict[tuple[str, ...], list[atlas.Line]] = {}
     for line in lines:
         if line.is_break:
-            said = [f"{atlas.zeros_alike(cell.text)} {cell.mark}" for cell in line.cells]
+            said = [spoken(cell) for cell in line.cells]
             groups.setdefault((line.call, line.truth, *said), []).append(line)
     told = [text for some in [*groups.values()][:GROUPS] for text in group(some, parties)]
     if len(groups) > GROUPS:
@@ -66,14 +66,18 @@ def choices(row: Row, parties: Sequence[str]) -> list[str]:
     return [*told, *off]
 
 
+def spoken(cell: atlas.Cell) -> str:
+    """What a party returned; which zero matters only where it is called off."""
+    return f"{cell.text} ({cell.mark})" if cell.mark else atlas.zeros_alike(cell.text)
+
+
 def group(lines: Sequence[atlas.Line], parties: Sequence[str]) -> list[str]:
     """Points at which the same is said: where, what is true, and who returns what."""
     points = [line.words for line in lines]
     more = f"; {len(points) - 4} more" if len(points) > 4 else ""
     said: dict[str, list[str]] = {}
     for party, cell in zip(parties, lines[0].cells, strict=True):
-        mark = f" ({cell.mark})" if cell.mark else ""
-        said.setdefault(f"{atlas.zeros_alike(cell.text)}{mark}", []).append(party)
+        said.setdefault(spoken(cell), []).append(party)
     returned = [f"{', '.join(who)}: {what}" for what, who in said.items()]
     return [
         f"{lines[0].call} at {'; '.join(points[:4])}{more}",
