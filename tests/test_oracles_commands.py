@@ -72,10 +72,6 @@ def test_every_example_of_the_overview_is_understood() -> None:
         (["verfy"], "there is no command 'verfy' (did you mean verify?); see python -m oracles --help"),
         (["dif", "a", "b"], "there is no command 'dif' (did you mean diff?); see python -m oracles --help"),
         (["qqq"], f"there is no command 'qqq', only {', '.join(COMMANDS)}; see python -m oracles --help"),
-        (
-            ["diff", "--fromat", "md"],
-            "the following arguments are required: before, after; see python -m oracles diff --help",
-        ),
         (["report", "--outt"], "report does not take '--outt'; see python -m oracles report --help"),
         (
             ["explain", "a", "--svgg"],
