@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -57,9 +59,10 @@ def drawn_of(run: Run) -> set[str]:
     return {record["id"] for record in run.cases if "block" in record["origin"]} or {r["id"] for r in run.cases}
 
 
-def question(record: Mapping[str, Any]) -> list[Any]:
-    """What every party was asked in a case."""
-    return [record[key] for key in ("program", "inputs", "cotangent", "vectors")]
+def question(record: Mapping[str, Any]) -> bytes:
+    """What every party was asked in a case, as a digest: a long run has too many to keep."""
+    asked = [record[key] for key in ("program", "inputs", "cotangent", "vectors")]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
 
 
 def answers(run: Run, subject: str) -> pd.DataFrame:
