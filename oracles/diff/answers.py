@@ -20,6 +20,9 @@ from oracles.verdict import FINDINGS, Label, Verdict, is_failure
 STATES = ("new", "changed", "fixed", "only after", "only before")
 """What became of a finding: the first three of a question that both runs asked, the others where just one asked it."""
 
+SEVERITY = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNSTABLE, Label.UNDECIDED, Label.KINK_CHAIN)
+"""The labels that tell against a party, the gravest first."""
+
 SIGMAS = 4.0
 """What chance alone may do, in standard deviations, before two shares or medians are said to differ."""
 
@@ -108,8 +111,9 @@ def findings(both: Answers) -> pd.DataFrame:
         }
     ).reset_index()
     rank = {"others": table["party"].ne(both.subject), "rank": table["state"].map(STATES.index)}
-    by = ["others", "rank", "party", "cases", "function"]
-    ascending = [True, True, True, False, True]
+    rank["weight"] = table["label"].map(SEVERITY.index)
+    by = ["others", "rank", "party", "weight", "cases", "function"]
+    ascending = [True, True, True, True, False, True]
     return table.assign(**rank).sort_values(by, ascending=ascending, ignore_index=True)[table.columns]
 
 
