@@ -276,6 +276,11 @@ def test_without_a_run_it_is_said_how_to_get_one(tmp_path: Path) -> None:
     assert "--examples 2000" in witnesses.accuracy("tanh", tmp_path)[0]
 
 
+def test_tables_of_another_version_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "functions.csv").write_text("function,n\nhypot,3\n")
+    assert witnesses.accuracy("hypot", tmp_path)[0].endswith(f"python -m oracles report {tmp_path} rebuilds it")
+
+
 def test_programs_that_have_it_are_named_the_shortest_first(tmp_path: Path) -> None:
     write_tables(tmp_path)
     lines = witnesses.programs("hypot", tmp_path)

@@ -40,6 +40,7 @@ class Entry:
     call: ast.Call
     source: str
     word: str
+    """What it says: one of `ONE` or `MANY`."""
 
     @property
     def place(self) -> str:
@@ -47,11 +48,6 @@ class Entry:
         return f"{path.as_posix()}:{self.call.lineno}"
 
     @property
-    def names(self) -> dict[str, Any]:
-        """What the table's words mean."""
-        return names_in(self.module)
-
-    @cached_property
     def vjps(self) -> list[ast.expr]:
         """The rule of each operand, or the definition."""
         return self.call.args[1:]
@@ -59,10 +55,10 @@ class Entry:
     @cached_property
     def helpers(self) -> dict[str, FunctionType]:
         """What the entry calls that is written out in minigrad: what a reader looks up next."""
-        found = {}
-        for node in self.call.args[1:] if self.word in ONE else ():
+        found, names = {}, names_in(self.module)
+        for node in self.vjps if self.word in ONE else ():
             for leaf in ast.walk(node):
-                function = self.names.get(leaf.id) if isinstance(leaf, ast.Name) else None
+                function = names.get(leaf.id) if isinstance(leaf, ast.Name) else None
                 function = inspect.unwrap(function) if callable(function) else None
                 if isinstance(function, FunctionType) and function.__module__.startswith("minigrad"):
                     found[function.__name__] = function
@@ -70,6 +66,7 @@ class Entry:
 
 
 def names_in(module: ModuleType) -> dict[str, Any]:
+    """What the words of a table mean."""
     return {**vars(module), "sp": sys.modules.get("scipy.special")}
 
 
