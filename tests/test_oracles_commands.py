@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import minigrad
 from oracles import cli
 from oracles.cli import progress
 from oracles.cli.options import PROGRAM
@@ -61,6 +62,13 @@ def test_every_example_of_the_overview_is_understood() -> None:
     for words in examples:
         if "--help" not in words:
             assert cli.parser().parse_args(words).command == words[0]
+
+
+def test_the_version_is_told(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"oracles {minigrad.__version__}\n"
 
 
 # What was meant.

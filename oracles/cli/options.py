@@ -26,6 +26,16 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
+class Version(argparse.Action):
+    """Prints the version; looked up only then, since it takes NumPy, which no help should wait for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from minigrad import __version__
+
+        print(f"oracles {__version__}")
+        parser.exit()
+
+
 def add_command(commands: Any, name: str, about: str, *examples: tuple[str, str]) -> Parser:
     """A command, and what its help ends with: examples, each below what it does."""
     lines = [f"  # {meaning}\n  {PROGRAM} {words}" for words, meaning in examples]
