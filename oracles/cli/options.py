@@ -70,9 +70,8 @@ def choices(allowed: Sequence[str], name: str) -> Callable[[str], tuple[str, ...
         chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
         unknown = [part for part in chosen if part not in allowed]
         if unknown or not chosen:
-            raise UsageError(
-                f"{name} {text!r}: {unknown[0] if unknown else 'nothing'} is not known; choose from {','.join(allowed)}"
-            )
+            what = unknown[0] + did_you_mean(unknown[0], allowed) if unknown else "nothing"
+            raise UsageError(f"{name} {text!r}: {what} is not known; choose from {','.join(allowed)}")
         return chosen
 
     return parse

@@ -84,7 +84,8 @@ def run_verify(options: argparse.Namespace) -> int:
         footer = Campaign(chosen, show).run()
     from oracles.report import write_reports
 
-    write_reports(read_run(options.out), options.out)
+    with status(f"writing the pages of {options.out}"):
+        write_reports(read_run(options.out), options.out)
     for record in footer["shrunk"]:
         if record["accused"] == options.subject:
             print(
