@@ -13,6 +13,9 @@ from oracles.errors import MissingError, UsageError, did_you_mean
 PASS, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 """Exit codes."""
 
+FEW = 12
+"""So many words are listed rather than guessed among."""
+
 PROGRAM = "python -m oracles"
 
 LATEST = "reports/latest"
@@ -70,8 +73,10 @@ def choices(allowed: Sequence[str], name: str) -> Callable[[str], tuple[str, ...
         chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
         unknown = [part for part in chosen if part not in allowed]
         if unknown or not chosen:
-            what = unknown[0] + did_you_mean(unknown[0], allowed) if unknown else "nothing"
-            raise UsageError(f"{name} {text!r}: {what} is not known; choose from {','.join(allowed)}")
+            word = unknown[0] if unknown else "nothing"
+            hint = did_you_mean(word, allowed) if len(allowed) > FEW else ""
+            hint = hint or f"; choose from {','.join(allowed)}"
+            raise UsageError(f"{name} {text!r}: {word} is not known{hint}")
         return chosen
 
     return parse
