@@ -36,6 +36,9 @@ FLOWS = {
     "sum": "distributes: every entry that was added gets the gradient as it is",
     "mean": "distributes: every entry gets its share of the gradient",
     "where": "routes: the gradient goes to the operand that was chosen, and the other gets 0",
+    "clip": "routes: the gradient passes between the bounds, and stops at them and beyond",
+    "nan_to_num": "routes: the gradient passes where there was a number, and stops elsewhere",
+    "nansum": "distributes: every entry that was added gets the gradient as it is, and a NaN gets 0",
     "minigrad.relu": "routes: the gradient passes where the operand is positive, and stops elsewhere",
     "minigrad.index_set": "routes: what was written over gets 0, the values written get the gradient there",
     "minigrad.index_add": "distributes: the array gets the gradient as it is, the values what stands at their places",
@@ -56,6 +59,11 @@ BY_KIND = {
 ORDINARY = (0.6, 2.0, -1.5, 1.2, 0.3)
 """Numbers for a picture: the first that lies in the domain."""
 
+PRODUCTS = ("matmul", "dot", "linalg.matmul")
+"""Functions whose picture is that of D = WX."""
+
+W, X = [[1.0, 2.0], [3.0, 4.0]], [[5.0], [6.0]]
+
 
 def flow(row: Row) -> str:
     """What the gate does to a gradient, in the words of the course notes where they have one."""
@@ -71,6 +79,9 @@ def example(name: str) -> Case:
     if sort_of(row) == "vector" or row.kind in ("reduce", "scan"):
         inside = [x for x in ORDINARY if domain_of(row, 0).contains(x)]
         return at_ordinary(row, [inside[:3]])
+    if name in PRODUCTS:
+        program, inputs = traced(f"np.{name}(W, X)", {"W": W, "X": X}, "float64")
+        return Case(name, program, inputs, np.array([[1.0], [10.0]]), inputs)
     palette = strategies.Palette.of(0)
     return min((case for block in range(6) for case in draw_block("float64", 0, name, block, palette)), key=handiness)
 
@@ -88,10 +99,11 @@ def at_ordinary(row: Row, *numbers: Sequence[Any]) -> Case:
     return Case(row.name, program, inputs, 1 + np.arange(math.prod(shape), dtype=float).reshape(shape), inputs)
 
 
-def handiness(case: Case) -> tuple[int, bool, int, str]:
-    """Few steps first, then few numbers, but more than one or none."""
+def handiness(case: Case) -> tuple[int, bool, bool, int, str]:
+    """Few steps first, then more numbers than one or none, none of them outlandish, and few of them."""
     sizes = [x.size for x in case.inputs]
-    return len(case.program.steps), min(sizes) < 2, sum(sizes), str(case.program)
+    is_wild = any(np.any((np.abs(x) < 1e-2) | (np.abs(x) > 1e2) | ~np.isfinite(x)) for x in case.inputs)
+    return len(case.program.steps), min(sizes) < 2, is_wild, sum(sizes), str(case.program)
 
 
 def picture(case: Case) -> Circuit:

@@ -127,7 +127,7 @@ def formulas(function: Function, entry: Entry) -> list[str]:
     if entry.word == "moving":
         return [f"{called} only moves numbers: the gradient of each goes back to where it came from"]
     if entry.word == "define":
-        lines = [f"{called} = {definition(entry, own.parameters)}"]
+        lines = [f"{called} {definition(entry, own.parameters)}"]
     else:
         lines = [rule(name, vjp, called) for name, vjp in zip(own.operands, entry.vjps, strict=False)]
     return [*lines, *helper_lines(entry)]
@@ -154,13 +154,13 @@ def rule(name: str, vjp: ast.expr, called: str) -> str:
 
 
 def definition(entry: Entry, parameters: Sequence[str]) -> str:
-    """What a function is worked out by: its formula if it is one, else the name of what does it."""
+    """What a function is worked out by, if that is a formula."""
     match entry.vjps[0]:
         case ast.Lambda(_, body):
-            return Formula({}, parameters)(body)
+            return f"= {Formula({}, parameters)(body)}"
         case ast.Name(name) if returned := single_return(entry.helpers.get(name)):
-            return Formula({}, parameters)(returned)
-    return "worked out by other functions, which have rules of their own: see the code"
+            return f"= {Formula({}, parameters)(returned)}"
+    return "is worked out by other functions, which have rules of their own: see the code"
 
 
 def single_return(function: FunctionType | None) -> ast.expr | None:
