@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -566,3 +567,14 @@ def test_picture_has_a_title() -> None:
 
 def test_notebook_shows_the_picture() -> None:
     assert THREE._repr_svg_() == THREE.svg()
+
+
+# The picture in the README.
+
+
+def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
+    def gated(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
+        return mg.sigmoid(w0 * x0 + w1 * x1 + w2)
+
+    drawn = circuit(gated, 2.0, -1.0, -3.0, -2.0, -3.0).svg()
+    assert (Path(__file__).parents[1] / "docs" / "circuit.svg").read_text() == drawn

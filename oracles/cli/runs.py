@@ -147,6 +147,8 @@ def run_repro(options: argparse.Namespace) -> int:
     check_libraries("flint")
     from oracles.cases import Case, read_case
     from oracles.examine import Setup, examine
+    from oracles.judgement import Judgement
+    from oracles.mismatch import FAILING, recalled
 
     if options.case.endswith(".json") or Path(options.case).exists():
         case = read_case(Path(options.case))
@@ -161,8 +163,14 @@ def run_repro(options: argparse.Namespace) -> int:
             )
         case = Case.from_data(found[0])
         case.check()
+    recorded = recalled(case)
+    orders = (1, 2) if recorded is None else (recorded.order,)
     with status(f"asking {', '.join([options.subject, *options.oracles])} about {case.id}"):
-        found_now = examine(case, Setup(options.subject, options.oracles))
+        found_now = examine(case, Setup(options.subject, options.oracles, orders))
+    if recorded is not None:
+        print(recorded, Judgement(case, recorded.order, found_now), sep="\n\n")
+        is_still_off = recorded.verdict.label in FAILING
+        return FAILED if is_still_off or found_now.failed(options.subject) else PASS
     print(case.program)
     for declared, x in zip(case.program.inputs, case.inputs, strict=True):
         print(f"{declared.name} = {x.tolist()!r}")
