@@ -39,10 +39,13 @@ A map, each file leaning only on those above it:
 ``repro``         a stand-alone script per failure
 ``campaign``      many cases on many workers
 ``report``        tables and pages from a journal
+``diff``          two runs compared: what is new, what is fixed, who is nearer to the truth
 ``atlas``         special points of every function, tabulated party by party
 ``workloads``     what the benchmark times, with its passes by hand
 ``bench``         minigrad beside hand-written NumPy, PyTorch, JAX and autograd
 ``faults``        what the harness would miss: mistakes planted in minigrad, one at a time
+``explain``       one function: formula, rule, gate, kinks and who chooses what there, accuracy
+``doctor``        what this machine has to judge with, and what is missing
 ``cli``           the command line
 ================  ======================================================================
 """

@@ -39,7 +39,7 @@ from oracles.cases import Case, write_text
 from oracles.catalogue import DIFFERENTIATED
 from oracles.census import Census
 from oracles.errors import HarnessError, UsageError
-from oracles.examine import Examination, Setup, examine, is_failure
+from oracles.examine import Examination, Setup, examine
 from oracles.facts import Point
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
 from oracles.journal import NAME, JournalWriter
@@ -49,7 +49,7 @@ from oracles.named import NAMED
 from oracles.quotas import missed, quotas
 from oracles.repro import script
 from oracles.shrink import shrink
-from oracles.verdict import Label, Verdict
+from oracles.verdict import Label, Verdict, is_failure
 
 BLOCK = 8
 """Draws per block, all with a certain function; Hypothesis is seeded anew for each."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class OraclesError(Exception):
     """Base of the harness's errors; `exit_code` is what the command line ends with."""
@@ -35,3 +38,13 @@ class GradientMismatch(AssertionError):  # noqa: N818 (a finding rather than an 
 
 class VacuousWarning(UserWarning):
     """A check that passed, but shows nothing: the gradient is zero all through, or there is none to compare with."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What was meant by a word that is not known, for a message; nothing if nothing is like it.
+
+    >>> did_you_mean("verfy", ["verify", "report"])
+    ' (did you mean verify?)'
+    """
+    near = difflib.get_close_matches(word, [*known], n=2)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -19,7 +19,7 @@ from oracles.exact import Truth
 from oracles.facts import Point
 from oracles.lawful import put_to_law
 from oracles.second_looks import as_called, check_excuses, judged_fairly, settled
-from oracles.verdict import FATAL, Answer, Facts, Label, Verdict, judge
+from oracles.verdict import Answer, Facts, Label, Verdict, is_failure, judge
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,6 @@ class Examination:
             }
             for order, answers in self.answers.items()
         }
-
-
-def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
-    """Whether a verdict on the subject fails the run."""
-    others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
-    alone = not any(v.label == Label.AGREES for v in others)
-    return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
 
 
 def truth_data(truth: Truth) -> dict[str, Any]:

@@ -148,6 +148,13 @@ class Verdict:
         return data if self.variant is None else data | {"variant": self.variant}
 
 
+def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a verdict on the subject fails the run."""
+    others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
+    alone = not any(v.label == Label.AGREES for v in others)
+    return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
+
+
 def ulp_distance(a: Any, b: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """How many floats of the dtype lie from `a` to `b`, per element, across zero; 0 and -0 are one.
 

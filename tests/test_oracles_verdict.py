@@ -16,10 +16,21 @@ from oracles.asking import ask
 from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
-from oracles.examine import is_failure
 from oracles.facts import Point, reference
 from oracles.noise import Noisy, floor_of, noise
-from oracles.verdict import FATAL, RULES, UNITS, Answer, Facts, Label, Verdict, judge, ulp_distance, units_outside
+from oracles.verdict import (
+    FATAL,
+    RULES,
+    UNITS,
+    Answer,
+    Facts,
+    Label,
+    Verdict,
+    is_failure,
+    judge,
+    ulp_distance,
+    units_outside,
+)
 from tests import trial
 from tests.trial import case_of, label_of, on_trial, spec
 

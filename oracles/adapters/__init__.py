@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from minigrad.programs import Program
 from oracles.errors import MissingError, Unsupported, UsageError
@@ -117,6 +119,16 @@ def complete(adapter: Any, told: str) -> Adapter:
     if lacking:
         raise UsageError(f"{told} without {', '.join(lacking)}; see oracles.adapters.Adapter")
     return adapter  # type: ignore[no-any-return]
+
+
+def subnormals(halve: Callable[[Any], Any]) -> str:
+    """What becomes of numbers below the normal ones, measured by halving the smallest of those, in both dtypes."""
+    flushed = [
+        dtype
+        for dtype in ("float64", "float32")
+        if not np.all(np.asarray(halve(np.full(9, np.finfo(dtype).tiny, dtype))) > 0)
+    ]
+    return f"taken as zero in {' and '.join(flushed)}" if flushed else "kept"
 
 
 def spelled(spelling: str, operands: Sequence[str], parameters: Mapping[str, str]) -> str:

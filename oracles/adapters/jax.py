@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from minigrad.programs import Program, Spelling, literal
-from oracles.adapters import spelled
+from oracles.adapters import spelled, subnormals
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
@@ -70,6 +70,19 @@ def refusals() -> Iterator[None]:
         yield
     except (NotImplementedError, jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
         raise Unsupported(str(error).partition("\n")[0]) from None
+
+
+def describe() -> dict[str, str]:
+    """What JAX's answers depend on besides its version."""
+    with jax.disable_jit():
+        alone = subnormals(lambda x: jnp.asarray(x) / 2)
+    whole = subnormals(jax.jit(lambda x: x / 2))
+    return {
+        "devices": ", ".join(map(str, jax.devices())),
+        "x64": "enabled" if jax.config.jax_enable_x64 else "off",
+        "subnormals": f"{alone}, compiled or not" if whole == alone else f"{alone}; under jit {whole}",
+        "cache": str(jax.config.jax_compilation_cache_dir),
+    }
 
 
 class JaxAdapter:

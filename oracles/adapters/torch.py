@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from minigrad.programs import OPERATORS, Program, Spelling, literal
-from oracles.adapters import spelled
+from oracles.adapters import spelled, subnormals
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
@@ -89,6 +89,16 @@ def refusals() -> Iterator[None]:
         if isinstance(error, NotImplementedError) or "is not implemented" in str(error):
             raise Unsupported(str(error)) from None
         raise
+
+
+def describe() -> dict[str, str]:
+    """What PyTorch's answers depend on besides its version."""
+    others = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "devices": "cpu" + f"; {', '.join(others)} not asked" * bool(others),
+        "threads": str(torch.get_num_threads()),
+        "subnormals": subnormals(lambda x: (torch.tensor(x) / 2).numpy()),
+    }
 
 
 class TorchAdapter:
