@@ -195,34 +195,34 @@ def eigenvalues_da(g: Any, a: Any, UPLO: Any) -> Any:
 
 
 @primitive
-def norm_of_order(x: Any, *, ord: float, axis: int) -> Any:  # noqa: A002
-    """``sum(abs(x)**ord)**(1 / ord)``, the axis kept.
+def norm_of_order(x: Any, *, power: float, axis: int) -> Any:
+    """``sum(abs(x)**power)**(1 / power)``, the axis kept.
 
-    Of numbers near 1: powers of others leave the range, or their roots multiply what rounding did to ``1 / ord``.
+    Of numbers near 1: powers of others leave the range, or their roots multiply what rounding did to ``1 / power``.
     """
     scale = power_of_two(x, axis=axis)
-    total = np.sum((np.abs(x) / scale) ** ord, axis=axis, keepdims=True)
-    return np.where(total == 0, 0, nonzero(total) ** (1 / ord)) * scale
+    total = np.sum((np.abs(x) / scale) ** power, axis=axis, keepdims=True)
+    return np.where(total == 0, 0, nonzero(total) ** (1 / power)) * scale
 
 
 @primitive
-def norm_slope(x: Any, *, ord: float, axis: int) -> Any:  # noqa: A002
-    """The gradient of `norm_of_order`, ``sign(x) * (abs(x) / norm)**(ord - 1)``, and 0 for entries that are 0."""
-    return np.where(x == 0, 0, np.sign(x) * nonzero(norm_shares(x, ord, axis)[0]) ** (ord - 1))
+def norm_slope(x: Any, *, power: float, axis: int) -> Any:
+    """The gradient of `norm_of_order`, ``sign(x) * (abs(x) / norm)**(power - 1)``, and 0 for entries that are 0."""
+    return np.where(x == 0, 0, np.sign(x) * nonzero(norm_shares(x, power, axis)[0]) ** (power - 1))
 
 
-def norm_shares(x: Any, ord: float, axis: int) -> Any:  # noqa: A002
+def norm_shares(x: Any, power: float, axis: int) -> Any:
     """``abs(x) / norm``, and the norm as a power of two times a number near 1."""
     scale = power_of_two(x, axis=axis)
-    size = nonzero(norm_of_order(x / scale, ord=ord, axis=axis))
+    size = nonzero(norm_of_order(x / scale, power=power, axis=axis))
     return np.abs(x / scale) / size, scale, size
 
 
-def norm_slope_dx(g: Any, ans: Any, x: Any, ord: float, axis: int) -> Any:  # noqa: A002
-    """As for `unit`, each entry leaves out its own part: one minus its share to the power of ord is all others'."""
-    shares, scale, size = norm_shares(x, ord, axis)
+def norm_slope_dx(g: Any, ans: Any, x: Any, power: float, axis: int) -> Any:
+    """As for `unit`, each entry leaves out its own part: one minus its share to that power is all others'."""
+    shares, scale, size = norm_shares(x, power, axis)
     (u, restore), (v, _), (r, _) = (merged(a, axis) for a in (ans, g, shares))
-    return (ord - 1) * restore(v * r ** (ord - 2) * rest(r**ord) - u * rest(u * v)) / size / scale
+    return (power - 1) * restore(v * r ** (power - 2) * rest(r**power) - u * rest(u * v)) / size / scale
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 (NumPy's name)
@@ -239,7 +239,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return np.sum(size, axis=axes, keepdims=keepdims)
     if ord == 0 or not isinstance(ord, (int, float)):
         raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
-    ans = norm_of_order(x, ord=float(ord), axis=-1 if axes is None else axes)
+    ans = norm_of_order(x, power=float(ord), axis=-1 if axes is None else axes)
     return ans if keepdims else np.squeeze(ans, -1 if axes is None else axes)
 
 
@@ -320,7 +320,7 @@ defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
 defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
 defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
 defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
-defvjp(norm_of_order,       lambda g, ans, x, ord, axis: g * norm_slope(x, ord=ord, axis=axis))
+defvjp(norm_of_order,       lambda g, ans, x, power, axis: g * norm_slope(x, power=power, axis=axis))
 defvjp(norm_slope,          norm_slope_dx)
 defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False:
                                 regained(g, axis, keepdims) * unit(x, axis=axis))
