@@ -79,7 +79,10 @@ class Point:
             ]
             truths = self.referee.truths(order, spread, effort)
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
-        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason)
+        together = None
+        if any(np.any(t.status == Status.KINK) for t in truths):
+            together = self.referee.together(order, spread, effort)
+        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together)
 
     def spread(self, order: int, replays: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
         """How far rounding, or some of it, moves this project's own derivative."""

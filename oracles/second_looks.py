@@ -29,7 +29,7 @@ def judged_fairly(point: Point, order: int, answers: Sequence[Answer]) -> tuple[
         if facts is before:
             break
         judged = [judge(answer, order, facts) for answer in answers]
-        if not any(v.is_off for v in judged):
+        if not any(v.is_off or v.label == Label.KINK_CHAIN for v in judged):
             break
     assert facts is not None
     return judged, facts
@@ -159,7 +159,8 @@ def error_at(point: Point | None, spec: str, order: int) -> Error:
     def cast(array: Any) -> Any:
         return array.astype(point.case.dtype) if getattr(array, "dtype", None) in ("f4", "f8") else array
 
-    return error_of(replace(answer, arrays=[cast(a) for a in answer.arrays]), order, point.facts(order))
+    answer = replace(answer, arrays=[cast(a) for a in answer.arrays])
+    return error_of(answer, order, judged_fairly(point, order, [answer])[1])
 
 
 def check_excuses(point: Point, verdicts: list[Verdict]) -> None:

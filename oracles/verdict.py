@@ -109,6 +109,8 @@ class Facts:
     """NumPy's own value, for the signs of its zeros, at order 1."""
     reason: str = ""
     """Why the referee knows nothing, if so."""
+    together: FloatArray | None = None
+    """At kinks, what the bounds of the truths are made of: gradients nearby and chosen, a row of all elements each."""
 
 
 @dataclass
@@ -218,6 +220,8 @@ def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
             verdict.label = tuple(Label)[int(ranks[element])]
             verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
             verdict.why = in_words(mine[element], truth, noise[element], element)
+    if RANK[verdict.label] < RANK[Label.UNSTABLE] and (found := contradicted(arrays, facts)):
+        verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found
     if verdict.label == Label.AGREES and any(is_shaky(a, n) for a, n in zip(arrays, facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
@@ -253,6 +257,54 @@ def ranked(
     decided = (truth.status == Status.CERTAIN) | (truth.status == Status.KINK)
     units = np.where(truth.status == Status.KINK, np.minimum(narrow, wide), narrow)
     return ranks, np.where(decided, units, 0.0)
+
+
+def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str, str] | None:
+    """Where elements that are each allowed at a kink are not so together, and how far off; None if they are.
+
+    Whatever one chooses at a tie of two, their gradients have a sum: it is in no mixture of what is chosen there.
+    """
+    kinks = np.concatenate([(t.status == Status.KINK).ravel() for t in facts.truths])
+    if facts.together is None or not kinks.any():
+        return None
+    mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise))
+    kinks &= np.isfinite(noise)
+    rows = facts.together[:, kinks]
+    rows = rows[np.all(np.isfinite(rows), axis=1)]
+    if not (rows.size and np.all(np.isfinite(mine[kinks]))):
+        return None
+    [rest] = beside(mine[kinks][None], rows, noise[kinks])
+    units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
+    if units <= allowed_beside(rows, noise[kinks]):
+        return None
+    names = [
+        name + (str(list(element)) if element else "")
+        for name, truth in zip(facts.names, facts.truths, strict=True)
+        for element in np.ndindex(truth.value.shape)
+    ]
+    number = int(np.flatnonzero(kinks)[place])
+    want = mine[number] - rest[place] * noise[number]
+    why = (
+        f"got {float(mine[number])!r}; beside the other elements, gradients nearby and chained choices leave "
+        f"{float(want):.6g}: together {units:.3g} units of noise away"
+    )
+    return units, names[number], why
+
+
+def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArray:
+    """What separates points from the smallest flat space that holds all rows, in units of noise."""
+    middle = rows.mean(axis=0)
+    _, sizes, axes = np.linalg.svd((rows - middle) / noise, full_matrices=False)
+    # What is no larger than rounding, here and in the noise itself, is no direction.
+    axes = axes[sizes > UNITS * np.sqrt(rows.size)]
+    away = (points - middle) / noise
+    return np.asarray(away - away @ axes.T @ axes)
+
+
+def allowed_beside(rows: FloatArray, noise: FloatArray) -> float:
+    """How long what separates a point may be: as the units of noise allow, and as rows themselves lie beside it."""
+    own = np.linalg.norm(beside(rows, rows, noise), axis=1)
+    return float(UNITS * np.sqrt(rows.shape[1]) + np.max(own))
 
 
 def is_shaky(array: FloatArray, noise: Any) -> bool:

@@ -19,7 +19,7 @@ from oracles import facts as knowing
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.asking import ask
 from oracles.cases import Case
-from oracles.exact import Status
+from oracles.exact import Referee, Status
 from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.verdict import Label, judge
@@ -65,6 +65,27 @@ class GradientOfNan(MinigradAdapter):
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         value, gradients = super().vjp(program, inputs, cotangent)
         return value, [g * np.nan for g in gradients]
+
+
+def larger(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """What the first of two is sent if both count as the larger at a tie."""
+    return np.where(x >= y, g, 0)
+
+
+class BothTakeAll(MinigradAdapter):
+    """At a tie of maximum each of the two gets the whole gradient, which is so counted twice."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.maximum, larger, lambda g, ans, x, y: larger(g, ans, y, x)):
+            return super().vjp(program, inputs, cotangent)
+
+
+class NeitherTakesAny(MinigradAdapter):
+    """At a tie of maximum the gradient is lost."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.maximum, *(lambda g, ans, x, y, s=s: np.where(s * x > s * y, g, 0) for s in (1, -1))):
+            return super().vjp(program, inputs, cotangent)
 
 
 def chain(x: Any) -> Any:
@@ -145,6 +166,32 @@ def test_an_event_excuses_only_what_depends_on_it() -> None:
     assert judge(answer, 1, facts).label is Label.WRONG
     lax = [replace(t, status=np.full(t.value.shape, Status.EDGE, np.int8)) for t in facts.truths]
     assert judge(answer, 1, replace(facts, truths=lax)).label is Label.EDGE
+
+
+@pytest.mark.parametrize("subject", [BothTakeAll, NeitherTakesAny])
+@pytest.mark.parametrize(
+    "case",
+    [
+        case_of(np.maximum, [1.0, 2.0, 3.0], [1.0, 2.0, 0.0], cotangent=[0.3, -1.1, 0.8]),
+        case_of(np.maximum, 1.0, 1.0, dtype="float32"),
+        case_of(lambda x: np.maximum(x[0], x[1]) * x[2], [1.0, 1.0, 3.0]),
+    ],
+)
+def test_choices_that_are_allowed_one_by_one_are_not_so_in_any_combination(
+    subject: type, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert label_of(trial.TieToFirst, case) is Label.CONVENTION
+    assert label_of(subject, case) is Label.WRONG
+    monkeypatch.setattr(Referee, "together", lambda *arguments: None)
+    assert label_of(subject, case) is Label.CONVENTION
+
+
+def test_what_is_chosen_at_many_ties_at_once_is_a_convention() -> None:
+    """So many ways to order them are there, that one of them may be a chain at first, and is not when looked longer."""
+    x = np.repeat([0.0, 1.0, 2.0], 6)
+    case = case_of(lambda x: np.sort(x), x, cotangent=np.random.default_rng(0).normal(size=x.size))
+    for subject in ("minigrad", "jax"):
+        assert label_of(subject, case) is Label.CONVENTION
 
 
 def test_a_gradient_in_the_memory_of_an_input_is_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
