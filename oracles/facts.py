@@ -6,6 +6,7 @@ Facts are found when they are asked for, and once, however many parties are held
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,9 @@ SMALL_STEP = 2.0**-12
 
 OFF_STEPS = (2.0**-10, 2.0**-6)
 """How far to go from a kink or an edge until there is none."""
+
+OFF_SIDES = 12
+"""In how many directions, after upwards and downwards: some domains end above, and others below."""
 
 ORDINARY = ((0.3, 0.9), (1.3, 1.9))
 """Magnitudes at which few functions have any trouble."""
@@ -151,15 +155,28 @@ class Point:
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def off_the_event(self) -> Point | None:
-        """A nearby point within the domain, without kinks and edges, or None if there is none nearby."""
+        """A nearby point within the domain, with no kinks and edges, or with fewer where some are everywhere.
+
+        None if there is none nearby.
+        """
         random = np.random.default_rng(len(self.case.program.steps))
-        for size in OFF_STEPS:
-            steps = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
+        fewest, found = self.troubles or 1, None
+        for side, size in itertools.product(range(2 + OFF_SIDES), OFF_STEPS):
+            parts = [random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
+            signs = [(1, -1)[side] if side < 2 else random.choice([-1, 1], x.shape) for x in self.case.inputs]
+            steps = [s * size * (1 + np.abs(x)) * p for x, p, s in zip(self.case.inputs, parts, signs, strict=True)]
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
-            if point is not None and not any(event.is_break or event.is_loss for event in point.events):
-                return point
-        return None
+            if point is not None and point.troubles < fewest:
+                fewest, found = point.troubles, point
+            if not fewest:
+                break
+        return found
+
+    @property
+    def troubles(self) -> int:
+        """At how many elements on the way there is a kink, an edge or no finite number."""
+        return sum(int(event.mask.sum()) for event in self.events if event.is_break or event.is_loss)
 
 
 def reference(case: Case, order: int) -> Sequence[Any]:

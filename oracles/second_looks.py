@@ -15,7 +15,7 @@ from oracles.exact import EFFORTS, Status
 from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
 from oracles.noise import Flushing, wrapped
-from oracles.verdict import EXCUSED, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
+from oracles.verdict import EXCUSED, FATAL, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
 PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
@@ -174,6 +174,6 @@ def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
         return
     for verdict in excused:
         again = looked_at(moved, verdict.order, ask(verdict.party, moved.case, verdict.order))
-        if RANK[again.label] >= RANK[Label.UNSTABLE]:
+        if again.label in (*FATAL, Label.UNSTABLE):
             verdict.label, verdict.moved = again.label, True
             verdict.why += f"; moved off the event: {again.why}"

@@ -158,6 +158,46 @@ def test_who_is_excused_is_asked_again_off_the_event(monkeypatch: pytest.MonkeyP
     assert label_of(trial.WrongButAtZero, case) is Label.CONVENTION
 
 
+class ArcsinOff(MinigradAdapter):
+    """The rule of arcsin is off by a factor, at the edge of its domain by nothing: infinity is."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.arcsin, lambda g, ans, x: 7 * g / np.sqrt((1 - x) * (1 + x))):
+            return super().vjp(program, inputs, cotangent)
+
+
+class RaisesOffZero(MinigradAdapter):
+    """It has an answer at 0 alone."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        if np.any(inputs[0] != 0):
+            raise RuntimeError("not at 0")
+        return super().vjp(program, inputs, cotangent)
+
+
+@pytest.mark.parametrize(
+    ("subject", "case", "label"),
+    [
+        (ArcsinOff, case_of(np.arcsin, 1.0), Label.WRONG),  # whose domain ends above,
+        (ArcsinOff, case_of(np.arcsin, [1.0, -1.0]), Label.WRONG),  # and below
+        # There is a NaN wherever one goes, and a kink.
+        (
+            trial.WrongButAtZero,
+            case_of(lambda x: np.nansum(np.abs(np.where([True, False], np.nan, x))), [1.0, 0.0]),
+            Label.WRONG,
+        ),
+        (trial.WrongButAtZero, case_of(lambda x: np.abs(np.diagflat(x)), [2.0, 0.0]), Label.WRONG),
+        (RaisesOffZero, case_of(np.abs, 0.0), Label.ERRORED),
+    ],
+)
+def test_there_is_a_point_off_the_event(subject: type, case: Case, label: Label) -> None:
+    assert label_of(subject, case) is label
+
+
+def test_where_every_point_has_the_kink_there_is_none_off_it() -> None:
+    assert Point(case_of(lambda x: np.maximum(x, np.transpose(x)), [[1.0, 2.0], [3.0, 4.0]]), 1).off_the_event() is None
+
+
 def test_an_event_excuses_only_what_depends_on_it() -> None:
     """Beside a tie a gradient that was broadcast is averaged; if the tie excused all, so would it that."""
     x, y = [[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0]
