@@ -53,7 +53,7 @@ RULES: dict[Label, str] = {
     Label.UNSUPPORTED: "the adapter said that its engine lacks a function",
     Label.ERRORED: "it raised, crashed, or ran out of time or memory",
     Label.STRUCTURE: "a gradient is missing although it is not zero, has the wrong shape or dtype, or shares memory "
-    "with an input; or an input was written to; or, of the subject, the same question got two answers",
+    "with an input; or what was handed in was written to; or, of the subject, the same question got two answers",
     Label.PROMOTION: "a dtype differs, by the framework's own rule, and no longer does with every input in float64",
     Label.SEMANTICS: "the function means something else there: see the list in oracles/known.toml",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",

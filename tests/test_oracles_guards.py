@@ -119,12 +119,15 @@ def test_there_is_a_case_for_every_label() -> None:
 @pytest.mark.parametrize("label", LABELS)
 def test_every_label_is_reached(label: Label) -> None:
     party, case = LABELS[label]
-    party = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
-    assert examine(case, Setup(party, (), (1,))).verdict(party, 1).label is label
+    assert label_of(party, case) is label
+
+
+def spec_of(party: Any) -> str:
+    return party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
 
 
 def label_of(party: Any, case: Case, *others: str) -> Label:
-    name = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
+    name = spec_of(party)
     return examine(case, Setup(name, others, (1,))).verdict(name, 1).label
 
 
@@ -239,6 +242,28 @@ def test_a_gradient_in_the_memory_of_an_input_is_at_fault(monkeypatch: pytest.Mo
     assert label_of(HoldsItsInput, case) is Label.STRUCTURE
     monkeypatch.setattr(asking, "ownership_fault", lambda case, inputs, arrays: "")
     assert label_of(HoldsItsInput, case) is Label.AGREES
+
+
+class WritesToCotangent(MinigradAdapter):
+    """It scales the cotangent in place rather than a gradient of its own."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        cotangent *= 2
+        return value, gradients
+
+    def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        products = super().hvp(program, inputs, cotangent, vectors)
+        vectors[0][...] = 0
+        return products
+
+
+def test_what_the_derivative_is_contracted_with_is_not_to_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(np.exp, [0.5, 1.5])
+    found = examine(case, Setup(spec_of(WritesToCotangent), (), (1, 2)))
+    assert [v.why for v in found.verdicts] == ["the cotangent was written to", "a vector was written to"]
+    monkeypatch.setattr(asking, "contraction_fault", lambda case, cotangent, vectors: "")
+    assert label_of(WritesToCotangent, case) is Label.AGREES
 
 
 def test_a_subject_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
