@@ -22,6 +22,7 @@ from oracles.cases import Case
 from oracles.exact import Referee, Status
 from oracles.examine import Setup, examine
 from oracles.facts import Point
+from oracles.known import meant_otherwise
 from oracles.verdict import Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
@@ -199,6 +200,27 @@ def test_there_is_a_point_off_the_event(subject: type, case: Case, label: Label)
 
 def test_where_every_point_has_the_kink_there_is_none_off_it() -> None:
     assert Point(case_of(lambda x: np.maximum(x, np.transpose(x)), [[1.0, 2.0], [3.0, 4.0]]), 1).off_the_event() is None
+
+
+class Says42(trial.Altered):
+    """Whatever the question."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.full_like(gradient, 42)
+
+
+def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them() -> None:
+    """Were the input zero, there would be an edge, at which anything goes."""
+    case = case_of(lambda x: x * np.sqrt(x), 1e-310)
+    assert label_of(Says42, case) is Label.WRONG
+    assert label_of("jax", case) in (Label.AGREES, Label.FLUSH)
+
+
+def test_what_a_framework_means_otherwise_excuses_nobody_who_is_called_alike() -> None:
+    case = case_of(np.linalg.cholesky, [[2.0, 0.5], [0.5, 1.0]])
+    assert meant_otherwise(case, "torch")
+    assert meant_otherwise(case, "jax.jit")
+    assert not meant_otherwise(case, "torchlike:Engine")
 
 
 def test_an_event_excuses_only_what_depends_on_it() -> None:
