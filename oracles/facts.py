@@ -19,7 +19,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status
-from oracles.noise import Noisy, Summing, floor_of, noise, rounds_simply
+from oracles.noise import Noisy, Summing, Underflowing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -74,8 +74,8 @@ class Point:
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
                 # The engine's own rules may be what is noisy here, which excuses nobody.
-                sums = self.spread(order, replays, Summing)
-                spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
+                rest = [self.spread(order, replays, kind) for kind in (Summing, Underflowing)]
+                spread = [np.minimum(n, SLACK * i + s + u) for n, i, s, u in zip(spread, ideal, *rest, strict=True)]
             # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
             spread = [
                 np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)

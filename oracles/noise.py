@@ -90,19 +90,20 @@ class Noisy(Array):
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own.
 
-        `alike`, by one of the largest entry per column: an elimination rounds every entry once for each,
-        and subnormal ones to the nearest, which relatively may be much.
+        Subnormal ones are rounded to the nearest, which relatively may be much.  `alike`, by a unit of the largest
+        entry per column: an elimination rounds every entry once for each, zeros too.
         """
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
-        unit = np.finfo(dtype).eps * self.random.uniform(-1, 1, np.shape(value))
+        info = np.finfo(dtype)
+        unit = info.eps * self.random.uniform(-1, 1, np.shape(value))
         scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
         nudged = value + scale * unit.astype(dtype)
-        if alike:
-            info = np.finfo(dtype)
+        small = np.abs(value) < info.tiny
+        if np.any(small):
             steps = np.rint(unit / info.eps).astype(dtype) * info.smallest_subnormal
-            nudged = np.where(np.abs(value) < info.tiny, nudged + steps, nudged)
+            nudged = np.where(small if alike else small & (value != 0), nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
         return np.where(np.isinf(value), value, nudged)[()] if np.any(np.isinf(value)) else nudged
 
@@ -116,6 +117,18 @@ class Summing(Noisy):
 
     def rounds(self, name: str) -> bool:
         return name == "add"
+
+
+class Underflowing(Noisy):
+    """An array of which only numbers below the dtype's normal range are off, whose rounding no rule can help."""
+
+    __slots__ = ()
+
+    def nudge(self, value: Any, alike: bool = False) -> Any:
+        dtype = getattr(value, "dtype", None)
+        if dtype is None or dtype.kind != "f":
+            return value
+        return np.where(np.abs(value) < np.finfo(dtype).tiny, super().nudge(value, alike), value)[()]
 
 
 class Flushing(Noisy):
