@@ -223,6 +223,55 @@ def test_what_a_framework_means_otherwise_excuses_nobody_who_is_called_alike() -
     assert not meant_otherwise(case, "torchlike:Engine")
 
 
+def with_sine_off(factor: Any) -> Any:
+    """minigrad with the rule of sine off by a factor that depends on the point."""
+    return ruled(np.sin, lambda g, ans, x: g * np.cos(x) * factor(x))
+
+
+class SineOffBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, 1.5, 1.0))
+
+
+class SineNegatedBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, -1.0, 1.0))
+
+
+class SineBarelyOffBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, 1 + 1e-5, 1.0))
+
+
+class SineOffInFloat32(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: 2 if x.dtype == np.float32 else 1)
+
+
+class TanhCancels(trial.Broken):
+    """Its rule loses digits wherever tanh is nearly 1."""
+
+    def broken(self) -> Any:
+        return ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("subject", [SineOffBeyond2, SineNegatedBeyond2, SineBarelyOffBeyond2])
+def test_one_error_in_both_dtypes_is_no_loss_of_digits(subject: type, dtype: str) -> None:
+    assert label_of(subject, case_of(np.sin, 5.0, dtype=dtype)) is Label.WRONG
+    assert label_of(subject, case_of(np.sin, [0.5, 5.0], dtype=dtype)) is Label.WRONG
+
+
+def test_one_error_at_all_points_is_no_loss_of_digits() -> None:
+    assert label_of(SineOffInFloat32, case_of(np.sin, 1.1, dtype="float32")) is Label.WRONG
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("x", [5.0, 9.0, 12.0, 20.0, 40.0])
+def test_a_loss_of_digits_is_no_error_of_the_formula(x: float, dtype: str) -> None:
+    assert label_of(TanhCancels, case_of(np.tanh, x, dtype=dtype)) is Label.UNSTABLE
+
+
 def test_an_event_excuses_only_what_depends_on_it() -> None:
     """Beside a tie a gradient that was broadcast is averaged; if the tie excused all, so would it that."""
     x, y = [[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0]
