@@ -19,7 +19,7 @@ from oracles.exact import Truth
 from oracles.facts import Point
 from oracles.lawful import put_to_law
 from oracles.second_looks import as_called, check_excuses, judged_fairly, settled
-from oracles.verdict import FATAL, Answer, Facts, Label, Verdict, judge
+from oracles.verdict import FATAL, KEEPS_DIGITS, Answer, Facts, Label, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Examination:
 def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
     """Whether a verdict on the subject fails the run."""
     others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
-    alone = not any(v.label == Label.AGREES for v in others)
+    alone = not any(v.label in KEEPS_DIGITS for v in others)
     return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
 
 

@@ -76,10 +76,13 @@ RULES: dict[Label, str] = {
 RANK = {label: rank for rank, label in enumerate(Label)}
 
 FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
-"""Labels of the subject that fail a run; so does UNSTABLE where another party agrees."""
+"""Labels of the subject that fail a run; so does UNSTABLE where another party keeps the digits."""
 
 FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 """Labels of the other parties that are worth showing."""
+
+KEEPS_DIGITS = (Label.AGREES, Label.SIGNED_ZERO, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
+"""Labels of those who are right in every element of which there is one truth, whatever they are excused in others."""
 
 EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 """Labels by which a kink or an edge excuses whoever is off there."""
