@@ -15,7 +15,20 @@ from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
 from oracles.noise import Flushing, wrapped
-from oracles.verdict import EXCUSED, FATAL, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
+from oracles.verdict import (
+    ALMOST,
+    EXCUSED,
+    FATAL,
+    UNITS,
+    Answer,
+    Facts,
+    Label,
+    Verdict,
+    falls_short,
+    formed,
+    judge,
+    units_outside,
+)
 
 PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
@@ -102,9 +115,6 @@ def invents(answer: Answer, facts: Facts, flushed: Facts) -> bool:
 TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
 """A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
 
-ALMOST = 2.0**-8
-"""From this part of the largest number on, a factor or two terms on the way may lie beyond it."""
-
 ALIKE = 2.0**-3
 """Two errors that are the same but for this part of them do not come of rounding."""
 
@@ -177,6 +187,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
         certain = truth.status == Status.CERTAIN
         off = np.where(truth.status <= Status.KINK, units_outside(mine, truth.low, truth.high, 1.0), 0)
+        off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, truth.value, 0)), initial=0.0) or 1.0))
         factors.append(np.where(certain & (truth.value != 0), mine / truth.value, np.nan).ravel())
     each = np.concatenate(sizes)

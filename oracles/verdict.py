@@ -28,6 +28,10 @@ ILL_CONDITIONED = 1e-3
 """Noise above this fraction of the largest element proves nothing."""
 
 
+ALMOST = 2.0**-8
+"""From this part of the largest number on, a factor or two terms on the way may lie beyond it."""
+
+
 class Label(StrEnum):
     """What became of one party's answer to one case; see `RULES`."""
 
@@ -66,7 +70,7 @@ RULES: dict[Label, str] = {
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",
     Label.EDGE: "a step on the way is at or past the edge of its function's domain, where its derivative is infinite "
-    "or undefined; or the truth is beyond the dtype's range",
+    "or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
     "arithmetic, or at ordinary points",
     Label.WRONG: "none of the above, and outside the noise of the certified truth: a bug",
@@ -247,7 +251,7 @@ def ranked(
     choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
     excuse: dict[Status, Any] = {
         Status.KINK: np.where(wide <= UNITS, choice, RANK[Label.WRONG]),
-        Status.EDGE: RANK[Label.EDGE],
+        Status.EDGE: np.where(falls_short(mine, truth), RANK[Label.WRONG], RANK[Label.EDGE]),
         Status.NONFINITE: RANK[Label.NONFINITE],
         Status.UNKNOWN: RANK[Label.UNDECIDED],
     }
@@ -310,6 +314,12 @@ def allowed_beside(rows: FloatArray, noise: FloatArray) -> float:
     return float(UNITS * np.sqrt(rows.shape[1]) + np.max(own))
 
 
+def falls_short(mine: FloatArray, truth: Truth) -> Any:
+    """Where the truth is beyond the range, and this is a number short of its end, or has the other sign."""
+    short = np.abs(mine) < np.finfo(mine.dtype).max * ALMOST
+    return truth.beyond & ~np.isnan(mine) & (short | (np.sign(mine) != np.sign(truth.value)))
+
+
 def is_shaky(array: FloatArray, noise: Any) -> bool:
     largest = float(np.max(np.abs(array), initial=0.0))
     return float(np.max(noise, initial=0.0)) > ILL_CONDITIONED * largest > 0
@@ -329,4 +339,6 @@ def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> s
         near = f"{float(truth.low[element])!r} to {float(truth.high[element])!r}"
         far = f"{float(truth.lowest[element])!r} to {float(truth.highest[element])!r}"
         return f"{got}; the gradients nearby go from {near}, and chained choices from {far}"
+    if np.broadcast_to(truth.beyond, truth.status.shape)[element]:
+        return f"{got}; the truth is beyond the range, towards {float(truth.value[element])!r}"
     return f"{got}; {Status(status).name.lower()}"

@@ -209,6 +209,42 @@ class Says42(trial.Altered):
         return np.full_like(gradient, 42)
 
 
+class SaysOtherwise(trial.Altered):
+    """The gradient with the other sign."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return -gradient
+
+
+class ForgetsBeyond700(trial.Altered):
+    """Zero where the exponential has overflowed."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(inputs[0] > 700, 0, gradient)
+
+
+class SaysNothing(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.full_like(gradient, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("subject", "label"),
+    [
+        (trial.Honest, Label.EDGE),
+        (SaysNothing, Label.EDGE),
+        (Says42, Label.WRONG),
+        (SaysOtherwise, Label.WRONG),
+        (ForgetsBeyond700, Label.UNSTABLE),
+    ],
+)
+def test_a_truth_beyond_the_range_is_no_excuse_for_any_number(subject: type, label: Label) -> None:
+    with np.errstate(over="ignore"):
+        alone, beside = case_of(np.exp, 1000.0), case_of(np.exp, [1000.0, 1.0], cotangent=[-1.0, 0.5])
+    assert label_of(subject, alone) is label
+    assert label_of(subject, beside) is (Label.WRONG if subject is SaysNothing else label)
+
+
 def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them() -> None:
     """Were the input zero, there would be an edge, at which anything goes."""
     case = case_of(lambda x: x * np.sqrt(x), 1e-310)

@@ -87,6 +87,8 @@ class Truth:
     highest: FloatArray
     """What a chain of allowed choices lies between."""
     status: np.ndarray[Any, np.dtype[np.int8]]
+    beyond: Any = False
+    """Where it is one number all the same, but larger than the dtype can hold: `value` is infinite, with its sign."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ class Referee:
                 self.touched[order] = self.reached(order, found)
             for truth, mask in zip(found, self.touched[order], strict=True):
                 truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
+                truth.beyond = truth.beyond & ~mask
         return found
 
     def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
@@ -354,6 +357,7 @@ def finished(truth: Truth, dtype: str) -> Truth:
     """In the case's dtype; what that cannot hold is an edge, and where the truth is one number, so are its bounds."""
     with np.errstate(all="ignore"):
         truth.value = np.asarray(truth.value, np.float64).astype(dtype)
+    truth.beyond = np.isinf(truth.value) & (truth.status == Status.CERTAIN)
     truth.status = np.where(np.isinf(truth.value), Status.EDGE, truth.status).astype(np.int8)
     truth.radius = np.where(truth.status == Status.CERTAIN, truth.radius, 0.0)
     for name in ("low", "high", "lowest", "highest"):
