@@ -229,7 +229,7 @@ def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
             verdict.why = in_words(mine[element], truth, noise[element], element)
     if RANK[verdict.label] < RANK[Label.UNSTABLE] and (found := contradicted(arrays, facts)):
         verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found
-    if verdict.label == Label.AGREES and any(is_shaky(a, n) for a, n in zip(arrays, facts.noise, strict=True)):
+    if verdict.label == Label.AGREES and any(is_shaky(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
 
@@ -320,8 +320,9 @@ def falls_short(mine: FloatArray, truth: Truth) -> Any:
     return truth.beyond & ~np.isnan(mine) & (short | (np.sign(mine) != np.sign(truth.value)))
 
 
-def is_shaky(array: FloatArray, noise: Any) -> bool:
-    largest = float(np.max(np.abs(array), initial=0.0))
+def is_shaky(truth: Truth, noise: Any) -> bool:
+    """Whether rounding alone may do so much, beside what the truth is and not what was answered."""
+    largest = float(np.max(np.abs(truth.value), initial=0.0, where=truth.status == Status.CERTAIN))
     return float(np.max(noise, initial=0.0)) > ILL_CONDITIONED * largest > 0
 
 

@@ -23,6 +23,7 @@ from oracles.exact import Referee, Status
 from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.known import meant_otherwise
+from oracles.noise import Noisy, Summing
 from oracles.verdict import Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
@@ -87,6 +88,11 @@ class NeitherTakesAny(MinigradAdapter):
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         with ruled(np.maximum, *(lambda g, ans, x, y, s=s: np.where(s * x > s * y, g, 0) for s in (1, -1))):
             return super().vjp(program, inputs, cotangent)
+
+
+class GivesZeros(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.zeros_like(gradient)
 
 
 def chain(x: Any) -> Any:
@@ -396,3 +402,23 @@ def test_rules_that_are_noisy_themselves_excuse_nobody(monkeypatch: pytest.Monke
         assert label_of("minigrad", case) is Label.UNSTABLE
         monkeypatch.setattr(knowing, "EXCESSIVE", np.inf)
         assert label_of("minigrad", case) is Label.ILL_CONDITIONED
+
+
+@pytest.mark.parametrize("x", [5.0, 12.0, 18.0, 20.0])
+def test_nor_do_rules_that_are_noisy_by_what_they_add(x: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums at forks are noise whatever the rules; those inside of a rule are its own."""
+    case = case_of(np.tanh, x)
+    with ruled(np.tanh, lambda g, ans, x: g * (1 + (-(ans * ans)))):
+        assert label_of("minigrad", case) is Label.UNSTABLE
+        monkeypatch.setattr(Summing, "replaying", Noisy.replaying)
+        assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
+
+
+def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:
+    case = case_of(lambda x: np.sin(np.square(x)), 3e12)
+    assert label_of("minigrad", case) is Label.ILL_CONDITIONED
+    assert label_of(GivesZeros, case) is Label.ILL_CONDITIONED
+
+
+def test_what_is_added_at_a_fork_rounds_whatever_the_rules() -> None:
+    assert label_of("minigrad", case_of(lambda x: 1e8 * np.sin(x) - 1e8 * np.tanh(x), 1e-3)) is Label.AGREES
