@@ -14,7 +14,7 @@ from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
-from oracles.noise import Flushing, wrapped
+from oracles.noise import Flushing, floor_of, wrapped
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -96,7 +96,8 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
             return True
     replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(point.case, Flushing), order)]
     return all(
-        np.all(units_outside(mine, zeroed, zeroed, noise) <= UNITS)
+        # Where rounding may do anything, zeros for subnormal numbers must give the very answer.
+        np.all(units_outside(mine, zeroed, zeroed, np.where(np.isinf(noise), floor_of(zeroed), noise)) <= UNITS)
         for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
     )
 
@@ -105,8 +106,8 @@ def invents(answer: Answer, facts: Facts, flushed: Facts) -> bool:
     """Whether it has a finite number of its own where zeros for subnormal numbers make an edge, which excuses all."""
 
     def of_its_own(mine: Any, truth: Truth, noise: Any, there: Truth) -> bool:
-        off = units_outside(mine, truth.low, truth.high, noise) > UNITS
-        return bool(np.any(off & np.isfinite(mine) & (truth.status <= Status.KINK) & (there.status == Status.EDGE)))
+        off = (units_outside(mine, truth.low, truth.high, noise) > UNITS) & (truth.status <= Status.KINK)
+        return bool(np.any((off | falls_short(mine, truth)) & np.isfinite(mine) & (there.status == Status.EDGE)))
 
     each = zip(formed(answer, facts), facts.truths, facts.noise, flushed.truths, strict=True)
     return any(of_its_own(*one) for one in each)

@@ -256,6 +256,10 @@ def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them()
     case = case_of(lambda x: x * np.sqrt(x), 1e-310)
     assert label_of(Says42, case) is Label.WRONG
     assert label_of("jax", case) in (Label.AGREES, Label.FLUSH)
+    with np.errstate(over="ignore"):
+        overflowing = case_of(lambda x: np.sqrt(x) * 1e200, 1e-310)
+    assert label_of(Says42, overflowing) is Label.WRONG
+    assert label_of("jax", overflowing) in (Label.EDGE, Label.FLUSH)
 
 
 def test_what_a_framework_means_otherwise_excuses_nobody_who_is_called_alike() -> None:
