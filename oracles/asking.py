@@ -1,4 +1,4 @@
-"""Questions to a party, and the form of its answers: who writes to an input, or answers otherwise the second time."""
+"""Questions to a party, and the form of its answers: who writes to what is handed in, or changes its mind."""
 
 from __future__ import annotations
 
@@ -58,11 +58,12 @@ def loaded(spec: str) -> Adapter:
 def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: Any = None) -> Answer:
     """One party's answer; whatever it raises becomes part of it."""
     adapter = adapter or party(spec)
-    inputs = [x.copy() for x in case.inputs]
+    inputs, vectors = ([x.copy() for x in arrays] for arrays in (case.inputs, case.vectors))
+    cotangent = case.cotangent.copy()
     try:
         with (Clock() if clock is None else clock).of(spec):
             if order == 1:
-                answered = adapter.vjp(case.program, inputs, case.cotangent.copy())
+                answered = adapter.vjp(case.program, inputs, cotangent)
                 if not (isinstance(answered, tuple) and len(answered) == 2):
                     why = f"vjp returned a {type(answered).__name__}; it must return (value, gradients)"
                     return Answer(spec, label=Label.STRUCTURE, why=why)
@@ -70,14 +71,12 @@ def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: 
             else:
                 if not hasattr(adapter, "hvp"):
                     raise Unsupported("the adapter has no hvp")
-                arrays = list(
-                    adapter.hvp(case.program, inputs, case.cotangent.copy(), [v.copy() for v in case.vectors])
-                )
+                arrays = list(adapter.hvp(case.program, inputs, cotangent, vectors))
     except Unsupported as error:
         return Answer(spec, label=Label.UNSUPPORTED, why=str(error))
     except Exception as error:  # an engine on trial may raise anything at all
         return Answer(spec, label=Label.ERRORED, why=f"{type(error).__name__}: {error}"[:500])
-    fault = ownership_fault(case, inputs, arrays)
+    fault = ownership_fault(case, inputs, arrays) or contraction_fault(case, cotangent, vectors)
     return Answer(spec, arrays, Label.STRUCTURE if fault else None, fault)
 
 
@@ -89,6 +88,15 @@ def ownership_fault(case: Case, inputs: Sequence[FloatArray], arrays: Sequence[A
     gradients = [a for a in arrays[-len(inputs) :] if isinstance(a, np.ndarray)]
     if any(np.shares_memory(g, x) for g in gradients for x in inputs):
         return "a gradient shares memory with an input"
+    return ""
+
+
+def contraction_fault(case: Case, cotangent: FloatArray, vectors: Sequence[FloatArray]) -> str:
+    """Whether what the derivative is contracted with was written to."""
+    if cotangent.tobytes() != case.cotangent.tobytes():
+        return "the cotangent was written to"
+    if any(given.tobytes() != vector.tobytes() for given, vector in zip(vectors, case.vectors, strict=True)):
+        return "a vector was written to"
     return ""
 
 

@@ -6,6 +6,7 @@ Facts are found when they are asked for, and once, however many parties are held
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status
-from oracles.noise import Noisy, Summing, floor_of, noise, rounds_simply
+from oracles.noise import Noisy, Summing, Underflowing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -32,6 +33,9 @@ SMALL_STEP = 2.0**-12
 
 OFF_STEPS = (2.0**-10, 2.0**-6)
 """How far to go from a kink or an edge until there is none."""
+
+OFF_SIDES = 12
+"""In how many directions, after upwards and downwards: some domains end above, and others below."""
 
 ORDINARY = ((0.3, 0.9), (1.3, 1.9))
 """Magnitudes at which few functions have any trouble."""
@@ -70,8 +74,8 @@ class Point:
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
                 # The engine's own rules may be what is noisy here, which excuses nobody.
-                sums = self.spread(order, replays, Summing)
-                spread = [np.minimum(n, SLACK * i + s) for n, i, s in zip(spread, ideal, sums, strict=True)]
+                rest = [self.spread(order, replays, kind) for kind in (Summing, Underflowing)]
+                spread = [np.minimum(n, SLACK * i + s + u) for n, i, s, u in zip(spread, ideal, *rest, strict=True)]
             # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
             spread = [
                 np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
@@ -79,7 +83,10 @@ class Point:
             ]
             truths = self.referee.truths(order, spread, effort)
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
-        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason)
+        together = None
+        if any(np.any(t.status == Status.KINK) for t in truths):
+            together = self.referee.together(order, spread, effort)
+        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together)
 
     def spread(self, order: int, replays: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
         """How far rounding, or some of it, moves this project's own derivative."""
@@ -148,15 +155,28 @@ class Point:
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def off_the_event(self) -> Point | None:
-        """A nearby point within the domain, without kinks and edges, or None if there is none nearby."""
+        """A nearby point within the domain, with no kinks and edges, or with fewer where some are everywhere.
+
+        None if there is none nearby.
+        """
         random = np.random.default_rng(len(self.case.program.steps))
-        for size in OFF_STEPS:
-            steps = [size * (1 + np.abs(x)) * random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
+        fewest, found = self.troubles or 1, None
+        for side, size in itertools.product(range(2 + OFF_SIDES), OFF_STEPS):
+            parts = [random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
+            signs = [(1, -1)[side] if side < 2 else random.choice([-1, 1], x.shape) for x in self.case.inputs]
+            steps = [s * size * (1 + np.abs(x)) * p for x, p, s in zip(self.case.inputs, parts, signs, strict=True)]
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
-            if point is not None and not any(event.is_break or event.is_loss for event in point.events):
-                return point
-        return None
+            if point is not None and point.troubles < fewest:
+                fewest, found = point.troubles, point
+            if not fewest:
+                break
+        return found
+
+    @property
+    def troubles(self) -> int:
+        """At how many elements on the way there is a kink, an edge or no finite number."""
+        return sum(int(event.mask.sum()) for event in self.events if event.is_break or event.is_loss)
 
 
 def reference(case: Case, order: int) -> Sequence[Any]:

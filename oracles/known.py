@@ -77,6 +77,6 @@ def meant_otherwise(case: Case, party: str) -> str:
     """Why a party means something else by a function of the case, or nothing."""
     functions = {step.function for step in case.program.steps}
     for entry in entries()["semantics"]:
-        if entry["function"] in functions and party.startswith(entry["party"]):
+        if entry["function"] in functions and party.partition(".")[0] == entry["party"]:
             return f"{entry['function']}: {entry['reason']} ({entry['cite']})"
     return ""

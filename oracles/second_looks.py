@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from oracles.adapters import KNOWN
 from oracles.asking import ask, party
-from oracles.cases import Case
-from oracles.exact import EFFORTS, Status
+from oracles.cases import Case, FloatArray
+from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, reference
 from oracles.known import meant_otherwise
-from oracles.noise import Flushing, wrapped
-from oracles.verdict import EXCUSED, RANK, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
+from oracles.noise import Flushing, floor_of, wrapped
+from oracles.verdict import (
+    ALMOST,
+    EXCUSED,
+    FATAL,
+    UNITS,
+    Answer,
+    Facts,
+    Label,
+    Verdict,
+    falls_short,
+    formed,
+    judge,
+    units_outside,
+)
 
 PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
@@ -29,7 +42,7 @@ def judged_fairly(point: Point, order: int, answers: Sequence[Answer]) -> tuple[
         if facts is before:
             break
         judged = [judge(answer, order, facts) for answer in answers]
-        if not any(v.is_off for v in judged):
+        if not any(v.is_off or v.label == Label.KINK_CHAIN for v in judged):
             break
     assert facts is not None
     return judged, facts
@@ -77,20 +90,34 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
     if not any(event.what == "range: subnormal" for event in point.events):
         return False
     flushed = point.flushed()
-    if flushed is not None and not judge(answer, order, flushed.facts(order, len(EFFORTS) - 1)).is_off:
-        return True
+    if flushed is not None:
+        there = flushed.facts(order, len(EFFORTS) - 1)
+        if not judge(answer, order, there).is_off and not invents(answer, facts, there):
+            return True
     replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(point.case, Flushing), order)]
     return all(
-        np.all(units_outside(mine, zeroed, zeroed, noise) <= UNITS)
+        # Where rounding may do anything, zeros for subnormal numbers must give the very answer.
+        np.all(units_outside(mine, zeroed, zeroed, np.where(np.isinf(noise), floor_of(zeroed), noise)) <= UNITS)
         for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
     )
+
+
+def invents(answer: Answer, facts: Facts, flushed: Facts) -> bool:
+    """Whether it has a finite number of its own where zeros for subnormal numbers make an edge, which excuses all."""
+
+    def of_its_own(mine: Any, truth: Truth, noise: Any, there: Truth) -> bool:
+        off = (units_outside(mine, truth.low, truth.high, noise) > UNITS) & (truth.status <= Status.KINK)
+        return bool(np.any((off | falls_short(mine, truth)) & np.isfinite(mine) & (there.status == Status.EDGE)))
+
+    each = zip(formed(answer, facts), facts.truths, facts.noise, flushed.truths, strict=True)
+    return any(of_its_own(*one) for one in each)
 
 
 TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
 """A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
 
-ALMOST = 2.0**-8
-"""From this part of the largest number on, a factor or two terms on the way may lie beyond it."""
+ALIKE = 2.0**-3
+"""Two errors that are the same but for this part of them do not come of rounding."""
 
 FOLLOWS_ROUNDING = 2.0**-19
 """An error that in float64 falls to this part of what it is in float32 comes of rounding, whose unit falls 2**-29."""
@@ -101,18 +128,22 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
 
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
-    or at ordinary points too, is a wrong formula; but where the truth is zero, with no size that digits could
-    be counted from, the error must be of the rounding unit's size in both dtypes.
+    or at ordinary points too, is a wrong formula, and so is what is off by one factor in both dtypes, or at
+    the point as at ordinary ones; but where the truth is zero, with no size that digits could be counted from,
+    the error must be of the rounding unit's size in both dtypes.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
-    if point.case.dtype == "float32" and error_at(point.in_dtype("float64"), spec, order).agrees:
-        return "in float64 it agrees"
+    other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
+    if point.case.dtype == "float32" and other.agrees:
+        everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
+        return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
-        other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
         finer, coarser = sorted([here.size, other.size])
         follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
         return "its error there follows the rounding unit" if follows else ""
+    if here.is_like(other):
+        return ""
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
@@ -128,38 +159,57 @@ def at_end_of_range(point: Point, facts: Facts) -> bool:
     return any(event.is_loss for event in point.events) or any(np.any(t > largest) for t in truths)
 
 
-class Error(NamedTuple):
+@dataclass(frozen=True)
+class Error:
     """How far a party is off somewhere."""
 
-    size: float
+    size: float = np.inf
     """Relative to the largest element; absolute where all are zero."""
-    agrees: bool
+    agrees: bool = False
+    worst: int = 0
+    """The number of the element that is off most."""
+    factors: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
+    """What each element is as a multiple of the truth; NaN where that says nothing."""
+
+    def is_like(self, other: Error) -> bool:
+        """Whether what is off most is off by the same factor there; not if no digits are left, as of 0 and infinity."""
+        if other.factors.size != self.factors.size:
+            return False
+        mine, theirs = (float(error.factors[self.worst]) for error in (self, other))
+        return mine != 0 and abs(mine - theirs) <= ALIKE * abs(mine - 1) < np.inf
 
 
 def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     """A party's largest error by some facts."""
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
-        return Error(np.inf, False)
-    size = 0.0
+        return Error()
+    sizes, factors = [np.zeros(0)], [np.zeros(0)]
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
-        off = units_outside(mine, truth.low, truth.high, 1.0)
-        largest = np.max(np.abs(np.where(truth.status == Status.CERTAIN, truth.value, 0)), initial=0.0)
-        size = max(size, float(np.max(np.where(truth.status <= Status.KINK, off, 0), initial=0.0)) / (largest or 1.0))
-    return Error(size, verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION))
+        certain = truth.status == Status.CERTAIN
+        off = np.where(truth.status <= Status.KINK, units_outside(mine, truth.low, truth.high, 1.0), 0)
+        off = np.where(falls_short(mine, truth), np.inf, off)
+        sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, truth.value, 0)), initial=0.0) or 1.0))
+        factors.append(np.where(certain & (truth.value != 0), mine / truth.value, np.nan).ravel())
+    each = np.concatenate(sizes)
+    agrees = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
+    if not each.size:
+        return Error(0.0, agrees)
+    return Error(float(np.max(each)), agrees, int(np.argmax(each)), np.concatenate(factors))
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:
     """A party's error at a point, if that is one."""
     if point is None:
-        return Error(np.inf, False)
+        return Error()
     answer = ask(spec, point.case, order)
     # It is digits that are asked about: a gradient of another dtype has them, whatever else is said of it.
 
     def cast(array: Any) -> Any:
         return array.astype(point.case.dtype) if getattr(array, "dtype", None) in ("f4", "f8") else array
 
-    return error_of(replace(answer, arrays=[cast(a) for a in answer.arrays]), order, point.facts(order))
+    answer = replace(answer, arrays=[cast(a) for a in answer.arrays])
+    return error_of(answer, order, judged_fairly(point, order, [answer])[1])
 
 
 def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
@@ -173,6 +223,6 @@ def check_excuses(point: Point, verdicts: list[Verdict]) -> None:
         return
     for verdict in excused:
         again = looked_at(moved, verdict.order, ask(verdict.party, moved.case, verdict.order))
-        if RANK[again.label] >= RANK[Label.UNSTABLE]:
+        if again.label in (*FATAL, Label.UNSTABLE):
             verdict.label, verdict.moved = again.label, True
             verdict.why += f"; moved off the event: {again.why}"

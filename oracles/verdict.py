@@ -28,6 +28,10 @@ ILL_CONDITIONED = 1e-3
 """Noise above this fraction of the largest element proves nothing."""
 
 
+ALMOST = 2.0**-8
+"""From this part of the largest number on, a factor or two terms on the way may lie beyond it."""
+
+
 class Label(StrEnum):
     """What became of one party's answer to one case; see `RULES`."""
 
@@ -53,7 +57,7 @@ RULES: dict[Label, str] = {
     Label.UNSUPPORTED: "the adapter said that its engine lacks a function",
     Label.ERRORED: "it raised, crashed, or ran out of time or memory",
     Label.STRUCTURE: "a gradient is missing although it is not zero, has the wrong shape or dtype, or shares memory "
-    "with an input; or an input was written to; or, of the subject, the same question got two answers",
+    "with an input; or what was handed in was written to; or, of the subject, the same question got two answers",
     Label.PROMOTION: "a dtype differs, by the framework's own rule, and no longer does with every input in float64",
     Label.SEMANTICS: "the function means something else there: see the list in oracles/known.toml",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",
@@ -66,7 +70,7 @@ RULES: dict[Label, str] = {
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",
     Label.EDGE: "a step on the way is at or past the edge of its function's domain, where its derivative is infinite "
-    "or undefined; or the truth is beyond the dtype's range",
+    "or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
     "arithmetic, or at ordinary points",
     Label.WRONG: "none of the above, and outside the noise of the certified truth: a bug",
@@ -76,10 +80,13 @@ RULES: dict[Label, str] = {
 RANK = {label: rank for rank, label in enumerate(Label)}
 
 FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
-"""Labels of the subject that fail a run; so does UNSTABLE where another party agrees."""
+"""Labels of the subject that fail a run; so does UNSTABLE where another party keeps the digits."""
 
 FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 """Labels of the other parties that are worth showing."""
+
+KEEPS_DIGITS = (Label.AGREES, Label.SIGNED_ZERO, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
+"""Labels of those who are right in every element of which there is one truth, whatever they are excused in others."""
 
 EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 """Labels by which a kink or an edge excuses whoever is off there."""
@@ -109,6 +116,8 @@ class Facts:
     """NumPy's own value, for the signs of its zeros, at order 1."""
     reason: str = ""
     """Why the referee knows nothing, if so."""
+    together: FloatArray | None = None
+    """At kinks, what the bounds of the truths are made of: gradients nearby and chosen, a row of all elements each."""
 
 
 @dataclass
@@ -151,7 +160,7 @@ class Verdict:
 def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
     """Whether a verdict on the subject fails the run."""
     others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
-    alone = not any(v.label == Label.AGREES for v in others)
+    alone = not any(v.label in KEEPS_DIGITS for v in others)
     return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
 
 
@@ -225,7 +234,9 @@ def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
             verdict.label = tuple(Label)[int(ranks[element])]
             verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
             verdict.why = in_words(mine[element], truth, noise[element], element)
-    if verdict.label == Label.AGREES and any(is_shaky(a, n) for a, n in zip(arrays, facts.noise, strict=True)):
+    if RANK[verdict.label] < RANK[Label.UNSTABLE] and (found := contradicted(arrays, facts)):
+        verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found
+    if verdict.label == Label.AGREES and any(is_shaky(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
 
@@ -247,7 +258,7 @@ def ranked(
     choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
     excuse: dict[Status, Any] = {
         Status.KINK: np.where(wide <= UNITS, choice, RANK[Label.WRONG]),
-        Status.EDGE: RANK[Label.EDGE],
+        Status.EDGE: np.where(falls_short(mine, truth), RANK[Label.WRONG], RANK[Label.EDGE]),
         Status.NONFINITE: RANK[Label.NONFINITE],
         Status.UNKNOWN: RANK[Label.UNDECIDED],
     }
@@ -262,8 +273,63 @@ def ranked(
     return ranks, np.where(decided, units, 0.0)
 
 
-def is_shaky(array: FloatArray, noise: Any) -> bool:
-    largest = float(np.max(np.abs(array), initial=0.0))
+def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str, str] | None:
+    """Where elements that are each allowed at a kink are not so together, and how far off; None if they are.
+
+    Whatever one chooses at a tie of two, their gradients have a sum: it is in no mixture of what is chosen there.
+    """
+    kinks = np.concatenate([(t.status == Status.KINK).ravel() for t in facts.truths])
+    if facts.together is None or not kinks.any():
+        return None
+    mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise))
+    kinks &= np.isfinite(noise)
+    rows = facts.together[:, kinks]
+    rows = rows[np.all(np.isfinite(rows), axis=1)]
+    if not (rows.size and np.all(np.isfinite(mine[kinks]))):
+        return None
+    [rest] = beside(mine[kinks][None], rows, noise[kinks])
+    units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
+    if units <= allowed_beside(rows, noise[kinks]):
+        return None
+    names = [
+        name + (str(list(element)) if element else "")
+        for name, truth in zip(facts.names, facts.truths, strict=True)
+        for element in np.ndindex(truth.value.shape)
+    ]
+    number = int(np.flatnonzero(kinks)[place])
+    want = mine[number] - rest[place] * noise[number]
+    why = (
+        f"got {float(mine[number])!r}; beside the other elements, gradients nearby and chained choices leave "
+        f"{float(want):.6g}: together {units:.3g} units of noise away"
+    )
+    return units, names[number], why
+
+
+def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArray:
+    """What separates points from the smallest flat space that holds all rows, in units of noise."""
+    middle = rows.mean(axis=0)
+    _, sizes, axes = np.linalg.svd((rows - middle) / noise, full_matrices=False)
+    # What is no larger than rounding, here and in the noise itself, is no direction.
+    axes = axes[sizes > UNITS * np.sqrt(rows.size)]
+    away = (points - middle) / noise
+    return np.asarray(away - away @ axes.T @ axes)
+
+
+def allowed_beside(rows: FloatArray, noise: FloatArray) -> float:
+    """How long what separates a point may be: as the units of noise allow, and as rows themselves lie beside it."""
+    own = np.linalg.norm(beside(rows, rows, noise), axis=1)
+    return float(UNITS * np.sqrt(rows.shape[1]) + np.max(own))
+
+
+def falls_short(mine: FloatArray, truth: Truth) -> Any:
+    """Where the truth is beyond the range, and this is a number short of its end, or has the other sign."""
+    short = np.abs(mine) < np.finfo(mine.dtype).max * ALMOST
+    return truth.beyond & ~np.isnan(mine) & (short | (np.sign(mine) != np.sign(truth.value)))
+
+
+def is_shaky(truth: Truth, noise: Any) -> bool:
+    """Whether rounding alone may do so much, beside what the truth is and not what was answered."""
+    largest = float(np.max(np.abs(truth.value), initial=0.0, where=truth.status == Status.CERTAIN))
     return float(np.max(noise, initial=0.0)) > ILL_CONDITIONED * largest > 0
 
 
@@ -281,4 +347,6 @@ def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> s
         near = f"{float(truth.low[element])!r} to {float(truth.high[element])!r}"
         far = f"{float(truth.lowest[element])!r} to {float(truth.highest[element])!r}"
         return f"{got}; the gradients nearby go from {near}, and chained choices from {far}"
+    if np.broadcast_to(truth.beyond, truth.status.shape)[element]:
+        return f"{got}; the truth is beyond the range, towards {float(truth.value[element])!r}"
     return f"{got}; {Status(status).name.lower()}"

@@ -19,9 +19,11 @@ from oracles import facts as knowing
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.asking import ask
 from oracles.cases import Case
-from oracles.exact import Status
+from oracles.exact import Referee, Status
 from oracles.examine import Setup, examine
 from oracles.facts import Point
+from oracles.known import meant_otherwise
+from oracles.noise import Noisy, Summing
 from oracles.verdict import Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
@@ -67,6 +69,32 @@ class GradientOfNan(MinigradAdapter):
         return value, [g * np.nan for g in gradients]
 
 
+def larger(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """What the first of two is sent if both count as the larger at a tie."""
+    return np.where(x >= y, g, 0)
+
+
+class BothTakeAll(MinigradAdapter):
+    """At a tie of maximum each of the two gets the whole gradient, which is so counted twice."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.maximum, larger, lambda g, ans, x, y: larger(g, ans, y, x)):
+            return super().vjp(program, inputs, cotangent)
+
+
+class NeitherTakesAny(MinigradAdapter):
+    """At a tie of maximum the gradient is lost."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.maximum, *(lambda g, ans, x, y, s=s: np.where(s * x > s * y, g, 0) for s in (1, -1))):
+            return super().vjp(program, inputs, cotangent)
+
+
+class GivesZeros(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.zeros_like(gradient)
+
+
 def chain(x: Any) -> Any:
     return mg.relu(x) - mg.relu(-x)
 
@@ -98,12 +126,15 @@ def test_there_is_a_case_for_every_label() -> None:
 @pytest.mark.parametrize("label", LABELS)
 def test_every_label_is_reached(label: Label) -> None:
     party, case = LABELS[label]
-    party = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
-    assert examine(case, Setup(party, (), (1,))).verdict(party, 1).label is label
+    assert label_of(party, case) is label
+
+
+def spec_of(party: Any) -> str:
+    return party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
 
 
 def label_of(party: Any, case: Case, *others: str) -> Label:
-    name = party if isinstance(party, str) else f"{party.__module__}:{party.__name__}"
+    name = spec_of(party)
     return examine(case, Setup(name, others, (1,))).verdict(name, 1).label
 
 
@@ -137,6 +168,156 @@ def test_who_is_excused_is_asked_again_off_the_event(monkeypatch: pytest.MonkeyP
     assert label_of(trial.WrongButAtZero, case) is Label.CONVENTION
 
 
+class ArcsinOff(MinigradAdapter):
+    """The rule of arcsin is off by a factor, at the edge of its domain by nothing: infinity is."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with ruled(np.arcsin, lambda g, ans, x: 7 * g / np.sqrt((1 - x) * (1 + x))):
+            return super().vjp(program, inputs, cotangent)
+
+
+class RaisesOffZero(MinigradAdapter):
+    """It has an answer at 0 alone."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        if np.any(inputs[0] != 0):
+            raise RuntimeError("not at 0")
+        return super().vjp(program, inputs, cotangent)
+
+
+@pytest.mark.parametrize(
+    ("subject", "case", "label"),
+    [
+        (ArcsinOff, case_of(np.arcsin, 1.0), Label.WRONG),  # whose domain ends above,
+        (ArcsinOff, case_of(np.arcsin, [1.0, -1.0]), Label.WRONG),  # and below
+        # There is a NaN wherever one goes, and a kink.
+        (
+            trial.WrongButAtZero,
+            case_of(lambda x: np.nansum(np.abs(np.where([True, False], np.nan, x))), [1.0, 0.0]),
+            Label.WRONG,
+        ),
+        (trial.WrongButAtZero, case_of(lambda x: np.abs(np.diagflat(x)), [2.0, 0.0]), Label.WRONG),
+        (RaisesOffZero, case_of(np.abs, 0.0), Label.ERRORED),
+    ],
+)
+def test_there_is_a_point_off_the_event(subject: type, case: Case, label: Label) -> None:
+    assert label_of(subject, case) is label
+
+
+def test_where_every_point_has_the_kink_there_is_none_off_it() -> None:
+    assert Point(case_of(lambda x: np.maximum(x, np.transpose(x)), [[1.0, 2.0], [3.0, 4.0]]), 1).off_the_event() is None
+
+
+class Says42(trial.Altered):
+    """Whatever the question."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.full_like(gradient, 42)
+
+
+class SaysOtherwise(trial.Altered):
+    """The gradient with the other sign."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return -gradient
+
+
+class ForgetsBeyond700(trial.Altered):
+    """Zero where the exponential has overflowed."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(inputs[0] > 700, 0, gradient)
+
+
+class SaysNothing(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.full_like(gradient, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("subject", "label"),
+    [
+        (trial.Honest, Label.EDGE),
+        (SaysNothing, Label.EDGE),
+        (Says42, Label.WRONG),
+        (SaysOtherwise, Label.WRONG),
+        (ForgetsBeyond700, Label.UNSTABLE),
+    ],
+)
+def test_a_truth_beyond_the_range_is_no_excuse_for_any_number(subject: type, label: Label) -> None:
+    with np.errstate(over="ignore"):
+        alone, beside = case_of(np.exp, 1000.0), case_of(np.exp, [1000.0, 1.0], cotangent=[-1.0, 0.5])
+    assert label_of(subject, alone) is label
+    assert label_of(subject, beside) is (Label.WRONG if subject is SaysNothing else label)
+
+
+def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them() -> None:
+    """Were the input zero, there would be an edge, at which anything goes."""
+    case = case_of(lambda x: x * np.sqrt(x), 1e-310)
+    assert label_of(Says42, case) is Label.WRONG
+    assert label_of("jax", case) in (Label.AGREES, Label.FLUSH)
+    with np.errstate(over="ignore"):
+        overflowing = case_of(lambda x: np.sqrt(x) * 1e200, 1e-310)
+    assert label_of(Says42, overflowing) is Label.WRONG
+    assert label_of("jax", overflowing) in (Label.EDGE, Label.FLUSH)
+
+
+def test_what_a_framework_means_otherwise_excuses_nobody_who_is_called_alike() -> None:
+    case = case_of(np.linalg.cholesky, [[2.0, 0.5], [0.5, 1.0]])
+    assert meant_otherwise(case, "torch")
+    assert meant_otherwise(case, "jax.jit")
+    assert not meant_otherwise(case, "torchlike:Engine")
+
+
+def with_sine_off(factor: Any) -> Any:
+    """minigrad with the rule of sine off by a factor that depends on the point."""
+    return ruled(np.sin, lambda g, ans, x: g * np.cos(x) * factor(x))
+
+
+class SineOffBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, 1.5, 1.0))
+
+
+class SineNegatedBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, -1.0, 1.0))
+
+
+class SineBarelyOffBeyond2(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 2, 1 + 1e-5, 1.0))
+
+
+class SineOffInFloat32(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: 2 if x.dtype == np.float32 else 1)
+
+
+class TanhCancels(trial.Broken):
+    """Its rule loses digits wherever tanh is nearly 1."""
+
+    def broken(self) -> Any:
+        return ruled(np.tanh, lambda g, ans, x: g * (1 - ans * ans))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("subject", [SineOffBeyond2, SineNegatedBeyond2, SineBarelyOffBeyond2])
+def test_one_error_in_both_dtypes_is_no_loss_of_digits(subject: type, dtype: str) -> None:
+    assert label_of(subject, case_of(np.sin, 5.0, dtype=dtype)) is Label.WRONG
+    assert label_of(subject, case_of(np.sin, [0.5, 5.0], dtype=dtype)) is Label.WRONG
+
+
+def test_one_error_at_all_points_is_no_loss_of_digits() -> None:
+    assert label_of(SineOffInFloat32, case_of(np.sin, 1.1, dtype="float32")) is Label.WRONG
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("x", [5.0, 9.0, 12.0, 20.0, 40.0])
+def test_a_loss_of_digits_is_no_error_of_the_formula(x: float, dtype: str) -> None:
+    assert label_of(TanhCancels, case_of(np.tanh, x, dtype=dtype)) is Label.UNSTABLE
+
+
 def test_an_event_excuses_only_what_depends_on_it() -> None:
     """Beside a tie a gradient that was broadcast is averaged; if the tie excused all, so would it that."""
     x, y = [[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0]
@@ -147,11 +328,59 @@ def test_an_event_excuses_only_what_depends_on_it() -> None:
     assert judge(answer, 1, replace(facts, truths=lax)).label is Label.EDGE
 
 
+@pytest.mark.parametrize("subject", [BothTakeAll, NeitherTakesAny])
+@pytest.mark.parametrize(
+    "case",
+    [
+        case_of(np.maximum, [1.0, 2.0, 3.0], [1.0, 2.0, 0.0], cotangent=[0.3, -1.1, 0.8]),
+        case_of(np.maximum, 1.0, 1.0, dtype="float32"),
+        case_of(lambda x: np.maximum(x[0], x[1]) * x[2], [1.0, 1.0, 3.0]),
+    ],
+)
+def test_choices_that_are_allowed_one_by_one_are_not_so_in_any_combination(
+    subject: type, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert label_of(trial.TieToFirst, case) is Label.CONVENTION
+    assert label_of(subject, case) is Label.WRONG
+    monkeypatch.setattr(Referee, "together", lambda *arguments: None)
+    assert label_of(subject, case) is Label.CONVENTION
+
+
+def test_what_is_chosen_at_many_ties_at_once_is_a_convention() -> None:
+    """So many ways to order them are there, that one of them may be a chain at first, and is not when looked longer."""
+    x = np.repeat([0.0, 1.0, 2.0], 6)
+    case = case_of(lambda x: np.sort(x), x, cotangent=np.random.default_rng(0).normal(size=x.size))
+    for subject in ("minigrad", "jax"):
+        assert label_of(subject, case) is Label.CONVENTION
+
+
 def test_a_gradient_in_the_memory_of_an_input_is_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     case = case_of(lambda x: np.square(x) / 2, 1.5 * np.ones(2))
     assert label_of(HoldsItsInput, case) is Label.STRUCTURE
     monkeypatch.setattr(asking, "ownership_fault", lambda case, inputs, arrays: "")
     assert label_of(HoldsItsInput, case) is Label.AGREES
+
+
+class WritesToCotangent(MinigradAdapter):
+    """It scales the cotangent in place rather than a gradient of its own."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        cotangent *= 2
+        return value, gradients
+
+    def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        products = super().hvp(program, inputs, cotangent, vectors)
+        vectors[0][...] = 0
+        return products
+
+
+def test_what_the_derivative_is_contracted_with_is_not_to_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(np.exp, [0.5, 1.5])
+    found = examine(case, Setup(spec_of(WritesToCotangent), (), (1, 2)))
+    assert [v.why for v in found.verdicts] == ["the cotangent was written to", "a vector was written to"]
+    monkeypatch.setattr(asking, "contraction_fault", lambda case, cotangent, vectors: "")
+    assert label_of(WritesToCotangent, case) is Label.AGREES
 
 
 def test_a_subject_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,3 +406,23 @@ def test_rules_that_are_noisy_themselves_excuse_nobody(monkeypatch: pytest.Monke
         assert label_of("minigrad", case) is Label.UNSTABLE
         monkeypatch.setattr(knowing, "EXCESSIVE", np.inf)
         assert label_of("minigrad", case) is Label.ILL_CONDITIONED
+
+
+@pytest.mark.parametrize("x", [5.0, 12.0, 18.0, 20.0])
+def test_nor_do_rules_that_are_noisy_by_what_they_add(x: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums at forks are noise whatever the rules; those inside of a rule are its own."""
+    case = case_of(np.tanh, x)
+    with ruled(np.tanh, lambda g, ans, x: g * (1 + (-(ans * ans)))):
+        assert label_of("minigrad", case) is Label.UNSTABLE
+        monkeypatch.setattr(Summing, "replaying", Noisy.replaying)
+        assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
+
+
+def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:
+    case = case_of(lambda x: np.sin(np.square(x)), 3e12)
+    assert label_of("minigrad", case) is Label.ILL_CONDITIONED
+    assert label_of(GivesZeros, case) is Label.ILL_CONDITIONED
+
+
+def test_what_is_added_at_a_fork_rounds_whatever_the_rules() -> None:
+    assert label_of("minigrad", case_of(lambda x: 1e8 * np.sin(x) - 1e8 * np.tanh(x), 1e-3)) is Label.AGREES

@@ -87,6 +87,8 @@ class Truth:
     highest: FloatArray
     """What a chain of allowed choices lies between."""
     status: np.ndarray[Any, np.dtype[np.int8]]
+    beyond: Any = False
+    """Where it is one number all the same, but larger than the dtype can hold: `value` is infinite, with its sign."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Referee:
         self.worked_out: dict[Any, Balls | None] = {}
         self.touched: dict[int, list[Any]] = {}
         self.looked: dict[int, int] = {}
+        self.missed: dict[int, bool] = {}
         self.ties: dict[Any, int] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
@@ -159,7 +162,7 @@ class Referee:
         here = self.here(order, noise)
         if self.reason:
             return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
-        missing = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
+        missing = self.missed[order] = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
         self.looked[order] = 1 if missing else len(EFFORTS) - 1
         if not missing and not self.watched:
             assert here is not None
@@ -176,7 +179,30 @@ class Referee:
                 self.touched[order] = self.reached(order, found)
             for truth, mask in zip(found, self.touched[order], strict=True):
                 truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
+                truth.beyond = truth.beyond & ~mask
         return found
+
+    def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
+        """What `truths` came from at a kink: gradients nearby and chosen, a row of all elements for each.
+
+        None where there is more: of a value that jumps, what follows from the one at the very point; and where at the
+        most effort still many a row is like no mixture of the others, so that further ones would be as new.
+        """
+        if not self.looked.get(order):
+            return None
+        around = self.look_around(EFFORTS[min(effort, self.looked[order])], self.missed[order])
+        samples = [sample for sample in (*around.nearby, *around.chosen) if sample]
+        if not samples or around.jumps:
+            return None
+        finite = [np.where(np.isfinite(n), n, 0.0) for n in noise]
+        rows = np.array(
+            [np.concatenate([middles(b, n).ravel() for b, n in zip(s[order], finite, strict=True)]) for s in samples]
+        )
+        known = rows[:, np.all(np.isfinite(rows), axis=0)]
+        ranges = np.ptp(known, axis=0)
+        varied = (known - known[0])[:, ranges > 0] / ranges[ranges > 0]
+        exhausted = varied.size == 0 or 2 * np.linalg.matrix_rank(varied) <= len(rows)
+        return rows if exhausted or effort < self.looked[order] else None
 
     def most_effort(self, order: int) -> int:
         """The effort beyond which the same truths would be found again."""
@@ -331,6 +357,7 @@ def finished(truth: Truth, dtype: str) -> Truth:
     """In the case's dtype; what that cannot hold is an edge, and where the truth is one number, so are its bounds."""
     with np.errstate(all="ignore"):
         truth.value = np.asarray(truth.value, np.float64).astype(dtype)
+    truth.beyond = np.isinf(truth.value) & (truth.status == Status.CERTAIN)
     truth.status = np.where(np.isinf(truth.value), Status.EDGE, truth.status).astype(np.int8)
     truth.radius = np.where(truth.status == Status.CERTAIN, truth.radius, 0.0)
     for name in ("low", "high", "lowest", "highest"):
