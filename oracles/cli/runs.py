@@ -71,7 +71,7 @@ def add_verify(commands: Any) -> None:
 
 def run_verify(options: argparse.Namespace) -> int:
     check_parties(options)
-    check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
+    check_libraries("flint", "hypothesis", "jinja2", "matplotlib", "pandas", "pebble", "rich")
     from oracles.campaign import Campaign, Options
     from oracles.examine import Setup
     from oracles.journal import read_run
@@ -193,7 +193,7 @@ def add_report(commands: Any) -> None:
 
 
 def run_report(options: argparse.Namespace) -> int:
-    check_libraries("jinja2", "pandas")
+    check_libraries("flint", "jinja2", "matplotlib", "pandas")
     from oracles.journal import read_run
     from oracles.report import write_reports
 
