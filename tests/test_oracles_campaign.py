@@ -219,7 +219,7 @@ def test_quartiles_are_in_order(honest: Outcome) -> None:
 def test_the_page_leads_with_the_verdict_and_the_command(honest: Outcome) -> None:
     page = (honest.folder / "index.html").read_text()
     assert re.search(r"<h1>.*PASS</span> minigrad <small>against torch, jax</small></h1>", page)
-    assert honest.run.header["command"] in page
+    assert honest.run.header["command"] in re.sub("</?span>", "", page)
 
 
 def test_the_page_needs_nothing_from_elsewhere(honest: Outcome) -> None:

@@ -122,7 +122,7 @@ for (const table of all(".sortable")) all("thead th", table).forEach((head, plac
 // Copying.
 
 async function copy(pre, button) {
-  const text = pre.firstChild.textContent.trim();
+  const text = one("code", pre).textContent;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
