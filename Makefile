@@ -16,7 +16,7 @@ STAMP := $(VENV)/.ready-$(subst =,-,$(TORCH))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify atlas faults bench test lint format report clean
+.PHONY: help setup doctor verify atlas faults bench test lint format report clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[both,report,bench,strangers,dev]' || \
 	  { echo "make: the packages of constraints.txt could not be installed; check the package index, or make clean and try again"; exit 1; }
 	@touch $@
+
+doctor: $(STAMP)  ## show versions, devices, threads, subnormal numbers, and what is missing
+	$(BIN)/python -m oracles doctor
 
 verify: $(STAMP)  ## run the cross-framework campaign; ARGS="--examples 20000 --seed 7" for more
 	$(BIN)/python -m oracles verify $(ARGS)

@@ -39,6 +39,8 @@ A map, each file leaning only on those above it:
 ``workloads``     what the benchmark times, with its passes by hand
 ``bench``         minigrad beside hand-written NumPy, PyTorch, JAX and autograd
 ``faults``        what the harness would miss: mistakes planted in minigrad, one at a time
+``explain``       one function: formula, rule, gate, kinks and who chooses what there, accuracy
+``doctor``        what this machine has to judge with, and what is missing
 ``cli``           the command line
 ================  ======================================================================
 """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class OraclesError(Exception):
     """Base of the harness's errors; `exit_code` is what the command line ends with."""
@@ -27,3 +30,13 @@ class HarnessError(OraclesError):
 
 class Unsupported(Exception):  # noqa: N818 (an answer rather than an error)
     """Raised by an adapter for a program that its engine has no function for."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What was meant by a word that is not known, for a message; nothing if nothing is like it.
+
+    >>> did_you_mean("verfy", ["verify", "report"])
+    ' (did you mean verify?)'
+    """
+    near = difflib.get_close_matches(word, [*known], n=2)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

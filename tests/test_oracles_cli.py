@@ -69,9 +69,10 @@ def test_an_empty_list_is_refused(option: str, capsys: Capture) -> None:
     assert refused(capsys, "verify", option, ",").startswith(f"{option} ',': ")
 
 
-@pytest.mark.parametrize("words", [[], ["frobnicate"], ["verify", "--frob"], ["verify", "--examples"], ["repro"]])
+@pytest.mark.parametrize("words", [["frobnicate"], ["verify", "--frob"], ["verify", "--examples"], ["repro"]])
 def test_a_command_that_is_not_understood_points_to_the_help(words: list[str], capsys: Capture) -> None:
-    assert refused(capsys, *words).endswith("; see python -m oracles --help")
+    about = " ".join(["", *words[:1]]) if words[0] in ("verify", "repro") else ""
+    assert refused(capsys, *words).endswith(f"; see python -m oracles{about} --help")
 
 
 def test_lists_are_read_without_repetition() -> None:
@@ -92,13 +93,6 @@ def test_every_command_has_its_help(command: str, capsys: Capture) -> None:
         cli.main([command, "--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: python -m oracles {command} ")
-
-
-def test_every_example_of_the_help_is_understood() -> None:
-    lines = [line for line in cli.EXAMPLES.splitlines() if "python -m oracles" in line]
-    for line in lines:
-        command = line.strip().partition("  ")[0].split()
-        assert cli.parser().parse_args(command[3:]).command == command[3]
 
 
 def test_the_package_runs_as_a_module() -> None:
@@ -180,7 +174,7 @@ def test_a_framework_that_nobody_asks_for_may_be_missing(
     file = tmp_path / "case.json"
     file.write_text(json.dumps(CASE.as_data()))
     assert cli.main(["repro", str(file), "--oracles", "torch"]) == 0
-    assert capsys.readouterr().err == ""
+    assert "not installed" not in capsys.readouterr().err
 
 
 def test_a_referee_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

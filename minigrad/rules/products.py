@@ -25,6 +25,7 @@ def as_matrix_product(g: Any, x: Any, y: Any) -> Any:
 
 
 def matmul_dx(g: Any, x: Any, y: Any) -> Any:
+    """``g @ y.T``, matrix by matrix of a stack; a vector on the left is a row."""
     if y.ndim == 2 and x.ndim > 1:
         return g @ y.T
     column = as_matrix(x, y)[1]
@@ -33,6 +34,7 @@ def matmul_dx(g: Any, x: Any, y: Any) -> Any:
 
 
 def matmul_dy(g: Any, x: Any, y: Any) -> Any:
+    """``x.T @ g``, matrix by matrix of a stack; a vector on the right is a column."""
     if x.ndim == 2 and y.ndim > 1:
         return x.T @ g
     row = as_matrix(x, y)[0]

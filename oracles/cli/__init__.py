@@ -18,29 +18,31 @@ A map, each file leaning only on those above it:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import minigrad
 from oracles.cli import questions, runs, studies
 from oracles.cli.options import INCOMPLETE, PROGRAM, USAGE, Parser, understood
 from oracles.errors import OraclesError
 
 EXAMPLES = """\
 to start with:
-  python -m oracles doctor                                 is everything here, and in which version?
-  python -m oracles verify                                 the default campaign, then open reports/latest/index.html
+  python -m oracles doctor                               is everything here, and in which version?
+  python -m oracles verify                               the default campaign, to reports/latest
 
 when something was found:
-  python -m oracles repro f64-00012                        one case of the latest run again
-  python -m oracles explain hypot                          a function: its rule, its kinks, who chooses what there
-  python -m oracles diff reports/before reports/latest     "I upgraded torch, what changed?"
+  python -m oracles repro f64-00012                      one case of the latest run again
+  python -m oracles explain hypot                        a function: its rule, and who chooses what
+  python -m oracles diff reports/before reports/latest   "I upgraded torch, what changed?"
 
 at length:
-  python -m oracles verify --examples 20000 --seed 7       a long campaign, on other cases
-  python -m oracles verify --subject mylib.trial:Engine    your own engine on trial
-  python -m oracles atlas --function maximum,hypot         every kink and edge of two functions, party by party
-  python -m oracles bench --only f-64x64,chain             time two of the benchmark's workloads
+  python -m oracles verify --examples 20000 --seed 7     a long campaign, on other cases
+  python -m oracles verify --subject mylib.trial:Engine  your own engine on trial
+  python -m oracles atlas --function maximum,hypot       every kink and edge of two functions
+  python -m oracles bench --only f-64x64,chain           time two of the benchmark's workloads
 
 The help of each command has more: python -m oracles verify --help
 
@@ -62,12 +64,14 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("-V", "--version", action="version", version=f"oracles {minigrad.__version__}")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
-    for add in (
+    adders: list[Callable[[Any], None]] = [
         *(runs.add_verify, runs.add_repro, runs.add_report, runs.add_diff),
         *(studies.add_atlas, studies.add_faults, studies.add_bench),
-        questions.add_doctor,
-    ):
+        *(questions.add_explain, questions.add_doctor, questions.add_completion),
+    ]
+    for add in adders:
         add(commands)
     return top, dict(commands.choices)
 
@@ -82,10 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = understood(top, commands, words)
         run: Callable[[Any], int] = options.run
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except OraclesError as error:
         print("oracles:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCOMPLETE
     except KeyboardInterrupt:
         print("oracles: interrupted; a campaign's journal so far is kept as run.jsonl.partial", file=sys.stderr)
         return INCOMPLETE

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from oracles.errors import MissingError, UsageError
+from oracles.errors import MissingError, UsageError, did_you_mean
 
 PASS, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 """Exit codes."""
@@ -28,9 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(commands: Any, name: str, about: str, *examples: tuple[str, str]) -> Parser:
-    """A command, and what its help ends with: examples, each with what it does."""
-    width = max(len(words) for words, _ in examples)
-    lines = [f"  {PROGRAM} {words:{width}}  {meaning}" for words, meaning in examples]
+    """A command, and what its help ends with: examples, each below what it does."""
+    lines = [f"  # {meaning}\n  {PROGRAM} {words}" for words, meaning in examples]
     command: Parser = commands.add_parser(
         name,
         help=about,
@@ -41,16 +39,10 @@ def add_command(commands: Any, name: str, about: str, *examples: tuple[str, str]
     return command
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What was meant by a word that is not known, in words; nothing if nothing is like it."""
-    near = difflib.get_close_matches(word, [*known], n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
 def understood(top: Parser, commands: dict[str, Parser], words: Sequence[str]) -> argparse.Namespace:
     """The options that were given; raises `UsageError` for a command or an option that there is not."""
     if words and not words[0].startswith("-") and words[0] not in commands:
-        hint = did_you_mean(words[0], commands) or f"; choose from {', '.join(commands)}"
+        hint = did_you_mean(words[0], commands) or f", only {', '.join(commands)}"
         raise UsageError(f"there is no command {words[0]!r}{hint}; see {PROGRAM} --help")
     options, rest = top.parse_known_args(words)
     if rest:

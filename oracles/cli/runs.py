@@ -117,7 +117,6 @@ def shares(cost: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts)
 
 
-@contextmanager
 def add_repro(commands: Any) -> None:
     command = add_command(
         commands,
@@ -218,7 +217,7 @@ def add_diff(commands: Any) -> None:
     command = add_command(
         commands,
         "diff",
-        "compare two runs: what is new, what is fixed, who is more accurate, who is faster",
+        "compare two runs: new, fixed, more accurate, faster",
         ("diff reports/before reports/latest", "after verify --out reports/before, an upgrade, and verify"),
         ("diff reports/before reports/latest --format md", "the same for a pull request"),
         ("diff A B && deploy", "exit code 1 if the subject does worse in B"),

@@ -17,7 +17,7 @@ def add_atlas(commands: Any) -> None:
     command = add_command(
         commands,
         "atlas",
-        "tabulate what every party returns at special points, beside the truth",
+        "tabulate what everybody returns at special points",
         ("atlas", "every kink, edge and extreme of every function"),
         ("atlas --function maximum,hypot --parties torch,jax.jit", "two functions, as two parties have them"),
         ("atlas --dtype float32 --order 2 --out reports/atlas32", "second derivatives in float32"),
@@ -68,7 +68,7 @@ def add_faults(commands: Any) -> None:
     command = add_command(
         commands,
         "faults",
-        "plant faults in minigrad, one at a time, and see which are caught",
+        "plant faults in minigrad, and see which are caught",
         ("faults --only '*@hypot.*' --seeds 2", "what the harness would miss in one function's rules"),
         ("faults", "everything: hours"),
     )
@@ -115,7 +115,7 @@ def add_bench(commands: Any) -> None:
     command = add_command(
         commands,
         "bench",
-        "time minigrad, hand-written NumPy, torch, jax and autograd side by side",
+        "time minigrad beside hand-written NumPy and others",
         ("bench --only f-64x64,chain", "two of the workloads"),
         ("bench --parties minigrad,torch --rounds 30", "two parties, quickly"),
     )

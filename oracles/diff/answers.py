@@ -32,6 +32,8 @@ class Answers:
     """What the subjects of both runs are called here."""
     shared: frozenset[str]
     """Cases that both runs asked with the same program and numbers."""
+    are_same: bool
+    """Whether most drawn cases are the same, so that runs are compared case by case rather than as samples."""
 
     @classmethod
     def of(cls, before: Run, after: Run) -> Self:
@@ -39,7 +41,9 @@ class Answers:
         subject = names.pop() if len(names) == 1 else "the subject"
         asked = {record["id"]: question(record) for record in before.cases}
         shared = frozenset(record["id"] for record in after.cases if asked.get(record["id"]) == question(record))
-        return cls(answers(before, subject), answers(after, subject), subject, shared)
+        drawn = [drawn_of(run) for run in (before, after)]
+        are_same = 2 * len(shared & drawn[0] & drawn[1]) >= min(map(len, drawn))
+        return cls(answers(before, subject), answers(after, subject), subject, shared, are_same)
 
     @cached_property
     def same(self) -> pd.DataFrame:
@@ -47,10 +51,10 @@ class Answers:
         old, new = (frame[frame["case"].isin(self.shared)] for frame in (self.before, self.after))
         return old.merge(new, on=["case", "order", "party"], suffixes=("_before", "_after"))
 
-    @cached_property
-    def are_same(self) -> bool:
-        """Whether most cases are the same, so that runs are compared case by case rather than as samples."""
-        return 2 * len(self.shared) >= min(self.before["case"].nunique(), self.after["case"].nunique())
+
+def drawn_of(run: Run) -> set[str]:
+    """The drawn cases, or where there are none, all: named ones and known findings are the same in every run."""
+    return {record["id"] for record in run.cases if "block" in record["origin"]} or {r["id"] for r in run.cases}
 
 
 def question(record: Mapping[str, Any]) -> list[Any]:
@@ -69,7 +73,8 @@ def answers(run: Run, subject: str) -> pd.DataFrame:
             told.append(tells)
             where.append(" ".join(dict.fromkeys((shrunk or record)["functions"])))
             known.append(bool(shrunk and shrunk["known"]))
-    frame = cases_frame(run).astype({"ulp": float}).assign(tells=told, function=where, known=known)
+    plain = {"party": str, "dtype": str, "label": str, "ulp": float}
+    frame = cases_frame(run).astype(plain).assign(tells=told, function=where, known=known)
     return frame.assign(party=frame["party"].where(frame["party"] != own, subject))
 
 

@@ -85,7 +85,7 @@ def of_other_cases(both: Answers) -> pd.DataFrame:
     """
     each = [by_function(frame[sound(frame)]) for frame in (both.before, both.after)]
     old, new = (frame.groupby(KEYS)["ulp"].agg(["count", "median", interval]) for frame in each)
-    table = old.join(new, lsuffix="_before", rsuffix="_after", how="inner")
+    table = old.add_suffix("_before").join(new.add_suffix("_after"), how="inner")
     apart = [a[1] < b[0] or b[1] < a[0] for a, b in zip(table["interval_before"], table["interval_after"], strict=True)]
     table = table[np.array(apart, bool) & is_far(table["median_before"], table["median_after"])]
     reading = np.where(table["median_after"] < table["median_before"], "nearer", "farther")
