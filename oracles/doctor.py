@@ -25,7 +25,7 @@ OK, NOTE, MISSING = "ok", "note", "missing"
 
 HARNESS = {
     "flint": "python-flint",
-    **{name: name for name in ("hypothesis", "jinja2", "optree", "pandas", "pebble", "rich")},
+    **{name: name for name in ("hypothesis", "jinja2", "matplotlib", "optree", "pandas", "pebble", "rich")},
 }
 """Modules that every campaign takes, with the packages that they come in."""
 

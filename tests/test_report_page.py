@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from oracles import cli
 from oracles.journal import Run, read_run
 from oracles.report import write_reports
+from oracles.report.findings import in_order, shown
 from oracles.report.page import LIMIT
 from tests.long_run import long_run
 
@@ -273,6 +274,15 @@ def test_every_finding_is_on_the_page_even_where_not_all_are_in_full(run: Run, t
     assert all(f"/repro/{record['id']}.py<" in page for record in shrunk)
 
 
+@pytest.mark.parametrize("label", ["unsupported", "errored", "convention"])
+def test_a_run_in_which_nobody_gives_a_number_has_its_page(label: str, run: Run, tmp_path: Path) -> None:
+    cases = [r | {"timings": {}, "verdicts": [v | {"label": label} for v in r["verdicts"]]} for r in run.cases]
+    write_reports(Run(run.header, cases, run.footer | {"shrunk": [], "findings": 0}), tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert f"<td class=w>{label}" in page
+    assert "No case was timed." in page
+
+
 def test_every_table_of_the_page_has_its_file_beside_it(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     linked = set(re.findall(r'<a class="csv" href="([^"]+)"', page))
@@ -304,8 +314,6 @@ def test_two_processes_rebuild_the_same_bytes(folder: Path) -> None:
 
 
 def test_every_partys_numbers_are_beside_the_truth(run: Run, folder: Path) -> None:
-    from oracles.report.findings import in_order, shown
-
     for record in in_order(run):
         case: dict[str, Any] = shown(record, folder.as_posix())
         for element in case["elements"]:

@@ -230,6 +230,17 @@ def test_a_finding_has_everybodys_numbers_the_truth_and_the_bound_of_its_error(o
     assert case["reproduce"] == f"python run/repro/{off['id']}.py"
 
 
+def test_an_answer_of_another_form_is_told_as_such(off: dict[str, Any]) -> None:
+    arrays = off["values"]["1"][off["accused"]]
+    forms = {"a": [arrays[0], encode_array(np.ones(3))], "b": [arrays[0], None], "c": arrays[:1]}
+    first = shown({**off, "values": {"1": forms}}, "run")["elements"][0]
+    assert {party: told["decimal"] for party, told in first["told"].items()} == {
+        "a": "shape (3,)",
+        "b": "0.0 (none)",
+        "c": "0.0 (none)",
+    }
+
+
 def test_a_findings_circuit_has_numpys_values_and_the_certified_gradient(off: dict[str, Any]) -> None:
     scalar = examine(case_of(np.tanh, 0.5), Setup(off["accused"], (), (1,))).as_data()
     svg = shown({**off, **scalar}, "run")["circuit"]

@@ -100,9 +100,9 @@ def differing(record: Mapping[str, Any], order: int) -> Iterator[dict[str, Any]]
     for place, (name, data) in enumerate(zip(names, truths, strict=bool(truths))):
         truth = decode_array(data["value"])
         status = np.array(data.get("status", np.zeros(truth.shape, int)))
-        arrays = {party: mine[place] for party, mine in answers.items()}
+        arrays = {party: mine[place] if place < len(mine) else None for party, mine in answers.items()}
         for index in np.ndindex(truth.shape):
-            told = {party: told_of(array, index, truth[index]) for party, array in arrays.items()}
+            told = {party: told_of(array, index, truth) for party, array in arrays.items()}
             title = name + (f"[{', '.join(map(str, index))}]" if index else "")
             if status[index] or any(value["ulp"] for value in told.values()) or title == where:
                 known = truth_at(data, Status(int(status[index])), index)
@@ -113,14 +113,14 @@ def differing(record: Mapping[str, Any], order: int) -> Iterator[dict[str, Any]]
     yield from (element for _, _, element in sorted(found, key=lambda entry: entry[:2]))
 
 
-def told_of(array: Any, index: tuple[int, ...], truth: Any) -> dict[str, Any]:
-    """What a party returned for one element."""
+def told_of(array: Any, index: tuple[int, ...], truth: FloatArray) -> dict[str, Any]:
+    """What a party returned for one element; no array is zeros, and one of another shape has no such element."""
     mine = np.zeros_like(truth) if array is None else decode_array(array)
-    if array is not None and mine.ndim != len(index):
-        return {"decimal": f"an array of shape {mine.shape}", "hex": "", "ulp": 1}
-    value = mine[index] if index else mine
+    if mine.shape != truth.shape:
+        return {"decimal": f"shape {mine.shape}", "hex": "", "ulp": 2**64 - 1}
+    value = mine[index]
     # An answer in another dtype is off by its dtype, and told in the truth's.
-    ulp = int(ulp_distance(np.asarray(value, truth.dtype), truth))
+    ulp = int(ulp_distance(np.asarray(value, truth.dtype), truth[index]))
     return {"decimal": repr(float(value)) + " (none)" * (array is None), "hex": float(value).hex(), "ulp": ulp}
 
 

@@ -214,8 +214,8 @@ class ConventionTable:
         for order, truths in record["truth"].items():
             for place, truth in enumerate(truths):
                 if "status" in truth:
-                    answers = {party: arrays[place] for party, arrays in record["values"].get(order, {}).items()}
-                    self.note(met, truth, answers)
+                    answers = record["values"].get(order, {}).items()
+                    self.note(met, truth, {party: arrays[place] for party, arrays in answers if place < len(arrays)})
 
     def note(self, met: Iterable[str], truth: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
         status, bounds = np.array(truth["status"]), [decode_array(truth[bound]) for bound in ("low", "high")]

@@ -120,6 +120,8 @@ def accuracy_plot(cases: pd.DataFrame, parties: Sequence[str]) -> str:
         sorted(judged[name].astype(object).unique(), reverse=name == "dtype") for name in ("dtype", "order")
     )
     bounds = [*ULPS.values()][:-1]
+    if judged.empty:
+        return ""
 
     def draw(figure: Any) -> None:
         for axes, (dtype, order) in panels(figure, dtypes, orders, "{0}, order {1}", sharey=True):
