@@ -71,7 +71,7 @@ def spec(x: FloatArray) -> str:
 
 
 def decimal(x: FloatArray) -> str:
-    return np.array2string(x, separator=", ", floatmode="unique", threshold=64, max_line_width=100)
+    return np.array2string(x, separator=", ", formatter={"float_kind": str}, threshold=64, max_line_width=88)
 
 
 def hexadecimal(x: FloatArray) -> str:
