@@ -107,7 +107,9 @@ def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["oracles", "ver"], {"verify"}),
         (["oracles", "explain", "hyp"], {"hypot"}),
         (["oracles", "atlas", "--function", "maxi"], {"maximum"}),
+        (["oracles", "atlas", "--function", "linalg.vec"], {"linalg.vector_norm"}),
         (["oracles", "verify", "--su"], {"--subject"}),
+        (["oracles", "bench", "--only", "cha"], {"chain"}),
         (["oracles", "diff", "a", "b", "--format", "m"], {"md"}),
     ],
 )

@@ -75,11 +75,12 @@ def refusals() -> Iterator[None]:
 def describe() -> dict[str, str]:
     """What JAX's answers depend on besides its version."""
     with jax.disable_jit():
-        alone = subnormals(lambda x: np.asarray(jnp.asarray(x) / 2))
+        alone = subnormals(lambda x: jnp.asarray(x) / 2)
+    whole = subnormals(jax.jit(lambda x: x / 2))
     return {
         "devices": ", ".join(map(str, jax.devices())),
         "x64": "enabled" if jax.config.jax_enable_x64 else "off",
-        "subnormals": f"{alone}, {subnormals(jax.jit(lambda x: x / 2))} under jit",
+        "subnormals": f"{alone}, compiled or not" if whole == alone else f"{alone}; under jit {whole}",
         "cache": str(jax.config.jax_compilation_cache_dir),
     }
 

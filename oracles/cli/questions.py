@@ -108,22 +108,11 @@ def run_completion(options: argparse.Namespace) -> int:
     import shtab
 
     from oracles import cli
-    from oracles.adapters import KNOWN
-    from oracles.diff.printing import PRINTED
-    from oracles.explain import known_names
 
-    words: dict[str, Sequence[str]] = {
-        "function": known_names(),
-        "oracles": cli.runs.ORACLES,
-        "shell": SHELLS,
-        **dict.fromkeys(("parties", "subject"), tuple(KNOWN)),
-        "format": tuple(PRINTED),
-        **dict.fromkeys(("dtype", "dtypes"), ("float64", "float32")),
-        **dict.fromkeys(("order", "orders"), ("1", "2")),
-    }
     top, commands = cli.parsers()
     top.prog = "oracles"
-    for command in commands.values():
+    for name, command in commands.items():
+        words = words_of(name)
         for action in command._actions:  # there is no other list of them
             if action.type is Path:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
@@ -131,3 +120,24 @@ def run_completion(options: argparse.Namespace) -> int:
                 action.choices = words[action.dest]
     print(shtab.complete(top, options.shell))
     return PASS
+
+
+def words_of(command: str) -> dict[str, Sequence[str]]:
+    """What the options of a command may say, by the name of the option, where that can be listed."""
+    from oracles import atlas, bench, workloads
+    from oracles.adapters import KNOWN
+    from oracles.cli.runs import ORACLES
+    from oracles.diff.printing import PRINTED
+    from oracles.explain import known_names
+
+    own: dict[str, dict[str, Sequence[str]]] = {
+        "explain": {"function": known_names()},
+        "atlas": {"function": atlas.NAMES},
+        "bench": {"only": tuple(workloads.WORKLOADS), "parties": tuple(bench.PARTIES)},
+    }
+    common: dict[str, Sequence[str]] = {"oracles": ORACLES, "format": tuple(PRINTED), "shell": SHELLS}
+    common |= dict.fromkeys(("parties", "subject"), tuple(KNOWN))
+    common |= dict.fromkeys(("dtype", "dtypes"), ("float64", "float32")) | dict.fromkeys(
+        ("order", "orders"), ("1", "2")
+    )
+    return common | own.get(command, {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from oracles.verdict import FINDINGS, Label, Verdict, is_failure
 
 STATES = ("new", "changed", "fixed", "only after", "only before")
 """What became of a finding: the first three of a question that both runs asked, the others where just one asked it."""
+
+SEVERITY = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNSTABLE, Label.UNDECIDED, Label.KINK_CHAIN)
+"""The labels that tell against a party, the gravest first."""
 
 SIGMAS = 4.0
 """What chance alone may do, in standard deviations, before two shares or medians are said to differ."""
@@ -57,9 +62,10 @@ def drawn_of(run: Run) -> set[str]:
     return {record["id"] for record in run.cases if "block" in record["origin"]} or {r["id"] for r in run.cases}
 
 
-def question(record: Mapping[str, Any]) -> list[Any]:
-    """What every party was asked in a case."""
-    return [record[key] for key in ("program", "inputs", "cotangent", "vectors")]
+def question(record: Mapping[str, Any]) -> bytes:
+    """What every party was asked in a case, as a digest: a long run has too many to keep."""
+    asked = [record[key] for key in ("program", "inputs", "cotangent", "vectors")]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
 
 
 def answers(run: Run, subject: str) -> pd.DataFrame:
@@ -105,8 +111,9 @@ def findings(both: Answers) -> pd.DataFrame:
         }
     ).reset_index()
     rank = {"others": table["party"].ne(both.subject), "rank": table["state"].map(STATES.index)}
-    by = ["others", "rank", "party", "cases", "function"]
-    ascending = [True, True, True, False, True]
+    rank["weight"] = table["label"].map(SEVERITY.index)
+    by = ["others", "rank", "party", "weight", "cases", "function"]
+    ascending = [True, True, True, True, False, True]
     return table.assign(**rank).sort_values(by, ascending=ascending, ignore_index=True)[table.columns]
 
 

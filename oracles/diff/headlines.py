@@ -60,12 +60,13 @@ def comparability(before: Run, after: Run, both: Answers) -> list[str]:
 
 
 def findings(found: pd.DataFrame, shares: pd.DataFrame, both: Answers) -> list[str]:
-    """What the others are found at, the party with most of it first."""
+    """What the others are found at: first what came and what went, then what was met once."""
     others = found[found["party"] != both.subject]
     lines = [
         line
-        for party in others["party"].value_counts().index
-        for line in states(others[others["party"] == party], party, "finding")
+        for state in STATES
+        for party, rows in others[others["state"] == state].groupby("party")
+        for line in states(rows, str(party), "finding")
     ]
     if not lines and {*both.before["party"]} & {*both.after["party"]} != {both.subject}:
         lines = ["the others: the same findings in both runs"]
@@ -78,7 +79,7 @@ def findings(found: pd.DataFrame, shares: pd.DataFrame, both: Answers) -> list[s
 
 
 def states(found: pd.DataFrame, party: str, thing: str) -> list[str]:
-    """A line per state: how many, and which, those with most cases first."""
+    """A line per state: how many, and which, the gravest first."""
     lines = []
     for state in STATES:
         rows = found[found["state"] == state]

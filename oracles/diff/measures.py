@@ -106,7 +106,10 @@ def overall(both: Answers) -> pd.DataFrame:
         accuracy_frame(functions_frame(frame[frame["case"].isin(both.shared)] if both.are_same else frame))
         for frame in (both.before, both.after)
     ]
-    return tables[0].merge(tables[1], on=["party", "dtype", "order"], suffixes=("_before", "_after"))
+    keys, measured = ["party", "dtype", "order"], ["functions", "ulp_median", "ulp_p99", "ulp_max"]
+    table = tables[0].merge(tables[1], on=keys, suffixes=("_before", "_after"))
+    columns = [f"{name}_{when}" for name in measured for when in ("before", "after")]
+    return table[keys + columns].rename(columns=lambda name: name.removeprefix("ulp_"))
 
 
 def by_function(cases: pd.DataFrame) -> pd.DataFrame:
