@@ -283,6 +283,15 @@ def test_a_run_in_which_nobody_gives_a_number_has_its_page(label: str, run: Run,
     assert "No case was timed." in page
 
 
+def test_nothing_walks_back_for_a_page(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("minigrad")]:
+        if hasattr(sys.modules[name], "walk"):
+            monkeypatch.setattr(sys.modules[name], "walk", None)
+    write_reports(run, tmp_path)
+    circuits = [(path / "index.html").read_text().count('<figure class="circuit"') for path in (folder, tmp_path)]
+    assert circuits[0] == circuits[1] > 0
+
+
 def test_every_table_of_the_page_has_its_file_beside_it(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     linked = set(re.findall(r'<a class="csv" href="([^"]+)"', page))
