@@ -68,5 +68,5 @@ format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove .venv, caches, the latest run, atlas and benchmark
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/latest reports/atlas reports/faults reports/bench
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .oracles reports/latest reports/atlas reports/faults reports/bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,6 +30,11 @@ A map, each file leaning only on those above it:
 ``lawful``        who breaks a law
 ``examine``       a case, from the questions to the verdicts
 ``judgement``     one function at one point, as a table
+``session``       what tests go by, unless a call says otherwise
+``given``         functions, rules and backward passes of anyone's, as parties
+``mismatch``      a failed assertion in words, and the file that shows it again
+``asserting``     gradients asserted in tests
+``pytest_plugin`` the same as a fixture, with options and a marker
 ``shrink``        a failing case made small
 ``repro``         a stand-alone script per failure
 ``campaign``      many cases on many workers
@@ -45,20 +50,38 @@ A map, each file leaning only on those above it:
 ================  ======================================================================
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from oracles.errors import MissingError, OraclesError, Unsupported, UsageError
+from oracles.errors import GradientMismatch, MissingError, OraclesError, Unsupported, UsageError, VacuousWarning
 
 if TYPE_CHECKING:
+    from oracles.asserting import assert_grads
     from oracles.judgement import Judgement, judge
 
-__all__ = ["Judgement", "MissingError", "OraclesError", "Unsupported", "UsageError", "judge"]
+__all__ = [
+    "GradientMismatch",
+    "Judgement",
+    "MissingError",
+    "OraclesError",
+    "Unsupported",
+    "UsageError",
+    "VacuousWarning",
+    "assert_grads",
+    "judge",
+]
+
+
+HOMES = {"Judgement": "judgement", "assert_grads": "asserting", "judge": "judgement"}
+"""Where to find what takes python-flint, which is loaded when it is first used."""
 
 
 def __getattr__(name: str) -> Any:
-    """What takes python-flint is loaded when it is first used."""
-    if name in ("Judgement", "judge"):
-        from oracles import judgement
-
-        return getattr(judgement, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"oracles.{HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"not installed: {error.name}; install with make setup, or pip install -e '.[test]' in this folder"
+        ) from None

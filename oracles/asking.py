@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -29,9 +30,28 @@ class Clock(dict[str, float]):
             self[name] = self.get(name, 0.0) + time.perf_counter() - start
 
 
-@lru_cache(maxsize=16)
+GUESTS: ContextVar[Mapping[str, Any] | None] = ContextVar("GUESTS", default=None)
+"""Adapters that were made here rather than loaded, by name."""
+
+
+@contextmanager
+def seated(name: str, adapter: Any) -> Iterator[None]:
+    """Have an adapter answer to `name`."""
+    token = GUESTS.set({**(GUESTS.get() or {}), name: adapter})
+    try:
+        yield
+    finally:
+        GUESTS.reset(token)
+
+
 def party(spec: str) -> Adapter:
-    """The adapter, loaded once a process."""
+    """The adapter of this name: a guest, or one that is loaded once a process."""
+    guest: Adapter | None = (GUESTS.get() or {}).get(spec)
+    return guest or loaded(spec)
+
+
+@lru_cache(maxsize=16)
+def loaded(spec: str) -> Adapter:
     return load(spec)
 
 

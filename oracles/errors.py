@@ -40,3 +40,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, [*known], n=2)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+class GradientMismatch(AssertionError):  # noqa: N818 (a finding rather than an error)
+    """A gradient is not what it should be; raised by `oracles.assert_grads`, whose docstring says when."""
+
+
+class VacuousWarning(UserWarning):
+    """A check that passed, but shows nothing: the gradient is zero all through, or there is none to compare with."""

@@ -123,7 +123,7 @@ def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
         functions = {step.function for step in entry.case().program.steps}
         if (
             mark["party"].partition(".")[0] == entry.party.partition(".")[0]
-            and (mark["label"], mark["law"]) == (entry.label, "")
+            and (mark["label"], mark["law"]) == (entry.label, entry.law)
             and functions <= set(mark["function"].split())
         ):
             return f"{entry.reason} (in {entry.versions})"

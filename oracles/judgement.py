@@ -62,7 +62,7 @@ class Judgement:
         facts = self.examination.facts[self.order]
         rows = []
         for answer in self.examination.answers[self.order]:
-            if answer.label is not None:
+            if answer.label is not None or self.verdicts[answer.party].label == Label.STRUCTURE:
                 continue
             arrays = formed(answer, facts)
             for name, k, place in self.elements():
@@ -83,25 +83,44 @@ class Judgement:
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
-        case, facts = self.case, self.examination.facts[self.order]
-        lines = [str(case.program)]
-        lines += [f"{i.name} = {x.tolist()!r}" for i, x in zip(case.program.inputs, case.inputs, strict=True)]
-        if case.cotangent.shape:
-            lines.append(f"cotangent = {case.cotangent.tolist()!r}")
-        if self.order == 2:
-            lines.append(f"vectors = {', '.join(repr(v.tolist()) for v in case.vectors)}")
+        whys = [f"{v.party}: {v.where} {v.why}".replace(":  ", ": ") for v in self.examination.verdicts if v.why]
+        return "\n".join([*question(self.case, self.order), "", *self.table(), *whys])
+
+    def table(self) -> list[str]:
+        """A line per party, and one for the truth."""
+        facts = self.examination.facts[self.order]
         elements = list(self.elements())
         shown = elements if len(elements) <= COLUMNS_AT_MOST else []
         table = [["", *(name for name, _, _ in shown), "verdict", "units of noise", "ULP"]]
         table.append(["truth", *(stated(facts.truths[k], place) for _, k, place in shown), "", "", ""])
         for answer, verdict in zip(self.examination.answers[self.order], self.examination.verdicts, strict=True):
-            arrays = formed(answer, facts) if answer.label is None else None
+            arrays = formed(answer, facts) if answer.label is None and verdict.label != Label.STRUCTURE else None
             got = [repr(float(arrays[k][place])) if arrays is not None else "" for _, k, place in shown]
             row = [answer.party, *got, str(verdict.label), f"{verdict.units:.2g}", str(verdict.ulp)]
             table.append(row if arrays is not None else [*row[:-2], "", ""])
-        lines += ["", *aligned(table)]
-        lines += [f"{v.party}: {v.where} {v.why}".replace(":  ", ": ") for v in self.examination.verdicts if v.why]
-        return "\n".join(lines)
+        return aligned(table)
+
+
+def question(case: Case, order: int) -> list[str]:
+    """What is asked: the program, the point, and what the derivative is contracted with."""
+    lines = [str(case.program)]
+    lines += [f"{i.name} = {shortly(x)}" for i, x in zip(case.program.inputs, case.inputs, strict=True)]
+    if case.cotangent.shape or case.cotangent != 1:
+        lines.append(f"cotangent = {shortly(case.cotangent)}")
+    if order == 2:
+        lines.append(f"vectors = {', '.join(map(shortly, case.vectors))}")
+    return lines
+
+
+NUMBERS_AT_MOST = 100
+"""How many numbers of an array are printed."""
+
+
+def shortly(array: Any) -> str:
+    """An array's numbers, or of a large one its shape and the ends of its range."""
+    if array.size <= NUMBERS_AT_MOST:
+        return repr(array.tolist())
+    return f"{array.dtype}[{','.join(map(str, array.shape))}] from {array.min()!s} to {array.max()!s}"
 
 
 def stated(truth: Any, place: tuple[int, ...]) -> str:
@@ -160,19 +179,41 @@ def judge(
         raise UsageError(f"order {order!r}: give 1 or 2")
     arrays = checked(inputs)
     program = function if isinstance(function, mg.Program) else mg.trace(function, *arrays)
-    result = program(*arrays)
-    value = np.asarray(result)
-    if not isinstance(result, (np.ndarray, np.generic)) or value.dtype != arrays[0].dtype:
-        returned = value.dtype if isinstance(result, (np.ndarray, np.generic)) else f"a {type(result).__name__}"
+    case = posed(program, arrays, cotangent, vectors, seed, plain=True)
+    if isinstance(parties, str):
+        raise UsageError(f"parties is {parties!r}; give a list, such as [{parties!r}]")
+    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
+    if not chosen:
+        raise UsageError("parties is empty; name at least one")
+    return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
+
+
+NOT_ONE = (-1.5, -0.75, 0.625, 1.25)
+"""What a single number is weighed with in a test: who forgets a factor of 1 goes unnoticed."""
+
+
+def posed(
+    program: mg.Program, arrays: Sequence[Any], cotangent: Any, vectors: Sequence[Any] | None, seed: int, plain: bool
+) -> Case:
+    """The case at a point; what is None is drawn, but if `plain` is 1 where it is a single number.
+
+    Raises `UsageError` for what does not fit, the function's result included.
+    """
+    with np.errstate(all="ignore"):
+        result = program(*arrays)
+    kind = f"a {type(result).__name__}" if isinstance(result, (tuple, list)) else str(np.asarray(result).dtype)
+    if kind != arrays[0].dtype:
         raise UsageError(
-            f"the function returns {returned} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
+            f"the function returns {kind} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
         )
+    value = np.asarray(result)
     random = np.random.default_rng(seed)
 
     def weights(given: Any, shape: tuple[int, ...], name: str) -> Any:
         if given is None:
             drawn = np.round(random.uniform(0.25, 2, shape) * random.choice([-1, 1], shape), 3)
-            return (np.ones(shape) if not shape else drawn).astype(value.dtype)
+            single = 1.0 if plain else random.choice(NOT_ONE)
+            return np.asarray(drawn if shape else single, value.dtype)
         given = np.asarray(given, value.dtype)
         if given.shape != shape:
             raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
@@ -181,14 +222,8 @@ def judge(
     vectors = [None] * len(arrays) if vectors is None else vectors
     if len(vectors) != len(arrays):
         raise UsageError(f"there are {len(vectors)} vectors for {len(arrays)} inputs; give one per input")
-    along = [weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True)]
-    case = Case("judged", program, arrays, weights(cotangent, value.shape, "cotangent"), tuple(along))
-    if isinstance(parties, str):
-        raise UsageError(f"parties is {parties!r}; give a list, such as [{parties!r}]")
-    chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
-    if not chosen:
-        raise UsageError("parties is empty; name at least one")
-    return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
+    along = tuple(weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True))
+    return Case("judged", program, tuple(arrays), weights(cotangent, value.shape, "cotangent"), along)
 
 
 def checked(inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -198,6 +233,6 @@ def checked(inputs: Sequence[Any]) -> tuple[Any, ...]:
     if dtypes not in (["float64"], ["float32"]):
         raise UsageError(
             f"the inputs have {', '.join(dtypes) or 'no dtype, there being none'}; give at least one, "
-            "and all of float64 (such as 3.0) or all of float32"
+            "and all of float64 (such as 3.0) or all of float32; bind what is not differentiated in a lambda"
         )
     return arrays

@@ -29,6 +29,8 @@ class Finding:
     """The version of the party that it was last seen in."""
     dtype: str = "float64"
     cite: str = ""
+    law: str = ""
+    """The metamorphic law that it shows by, where none of the party's answers is off by itself."""
 
     @property
     def id(self) -> str:
@@ -40,7 +42,8 @@ class Finding:
         program, inputs = traced(self.call, self.at, self.dtype)
         value = np.asarray(program(*inputs))
         vectors = tuple(np.linspace(1, 2, x.size).reshape(x.shape).astype(self.dtype) for x in inputs)
-        return Case(self.id, program, inputs, np.ones(value.shape, self.dtype), vectors, {"name": self.id})
+        origin = {"name": self.id} | ({"law": self.law} if self.law else {})
+        return Case(self.id, program, inputs, np.ones(value.shape, self.dtype), vectors, origin)
 
 
 def traced(call: str, at: Mapping[str, Any], dtype: str) -> tuple[mg.Program, tuple[FloatArray, ...]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -13,6 +15,8 @@ from minigrad.programs import Spelling, literal
 from oracles.asking import party as adapter
 from oracles.exact import Status
 from oracles.examine import Examination
+from oracles.facts import Point
+from oracles.laws import TRANSPOSED, pairing
 from oracles.verdict import UNITS
 
 
@@ -23,6 +27,8 @@ class Asking(NamedTuple):
     settings: str
     body: tuple[str, str]
     """For order 1, returning value and gradients, and for order 2, returning Hessian products."""
+    forward: str = ""
+    """The same for forward mode, returning the sum of its derivative along the vectors, weighted with the cotangent."""
 
 
 def code(text: str) -> str:
@@ -46,6 +52,10 @@ ASKING = {
                 return mg.grad(slope, argnums=range(len(inputs)))(*inputs)
             """),
         ),
+        code("""
+            along = mg.jvp(lambda *xs: program(*xs), tuple(inputs), tuple(vectors))[1]
+            return [np.asarray(np.sum(cotangent * along))]
+        """),
     ),
     "minigrad.stage": Asking(
         ("import minigrad as mg",),
@@ -90,6 +100,11 @@ ASKING = {
                 return [None if p is None else p.detach().clone().numpy() for p in products]
             """),
         ),
+        code("""
+            primals, tangents = (tuple(map(torch.tensor, arrays)) for arrays in (inputs, vectors))
+            along = torch.func.jvp(program, primals, tangents)[1]
+            return [np.asarray(np.sum(cotangent * along.numpy()))]
+        """),
     ),
     "jax": Asking(
         ("import jax", "import jax.numpy as jnp"),
@@ -107,6 +122,11 @@ ASKING = {
                 return [np.asarray(p) for p in pullback(tuple(map(jnp.asarray, vectors)))]
             """),
         ),
+        code("""
+            primals, tangents = (tuple(map(jnp.asarray, arrays)) for arrays in (inputs, vectors))
+            along = jax.jvp(program, primals, tangents)[1]
+            return [np.asarray(np.sum(cotangent * np.asarray(along)))]
+        """),
     ),
     "jax.jit": Asking(
         ("import jax", "import jax.numpy as jnp"),
@@ -180,6 +200,10 @@ def asking(party: str) -> Asking:
             """),
             f"return {engine}().hvp(mg.trace(program, *inputs), inputs, cotangent, vectors)",
         ),
+        code(f"""
+            along = {factory}().jvp(mg.trace(program, *inputs), inputs, vectors)
+            return [np.asarray(np.sum(cotangent * along))]
+        """),
     )
 
 
@@ -217,6 +241,39 @@ def exact(x: Any) -> str:
     return f'np.array({literal(x.tolist())}, "{x.dtype.name}")' if x.size else f'np.zeros({x.shape}, "{x.dtype.name}")'
 
 
+class Question(NamedTuple):
+    """What a script asks, and what is true of it, array by array."""
+
+    what: str
+    body: str
+    names: Sequence[str]
+    low: list[Any]
+    high: list[Any]
+    allowed: list[Any]
+    """How far rounding alone may take each element."""
+
+
+def question(found: Examination, order: int) -> Question:
+    """That of the case; or of the party's forward mode, where this is what its gradients do not go with."""
+    facts, verdict, asked = found.facts[order], found.verdicts[0], asking(found.verdicts[0].party)
+    if verdict.broken and verdict.law == TRANSPOSED and asked.forward:
+        truth = pairing(found.case.vectors, [t.value for t in facts.truths[1:]])
+        noise = pairing([abs(v) for v in found.case.vectors], facts.noise[1:])
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            noise += Point(found.case, order).noise_of_forward_mode()
+        bounds = [np.asarray(truth)]
+        return Question("forward mode", asked.forward, ["<Jv, w>"], bounds, bounds, [np.asarray(UNITS * noise)])
+    known = [t.status <= Status.KINK for t in facts.truths]
+    low, high = (
+        [np.where(k, getattr(t, bound), np.nan) for k, t in zip(known, facts.truths, strict=True)]
+        for bound in ("low", "high")
+    )
+    allowed = [UNITS * np.asarray(n, np.float64) for n in facts.noise]
+    what = "value and gradients" if order == 1 else "Hessian-vector products"
+    return Question(what, asked.body[order - 1], facts.names, low, high, allowed)
+
+
 def script(found: Examination, order: int) -> str:
     """The script for one case and party: the first of the examination's."""
     env = jinja2.Environment(
@@ -230,33 +287,22 @@ def script(found: Examination, order: int) -> str:
     case, facts = found.case, found.facts[order]
     party = found.verdicts[0].party
     verdict = found.verdict(party, order)
-    asked = asking(party)
+    asked, asks = asking(party), question(found, order)
     program = case.program.source("program", spelling_of(party))
-    known = [t.status <= Status.KINK for t in facts.truths]
-    bounds = [
-        [np.where(k, getattr(t, bound), np.nan) for k, t in zip(known, facts.truths, strict=True)]
-        for bound in ("low", "high")
-    ]
     return env.get_template("repro.py.j2").render(
+        **asks._asdict(),
         id=case.id,
-        what="value and gradients" if order == 1 else "Hessian-vector products",
         party=party,
         version=f"{party} {adapter(party).version}",
         folder=f", and to be run where {party.partition(':')[0]} can be imported" if ":" in party else "",
         label=verdict.label,
-        law=verdict.law if verdict.broken else "",
+        law=verdict.law if verdict.broken and asks.body in asked.body else "",
         why=verdict.why.replace("\\", "/").replace('"""', "'''"),
         imports=sorted({*asked.imports, *needed_by(program)}, key=lambda line: line.split()[1]),
         setting=asked.settings,
-        order=order,
         inputs=case.inputs,
         cotangent=case.cotangent,
-        vectors=case.vectors,
+        vectors=case.vectors if order == 2 or asks.body == asked.forward else (),
         program=program,
-        body=asked.body[order - 1],
-        names=facts.names,
-        low=bounds[0],
-        high=bounds[1],
-        allowed=[UNITS * np.asarray(n, np.float64) for n in facts.noise],
         radius=max((float(np.max(t.radius, initial=0.0)) for t in facts.truths), default=0.0),
     )

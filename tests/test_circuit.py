@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -592,3 +593,14 @@ def test_circuit_of_a_program_shows_the_gradients_that_it_is_given_and_no_others
     program = mg.trace(three, -2.0, 5.0, -4.0)
     picture = circuit_of(program, [np.asarray(x) for x in (-2.0, 5.0, -4.0)], {"x": np.asarray(7.0)})
     assert tags(picture) == {"x": ("-2", "7"), "y": ("5", ""), "z": ("-4", ""), "v1": ("3", ""), "v2": ("-12", "")}
+
+
+# The picture in the README.
+
+
+def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
+    def gated(w0: Any, x0: Any, w1: Any, x1: Any, w2: Any) -> Any:
+        return mg.sigmoid(w0 * x0 + w1 * x1 + w2)
+
+    drawn = circuit(gated, 2.0, -1.0, -3.0, -2.0, -3.0).svg()
+    assert (Path(__file__).parents[1] / "docs" / "circuit.svg").read_text() == drawn

@@ -90,6 +90,8 @@ FILES = list(MAY_IMPORT)
 LOADS_NONE_OF = {
     "minigrad": "torch jax pandas hypothesis rich jinja2 pebble",
     "oracles": "torch jax autograd mygrad pandas hypothesis",
+    "oracles.asserting": "torch jax autograd mygrad pandas hypothesis jinja2 rich pytest",
+    "oracles.pytest_plugin": "torch jax autograd mygrad pandas hypothesis flint numpy minigrad",
     "oracles.cli": "torch jax autograd mygrad pandas hypothesis",
     "oracles.report": "torch jax hypothesis",
     "oracles.bench": "torch jax autograd pandas hypothesis",

@@ -163,8 +163,8 @@ def ran(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "repro.py"], cwd=folder, env=environment, capture_output=True, text=True)
 
 
-FIRST = {(f.party, f.order): f for f in reversed(KNOWN)}
-"""A finding for each party and order."""
+FIRST = {(f.party, f.order, f.law): f for f in reversed(KNOWN)}
+"""A finding for each party and order, and for each law that alone shows it."""
 
 
 @pytest.mark.parametrize("finding", FIRST.values(), ids=lambda finding: finding.id)

@@ -129,6 +129,21 @@ def test_a_party_that_lacks_a_function_has_no_rows() -> None:
     assert judgement.agrees
 
 
+@pytest.mark.parametrize("name", ["WrongShape", "TooFew", "GivesList"])
+def test_a_party_whose_answer_has_another_form_has_no_numbers(name: str) -> None:
+    party = f"tests.trial:{name}"
+    judgement = judge(np.tanh, np.ones(2), parties=["minigrad", party])
+    assert judgement.verdicts[party].label == "structure"
+    assert {*judgement.to_frame()["party"]} == {"minigrad"}
+    [row] = [line for line in str(judgement).splitlines() if line.startswith(f"{party} ")]
+    assert row.split() == [party, "structure"]
+
+
+def test_of_a_large_input_the_range_is_printed() -> None:
+    x = np.linspace(1, 2, 101)
+    assert "x = float64[101] from 1.0 to 2.0" in str(judge(np.sin, x, parties=["minigrad"]))
+
+
 # Kinks and edges.
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,7 @@ from oracles.journal import Run
 from oracles.known import findings
 from oracles.laws import LAW_NAMES, LAWS, RARE, TRANSPOSED, law_for, pairing, variant_of
 from oracles.report.frames import cases_frame, laws_frame
+from oracles.repro import script
 from oracles.verdict import Label
 from tests import trial
 from tests.support import assert_close, bits
@@ -318,3 +323,16 @@ def test_reports_count_who_was_put_to_which_law_and_who_broke_it() -> None:
     assert cases["law"].tolist() == [law, "linear"]
     assert laws_frame(cases)[["law", "answers", "broken"]].values.tolist() == [["linear", 1, 0], [law, 1, 1]]
     assert laws_frame(cases[cases["law"] == "none"]).empty
+
+
+@pytest.mark.parametrize("party", ["minigrad", "torch", "jax"])
+def test_the_script_of_a_broken_forward_mode_asks_forward_mode(party: str, tmp_path: Path) -> None:
+    """Here of engines that are right, with the verdict of one that is not: the script has to find them right."""
+    found = judged(trial.ForwardOff, whole_case(), TRANSPOSED)
+    [verdict] = found.verdicts
+    found.verdicts[0] = replace(verdict, party=party)
+    path = tmp_path / "script.py"
+    path.write_text(script(found, 1))
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("<Jv, w>: right")

@@ -22,7 +22,7 @@ from minigrad.programs.program import (
     slice_text,
 )
 from minigrad.programs.staging import Staged, stage
-from minigrad.programs.tracing import trace
+from minigrad.programs.tracing import follow, trace
 
 __all__ = [
     "OPERATORS",
@@ -36,6 +36,7 @@ __all__ = [
     "circuit",
     "decode_array",
     "encode_array",
+    "follow",
     "literal",
     "slice_text",
     "stage",

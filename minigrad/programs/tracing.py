@@ -18,8 +18,9 @@ from minigrad.tensor import fresh_level
 class Tape:
     """The steps recorded so far, and the value of each input and step for the example arguments."""
 
-    def __init__(self, names: Sequence[str], values: Sequence[Any]):
+    def __init__(self, names: Sequence[str], values: Sequence[Any], follows: bool = False):
         self.level = fresh_level()
+        self.follows, self.branched = follows, False
         self.inputs = tuple(Input(n, v.shape, v.dtype.name) for n, v in zip(names, values, strict=True))
         self.values = list(values)
         self.steps: list[Step] = []
@@ -49,7 +50,7 @@ class Recorder(Array):
     """An array whose every use is written down as a step, comparisons and integers included.
 
     It holds the value for the example arguments, so that shapes are known; asking for the value
-    itself, in an ``if``, raises `TracedControlFlowError`.
+    itself, in an ``if``, raises `TracedControlFlowError` unless the tape follows branches.
     """
 
     __slots__ = ("level", "ref", "tape")
@@ -74,6 +75,9 @@ class Recorder(Array):
         return map_operand(lambda _: next(parts), result)
 
     def __bool__(self) -> bool:
+        if self.tape.follows:
+            self.tape.branched = True
+            return bool(self.value)
         raise TracedControlFlowError(
             "Python control flow depends on a traced value, but a program is a straight line; "
             "use np.where, np.maximum or the like, or decide on something that is not an input"
@@ -99,13 +103,30 @@ def trace(f: Function, *example_args: Any) -> Program:
         v4 = v2 + v3               #(4)
         return v4
     """
+    return recorded(f, example_args, follows=False)[0]
+
+
+def follow(f: Function, *example_args: Any) -> tuple[Program, bool]:
+    """`trace` along the branches that these arguments take, and whether there was any.
+
+    The program is the function only as far as other arguments take the same branches.
+
+    >>> program, branched = follow(lambda x: x * x if x > 0 else -x, 3.0)
+    >>> float(program(2.0)), branched
+    (4.0, True)
+    """
+    return recorded(f, example_args, follows=True)
+
+
+def recorded(f: Function, example_args: Sequence[Any], follows: bool) -> tuple[Program, bool]:
+    """The program of a function, and whether it branched on a value."""
     for i, arg in enumerate(example_args):
         if isinstance(arg, (dict, list, tuple)):
             raise TypeError(
                 f"argument {i} is a {type(arg).__name__}; a program takes arrays: pass each as its own argument"
             )
     values = [np.asarray(arg) for arg in example_args]
-    tape = Tape(argument_names(f, len(values)), values)
+    tape = Tape(argument_names(f, len(values)), values, follows)
     result = f(*tape.recorders())
 
     def reference(leaf: Any) -> Any:
@@ -119,7 +140,7 @@ def trace(f: Function, *example_args: Any) -> Program:
             )
         return constant
 
-    return Program(tape.inputs, tuple(tape.steps), map_operand(reference, result))
+    return Program(tape.inputs, tuple(tape.steps), map_operand(reference, result)), tape.branched
 
 
 def argument_names(f: Function, count: int) -> list[str]:

@@ -110,12 +110,14 @@ def load(spec: str) -> Adapter:
         raise UsageError(f"subject {spec}: {error}; name a function or class that makes an adapter") from None
     except Exception as error:  # a stranger's module may raise anything at all
         raise UsageError(f"subject {spec}: importing it raised {type(error).__name__}: {error}") from None
+    return complete(adapter, f"subject {spec}: {factory_name}() returned a {type(adapter).__name__}")
+
+
+def complete(adapter: Any, told: str) -> Adapter:
+    """The adapter itself; raises `UsageError`, which begins as `told`, where it lacks what it must have."""
     lacking = [name for name in ("name", "version", "vjp") if not hasattr(adapter, name)]
     if lacking:
-        raise UsageError(
-            f"subject {spec}: {factory_name}() returned a {type(adapter).__name__} without {', '.join(lacking)}; "
-            "see oracles.adapters.Adapter"
-        )
+        raise UsageError(f"{told} without {', '.join(lacking)}; see oracles.adapters.Adapter")
     return adapter  # type: ignore[no-any-return]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,8 @@ def run_repro(options: argparse.Namespace) -> int:
     check_libraries("flint")
     from oracles.cases import Case, read_case
     from oracles.examine import Setup, examine
+    from oracles.judgement import Judgement
+    from oracles.mismatch import FAILING, recalled
 
     if options.case.endswith(".json") or Path(options.case).exists():
         case = read_case(Path(options.case))
@@ -153,15 +157,23 @@ def run_repro(options: argparse.Namespace) -> int:
         from oracles.journal import read_run
 
         run = read_run(options.folder)
-        found = [record for record in [*run.cases, *run.footer["shrunk"]] if record["id"] == options.case]
-        if not found:
+        # Shrunk cases first, for which nothing has to be read once more.
+        records = itertools.chain(run.footer["shrunk"], run.cases)
+        found = next((record for record in records if record["id"] == options.case), None)
+        if found is None:
             raise UsageError(
                 f"case {options.case!r} is not in {options.folder}; give an id from cases.csv, or a case file"
             )
-        case = Case.from_data(found[0])
+        case = Case.from_data(found)
         case.check()
-    with status(f"asking {', '.join([options.subject, *options.oracles])} about {case.id}"):
-        found_now = examine(case, Setup(options.subject, options.oracles))
+    recorded = recalled(case)
+    setup = Setup(options.subject, options.oracles)
+    with status(f"asking {', '.join(setup.parties)} about {case.id}"):
+        found_now = examine(case, setup if recorded is None else replace(setup, orders=(recorded.order,)))
+    if recorded is not None:
+        print(recorded, Judgement(case, recorded.order, found_now), sep="\n\n")
+        is_still_off = recorded.verdict.label in FAILING
+        return FAILED if is_still_off or found_now.failed(options.subject) else PASS
     print(case.program)
     for declared, x in zip(case.program.inputs, case.inputs, strict=True):
         print(f"{declared.name} = {x.tolist()!r}")

@@ -136,5 +136,5 @@ def truth_at(data: Mapping[str, Any], status: Status, index: tuple[int, ...]) ->
     return {
         "decimal": repr(value),
         "hex": value.hex(),
-        "bound": f"± {data['radius']:.1e}" if data["radius"] else "exact",
+        "bound": f"± {data['radius']:.1e}" if data["radius"] else "± 0",
     }
