@@ -201,7 +201,7 @@ def asking(party: str) -> Asking:
             f"return {engine}().hvp(mg.trace(program, *inputs), inputs, cotangent, vectors)",
         ),
         code(f"""
-            along = {factory}().jvp(mg.trace(program, *inputs), inputs, vectors)
+            along = {engine}().jvp(mg.trace(program, *inputs), inputs, vectors)
             return [np.asarray(np.sum(cotangent * along))]
         """),
     )
