@@ -32,6 +32,14 @@ class Unsupported(Exception):  # noqa: N818 (an answer rather than an error)
     """Raised by an adapter for a program that its engine has no function for."""
 
 
+class GradientMismatch(AssertionError):  # noqa: N818 (a finding rather than an error)
+    """A gradient is not what it should be; raised by `oracles.assert_grads`, whose docstring says when."""
+
+
+class VacuousWarning(UserWarning):
+    """A check that passed, but shows nothing: the gradient is zero all through, or there is none to compare with."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What was meant by a word that is not known, for a message; nothing if nothing is like it.
 
@@ -40,11 +48,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, [*known], n=2)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
-
-
-class GradientMismatch(AssertionError):  # noqa: N818 (a finding rather than an error)
-    """A gradient is not what it should be; raised by `oracles.assert_grads`, whose docstring says when."""
-
-
-class VacuousWarning(UserWarning):
-    """A check that passed, but shows nothing: the gradient is zero all through, or there is none to compare with."""

@@ -408,3 +408,13 @@ def test_log_softmax_keeps_the_digits_of_what_is_nearly_certain() -> None:
 
 def test_qr_of_a_column_of_zeros_has_no_gradient() -> None:
     assert np.any(np.isnan(grad(lambda a: np.sum(np.linalg.qr(a)[0] ** 2))(np.array([[0.0, 1.0], [0.0, 2.0]]))))
+
+
+@pytest.mark.parametrize("order", [1.5, 3, 7, -2])
+@pytest.mark.parametrize("x", [5e-324, -1e-310, 1e-160, 1.0, -1e300])
+def test_a_norm_of_any_order_has_its_digits_at_any_size(order: float, x: float) -> None:
+    """Of one number it is the absolute value, and of two alike a multiple of that."""
+    f = lambda x: np.sum(np.linalg.vector_norm(x, ord=order))  # noqa: E731
+    np.testing.assert_array_equal(mg.grad(f)(np.array(x)), np.sign(x))
+    np.testing.assert_array_equal(mg.grad(mg.grad(f))(np.array(x)), 0.0)
+    np.testing.assert_allclose(mg.grad(f)(np.array([x, x])), np.sign(x) * 2 ** (1 / order - 1), rtol=1e-14)

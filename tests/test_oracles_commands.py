@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import minigrad
 from oracles import cli
 from oracles.cli import progress
 from oracles.cli.options import PROGRAM
@@ -63,6 +64,13 @@ def test_every_example_of_the_overview_is_understood() -> None:
             assert cli.parser().parse_args(words).command == words[0]
 
 
+def test_the_version_is_told(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"oracles {minigrad.__version__}\n"
+
+
 # What was meant.
 
 
@@ -80,6 +88,7 @@ def test_every_example_of_the_overview_is_understood() -> None:
         (["report", "a", "b"], "report does not take 'b'; see python -m oracles report --help"),
         (["diff", "a"], "the following arguments are required: after; see python -m oracles diff --help"),
         (["diff", "a", "b", "--format", "xml"], "--format 'xml': choose from text,md,json"),
+        (["atlas", "--function", "hypto"], "--function 'hypto': hypto is not known (did you mean hypot?)"),
         (["completion", "fish"], "shell 'fish': choose from bash,zsh,tcsh"),
     ],
 )

@@ -133,6 +133,7 @@ def test_a_rule_is_written_as_calculus(expression: str, text: str) -> None:
         ("divide", ["dx = g / y", "dy = -g · (x / y) / y"]),
         ("linalg.inv", ["da = -a⁻¹ᵀ g a⁻¹ᵀ"]),
         ("ptp", ["ptp(a) = max(a) - min(a)"]),
+        ("clip", ["clip(a) is worked out by other functions, which have rules of their own: see the code"]),
         ("sign", ["the derivative of sign(x) is 0 wherever there is one"]),
         ("take", ["take(a, indices) only moves numbers: the gradient of each goes back to where it came from"]),
     ],
@@ -170,7 +171,7 @@ def test_the_helpers_of_a_rule_are_shown_as_they_are_written() -> None:
     [
         *[("add", "distributes"), ("multiply", "swaps"), ("maximum", "routes"), ("max", "routes"), ("matmul", "swaps")],
         *[("reshape", "moves"), ("concatenate", "moves"), ("tanh", "scales"), ("linalg.inv", "mixes")],
-        ("greater", "blocks"),
+        *[("greater", "blocks"), ("clip", "routes"), ("sort", "moves")],
     ],
 )
 def test_a_gate_is_called_what_the_course_notes_call_it(name: str, word: str) -> None:
@@ -192,6 +193,15 @@ def test_the_picture_of_a_gate_has_it_with_its_true_gradient(name: str) -> None:
     each = gradients if isinstance(gradients, tuple) else (gradients,)
     for declared, gradient in zip(case.program.inputs, each, strict=True):
         assert np.array_equal(drawn.wires[declared.name].gradient, gradient)
+
+
+def test_the_picture_of_a_product_is_that_of_the_course_notes() -> None:
+    """D = WX, with dW = dD X^T and dX = W^T dD."""
+    case = gates.example("matmul")
+    (W, X), dD = case.inputs, case.cotangent
+    wires = gates.picture(case).wires
+    assert np.array_equal(wires["W"].gradient, dD @ X.T)
+    assert np.array_equal(wires["X"].gradient, W.T @ dD)
 
 
 def test_arrays_that_the_picture_has_no_room_for_are_written_out() -> None:
@@ -274,6 +284,11 @@ def test_without_a_run_it_is_said_how_to_get_one(tmp_path: Path) -> None:
     assert line.endswith("python -m oracles verify measures it")
     write_tables(tmp_path)
     assert "--examples 2000" in witnesses.accuracy("tanh", tmp_path)[0]
+
+
+def test_tables_of_another_version_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "functions.csv").write_text("function,n\nhypot,3\n")
+    assert witnesses.accuracy("hypot", tmp_path)[0].endswith(f"python -m oracles report {tmp_path} rebuilds it")
 
 
 def test_programs_that_have_it_are_named_the_shortest_first(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules.common import broadcasting, merged, nonzero, power_of_two, unit
+from minigrad.rules.common import broadcasting, merged, nonzero, power_of_two, rest, unit
 from minigrad.rules.places import scatter
 from minigrad.rules.reductions import kept_shape, others
 
@@ -194,6 +194,37 @@ def eigenvalues_da(g: Any, a: Any, UPLO: Any) -> Any:
     return one_triangle(v * row(g) @ mt(v), UPLO)
 
 
+@primitive
+def norm_of_order(x: Any, *, power: float, axis: int) -> Any:
+    """``sum(abs(x)**power)**(1 / power)``, the axis kept.
+
+    Of numbers near 1: powers of others leave the range, or their roots multiply what rounding did to ``1 / power``.
+    """
+    scale = power_of_two(x, axis=axis)
+    total = np.sum((np.abs(x) / scale) ** power, axis=axis, keepdims=True)
+    return np.where(total == 0, 0, nonzero(total) ** (1 / power)) * scale
+
+
+@primitive
+def norm_slope(x: Any, *, power: float, axis: int) -> Any:
+    """The gradient of `norm_of_order`, ``sign(x) * (abs(x) / norm)**(power - 1)``, and 0 for entries that are 0."""
+    return np.where(x == 0, 0, np.sign(x) * nonzero(norm_shares(x, power, axis)[0]) ** (power - 1))
+
+
+def norm_shares(x: Any, power: float, axis: int) -> Any:
+    """``abs(x) / norm``, and the norm as a power of two times a number near 1."""
+    scale = power_of_two(x, axis=axis)
+    size = nonzero(norm_of_order(x / scale, power=power, axis=axis))
+    return np.abs(x / scale) / size, scale, size
+
+
+def norm_slope_dx(g: Any, ans: Any, x: Any, power: float, axis: int) -> Any:
+    """As for `unit`, each entry leaves out its own part: one minus its share to that power is all others'."""
+    shares, scale, size = norm_shares(x, power, axis)
+    (u, restore), (v, _), (r, _) = (merged(a, axis) for a in (ans, g, shares))
+    return (power - 1) * restore(v * r ** (power - 2) * rest(r**power) - u * rest(u * v)) / size / scale
+
+
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 (NumPy's name)
     pair = axis is None and ord is not None and np.ndim(x) == 2
     axes = (0, 1) if pair else axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
@@ -208,10 +239,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return np.sum(size, axis=axes, keepdims=keepdims)
     if ord == 0 or not isinstance(ord, (int, float)):
         raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
-    # Powers of numbers near 1: those of others leave the range, or their roots multiply what rounding did to 1 / ord.
-    scale = power_of_two(x, axis=axes)
-    total = np.sum((size / scale) ** float(ord), axis=axes, keepdims=keepdims)
-    return np.where(total == 0, 0, nonzero(total) ** (1 / float(ord))) * np.reshape(scale, np.shape(total))
+    ans = norm_of_order(x, power=float(ord), axis=-1 if axes is None else axes)
+    return ans if keepdims else np.squeeze(ans, -1 if axes is None else axes)
 
 
 def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
@@ -291,6 +320,8 @@ defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
 defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
 defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
 defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
+defvjp(norm_of_order,       lambda g, ans, x, power, axis: g * norm_slope(x, power=power, axis=axis))
+defvjp(norm_slope,          norm_slope_dx)
 defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False:
                                 regained(g, axis, keepdims) * unit(x, axis=axis))
 defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))

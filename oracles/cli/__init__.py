@@ -23,9 +23,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import minigrad
 from oracles.cli import questions, runs, studies
-from oracles.cli.options import INCOMPLETE, PROGRAM, USAGE, Parser, understood
+from oracles.cli.options import INCOMPLETE, PROGRAM, USAGE, Parser, Version, understood
 from oracles.errors import OraclesError
 
 EXAMPLES = """\
@@ -64,7 +63,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("-V", "--version", action="version", version=f"oracles {minigrad.__version__}")
+    top.add_argument("-V", "--version", action=Version, nargs=0, help="show the version")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="command")
     adders: list[Callable[[Any], None]] = [
         *(runs.add_verify, runs.add_repro, runs.add_report, runs.add_diff),

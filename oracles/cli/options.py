@@ -13,6 +13,9 @@ from oracles.errors import MissingError, UsageError, did_you_mean
 PASS, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 """Exit codes."""
 
+FEW = 12
+"""So many words are listed rather than guessed among."""
+
 PROGRAM = "python -m oracles"
 
 LATEST = "reports/latest"
@@ -24,6 +27,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+class Version(argparse.Action):
+    """Prints the version; looked up only then, since it takes NumPy, which no help should wait for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from minigrad import __version__
+
+        print(f"oracles {__version__}")
+        parser.exit()
 
 
 def add_command(commands: Any, name: str, about: str, *examples: tuple[str, str]) -> Parser:
@@ -60,9 +73,10 @@ def choices(allowed: Sequence[str], name: str) -> Callable[[str], tuple[str, ...
         chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
         unknown = [part for part in chosen if part not in allowed]
         if unknown or not chosen:
-            raise UsageError(
-                f"{name} {text!r}: {unknown[0] if unknown else 'nothing'} is not known; choose from {','.join(allowed)}"
-            )
+            word = unknown[0] if unknown else "nothing"
+            hint = did_you_mean(word, allowed) if len(allowed) > FEW else ""
+            hint = hint or f"; choose from {','.join(allowed)}"
+            raise UsageError(f"{name} {text!r}: {word} is not known{hint}")
         return chosen
 
     return parse

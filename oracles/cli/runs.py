@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,8 @@ def run_verify(options: argparse.Namespace) -> int:
         footer = Campaign(chosen, show).run()
     from oracles.report import write_reports
 
-    write_reports(read_run(options.out), options.out)
+    with status(f"writing the pages of {options.out}"):
+        write_reports(read_run(options.out), options.out)
     for record in footer["shrunk"]:
         if record["accused"] == options.subject:
             print(
@@ -167,9 +167,9 @@ def run_repro(options: argparse.Namespace) -> int:
         case = Case.from_data(found)
         case.check()
     recorded = recalled(case)
-    setup = Setup(options.subject, options.oracles)
-    with status(f"asking {', '.join(setup.parties)} about {case.id}"):
-        found_now = examine(case, setup if recorded is None else replace(setup, orders=(recorded.order,)))
+    orders = (1, 2) if recorded is None else (recorded.order,)
+    with status(f"asking {', '.join([options.subject, *options.oracles])} about {case.id}"):
+        found_now = examine(case, Setup(options.subject, options.oracles, orders))
     if recorded is not None:
         print(recorded, Judgement(case, recorded.order, found_now), sep="\n\n")
         is_still_off = recorded.verdict.label in FAILING

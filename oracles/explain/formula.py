@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
+SUM, PRODUCT, POWER, ATOM = range(4)
 """How firmly the parts of a formula hold together."""
 
 SIGNS = {ast.Add: ("+", SUM), ast.Sub: ("-", SUM), ast.Mult: ("·", PRODUCT), ast.Div: ("/", PRODUCT)}

@@ -20,6 +20,14 @@ from oracles.catalogue import CATALOGUE, Row
 from oracles.known import traced
 from oracles.points import domain_of, sort_of
 
+MOVES = "moves: each number's gradient goes back to where it came from; one that went to several places gets the sum"
+PASSES = "passes the gradient on as it is"
+ROUTES = "routes: the gradient goes to the operand that won; a tie splits it evenly"
+SCALES = "scales: the gradient times the local slope, entry by entry"
+SWAPS = "swaps: each operand gets a product of the gradient and of the others"
+BLOCKS = "blocks: a condition has the derivative zero"
+MIXES = "mixes: each entry of the result may depend on every entry of the operand, and so does the gradient"
+
 FLOWS = {
     "add": "distributes: each operand gets the gradient as it is; where a value is used twice, what comes back adds up",
     "subtract": "distributes: the first operand gets the gradient as it is, the second with its sign turned",
@@ -27,31 +35,39 @@ FLOWS = {
     "copy": "passes the gradient on as it is; where a copy is used beside the original, what comes back adds up",
     "sum": "distributes: every entry that was added gets the gradient as it is",
     "mean": "distributes: every entry gets its share of the gradient",
-    "minigrad.relu": "routes: the gradient passes where the operand is positive, and stops elsewhere",
     "where": "routes: the gradient goes to the operand that was chosen, and the other gets 0",
+    "clip": "routes: the gradient passes between the bounds, and stops at them and beyond",
+    "nan_to_num": "routes: the gradient passes where there was a number, and stops elsewhere",
+    "nansum": "distributes: every entry that was added gets the gradient as it is, and a NaN gets 0",
+    "minigrad.relu": "routes: the gradient passes where the operand is positive, and stops elsewhere",
     "minigrad.index_set": "routes: what was written over gets 0, the values written get the gradient there",
     "minigrad.index_add": "distributes: the array gets the gradient as it is, the values what stands at their places",
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "nanmax", "nanmin"), ROUTES),
+    **dict.fromkeys(("positive", "real", "conjugate", "real_if_close", "astype"), PASSES),
+    **dict.fromkeys(("sort", "partition"), MOVES),
 }
-ROUTES = "routes: the gradient goes to the operand that won; a tie splits it evenly"
-FLOWS |= dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "nanmax", "nanmin"), ROUTES)
-FLOWS |= dict.fromkeys(("positive", "real", "conjugate", "real_if_close", "astype"), "passes the gradient on as it is")
+"""What functions do to a gradient that are not like the others of their kind."""
 
-MOVES = "moves: each number's gradient goes back to where it came from; one that went to several places gets the sum"
-SWAPS = "swaps: each operand gets a product of the gradient and of the others"
-SCALES = "scales: the gradient times the local slope, entry by entry"
-BY_KIND = dict.fromkeys(("shape", "index", "join", "split", "spread", "masked", "update", "choice", "fill"), MOVES)
-FLOWS |= dict.fromkeys(("sort", "partition"), MOVES)
-BY_KIND |= dict.fromkeys(("product", "sums"), SWAPS) | dict.fromkeys(("unary", "special", "binary", "parts"), SCALES)
-BY_KIND |= {"compare": "blocks: a condition has the derivative zero"}
-WHOLE = "mixes: each entry of the result may depend on every entry of the operand, and so does the gradient"
+BY_KIND = {
+    **dict.fromkeys(("shape", "index", "join", "split", "spread", "masked", "update", "choice", "fill"), MOVES),
+    **dict.fromkeys(("product", "sums"), SWAPS),
+    **dict.fromkeys(("unary", "special", "binary", "parts"), SCALES),
+    "compare": BLOCKS,
+}
+"""What the kinds of the catalogue do to it; all others mix."""
 
 ORDINARY = (0.6, 2.0, -1.5, 1.2, 0.3)
 """Numbers for a picture: the first that lies in the domain."""
 
+PRODUCTS = ("matmul", "dot", "linalg.matmul")
+"""Functions whose picture is that of D = WX."""
+
+W, X = [[1.0, 2.0], [3.0, 4.0]], [[5.0], [6.0]]
+
 
 def flow(row: Row) -> str:
     """What the gate does to a gradient, in the words of the course notes where they have one."""
-    return FLOWS.get(row.name) or BY_KIND.get(row.kind, WHOLE)
+    return FLOWS.get(row.name) or BY_KIND.get(row.kind, MIXES)
 
 
 @cache
@@ -63,6 +79,9 @@ def example(name: str) -> Case:
     if sort_of(row) == "vector" or row.kind in ("reduce", "scan"):
         inside = [x for x in ORDINARY if domain_of(row, 0).contains(x)]
         return at_ordinary(row, [inside[:3]])
+    if name in PRODUCTS:
+        program, inputs = traced(f"np.{name}(W, X)", {"W": W, "X": X}, "float64")
+        return Case(name, program, inputs, np.array([[1.0], [10.0]]), inputs)
     palette = strategies.Palette.of(0)
     return min((case for block in range(6) for case in draw_block("float64", 0, name, block, palette)), key=handiness)
 
@@ -80,10 +99,11 @@ def at_ordinary(row: Row, *numbers: Sequence[Any]) -> Case:
     return Case(row.name, program, inputs, 1 + np.arange(math.prod(shape), dtype=float).reshape(shape), inputs)
 
 
-def handiness(case: Case) -> tuple[int, bool, int, str]:
-    """Few steps first, then few numbers, but more than one or none."""
+def handiness(case: Case) -> tuple[int, bool, bool, int, str]:
+    """Few steps first, then more numbers than one or none, none of them outlandish, and few of them."""
     sizes = [x.size for x in case.inputs]
-    return len(case.program.steps), min(sizes) < 2, sum(sizes), str(case.program)
+    is_wild = any(np.any((np.abs(x) < 1e-2) | (np.abs(x) > 1e2) | ~np.isfinite(x)) for x in case.inputs)
+    return len(case.program.steps), min(sizes) < 2, is_wild, sum(sizes), str(case.program)
 
 
 def picture(case: Case) -> Circuit:

@@ -40,6 +40,7 @@ class Entry:
     call: ast.Call
     source: str
     word: str
+    """What it says: one of `ONE` or `MANY`."""
 
     @property
     def place(self) -> str:
@@ -47,11 +48,6 @@ class Entry:
         return f"{path.as_posix()}:{self.call.lineno}"
 
     @property
-    def names(self) -> dict[str, Any]:
-        """What the table's words mean."""
-        return names_in(self.module)
-
-    @cached_property
     def vjps(self) -> list[ast.expr]:
         """The rule of each operand, or the definition."""
         return self.call.args[1:]
@@ -59,10 +55,10 @@ class Entry:
     @cached_property
     def helpers(self) -> dict[str, FunctionType]:
         """What the entry calls that is written out in minigrad: what a reader looks up next."""
-        found = {}
-        for node in self.call.args[1:] if self.word in ONE else ():
+        found, names = {}, names_in(self.module)
+        for node in self.vjps if self.word in ONE else ():
             for leaf in ast.walk(node):
-                function = self.names.get(leaf.id) if isinstance(leaf, ast.Name) else None
+                function = names.get(leaf.id) if isinstance(leaf, ast.Name) else None
                 function = inspect.unwrap(function) if callable(function) else None
                 if isinstance(function, FunctionType) and function.__module__.startswith("minigrad"):
                     found[function.__name__] = function
@@ -70,6 +66,7 @@ class Entry:
 
 
 def names_in(module: ModuleType) -> dict[str, Any]:
+    """What the words of a table mean."""
     return {**vars(module), "sp": sys.modules.get("scipy.special")}
 
 
@@ -130,7 +127,7 @@ def formulas(function: Function, entry: Entry) -> list[str]:
     if entry.word == "moving":
         return [f"{called} only moves numbers: the gradient of each goes back to where it came from"]
     if entry.word == "define":
-        lines = [f"{called} = {definition(entry, own.parameters)}"]
+        lines = [f"{called} {definition(entry, own.parameters)}"]
     else:
         lines = [rule(name, vjp, called) for name, vjp in zip(own.operands, entry.vjps, strict=False)]
     return [*lines, *helper_lines(entry)]
@@ -157,13 +154,13 @@ def rule(name: str, vjp: ast.expr, called: str) -> str:
 
 
 def definition(entry: Entry, parameters: Sequence[str]) -> str:
-    """What a function is worked out by: its formula if it is one, else the name of what does it."""
+    """What a function is worked out by, if that is a formula."""
     match entry.vjps[0]:
         case ast.Lambda(_, body):
-            return Formula({}, parameters)(body)
+            return f"= {Formula({}, parameters)(body)}"
         case ast.Name(name) if returned := single_return(entry.helpers.get(name)):
-            return Formula({}, parameters)(returned)
-    return "worked out by other functions, which have rules of their own: see the code"
+            return f"= {Formula({}, parameters)(returned)}"
+    return "is worked out by other functions, which have rules of their own: see the code"
 
 
 def single_return(function: FunctionType | None) -> ast.expr | None:

@@ -15,6 +15,8 @@ from oracles.catalogue import Interval, Row
 from oracles.named import NAMED
 from oracles.verdict import Label
 
+MEASURED = ("ulp_median", "ulp_p99", "ulp_max")
+
 GROUPS = 12
 """Kinds of points that are listed; the atlas has all."""
 
@@ -107,14 +109,16 @@ def accuracy(name: str, run: Path) -> list[str]:
     if not path.exists():
         return [f"no {path}: python -m oracles verify measures it"]
     table = pd.read_csv(path)
+    if not {"function", *MEASURED} <= {*table.columns}:
+        return [f"{path} is of another version: python -m oracles report {run} rebuilds it"]
     own = table[table["function"] == name]
     if own.empty:
         return [f"{path} has no case with it: python -m oracles verify --examples 2000 has more"]
     plain = {Label.AGREES, Label.ILL_CONDITIONED, Label.UNSUPPORTED}
     rows = [("dtype", "order", "party", "cases", "median", "p99", "max", "labels besides agrees")]
     for row in own.to_dict("records"):
-        labels = [f"{row[label.value]} {label.value}" for label in Label if label not in plain and row[label.value]]
-        ulps = [written(row[f"ulp_{name}"]) for name in ("median", "p99", "max")]
+        labels = [f"{row[label]} {label}" for label in Label if label not in plain and row.get(label)]
+        ulps = [written(row[column]) for column in MEASURED]
         rows.append((row["dtype"], str(row["order"]), row["party"], str(row["n"]), *ulps, ", ".join(labels)))
     return columns(rows)
 

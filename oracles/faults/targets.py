@@ -35,6 +35,8 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.cofactor": ("linalg.det",),
     "minigrad.logabsdet": ("linalg.slogdet",),
     "minigrad.euclidean": ("linalg.norm", "linalg.vector_norm"),
+    "minigrad.norm_of_order": ("linalg.norm", "linalg.vector_norm"),
+    "minigrad.norm_slope": ("linalg.norm", "linalg.vector_norm"),
     "minigrad.singular_values": ("linalg.svdvals", "linalg.cond"),
     "minigrad.eigenvalues": ("linalg.eigvalsh",),
     "minigrad.packed_eigh": ("linalg.eigh",),
