@@ -56,7 +56,7 @@ bench: $(STAMP)  ## time minigrad against hand-written NumPy, torch, jax and aut
 	$(BIN)/python -m oracles bench $(ARGS)
 
 test: lint  ## lint, types, and every test
-	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --quiet -rs --numprocesses $(WORKERS)
 
 lint: $(STAMP)  ## ruff and mypy (strict on minigrad and oracles)
 	$(BIN)/ruff check .

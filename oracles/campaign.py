@@ -449,8 +449,20 @@ class Campaign:
                 self.ledger.explain(suspect, small["functions"])
                 mark = fingerprint(suspect, small)
                 found_as = {"accused": suspect.party, "found_as": suspect.record["id"], "fingerprint": mark}
-                shrunk.append((small | found_as | {"known": known_as(mark, self.known)}, text))
+                everybody = self.asked_of_all(suspect, small)
+                shrunk.append((everybody | found_as | {"known": known_as(mark, self.known)}, text))
         return shrunk
+
+    def asked_of_all(self, suspect: Suspect, small: dict[str, Any]) -> dict[str, Any]:
+        """The record of a shrunk case with every party's answers; as it is, if one dies of it or it shows no more."""
+        setup = replace(self.options.setup, orders=(suspect.order,))
+        task = (Case.from_data(small).as_data(), setup, dict(self.silent), False)
+        try:
+            record = self.pool.schedule(examine_data, task, timeout=TIMEOUT).result()
+        except Exception:  # the finding is about one party, whatever the others do
+            return small
+        labels = [{v["label"] for v in r["verdicts"] if v["party"] == suspect.party} for r in (record, small)]
+        return record if labels[0] == labels[1] else small
 
 
 def given_up(case: Case, setup: Setup, why: str) -> dict[str, Any]:

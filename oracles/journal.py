@@ -7,16 +7,47 @@ it takes its final name once the footer is written, so a ``run.jsonl`` is always
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self, TextIO, overload
 
 from oracles.errors import UsageError
 
 FORMAT = "minigrad-run"
 VERSION = 1
 NAME = "run.jsonl"
+PREVIOUS = "previous.jsonl"
+"""The journal of the run before in the same folder, which reports compare with."""
+
+
+class Cases(Sequence[dict[str, Any]]):
+    """The cases of a journal, read anew whenever somebody goes through them, as a long run's would fill the memory."""
+
+    def __init__(self, path: Path, offsets: Sequence[int]):
+        self.path, self.offsets = path, offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[0])
+            for line in islice(file, len(self)):
+                yield json.loads(line)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[place])
+            return json.loads(file.readline())
 
 
 @dataclass(frozen=True)
@@ -24,7 +55,7 @@ class Run:
     """A journal, read."""
 
     header: dict[str, Any]
-    cases: list[dict[str, Any]]
+    cases: Sequence[dict[str, Any]]
     footer: dict[str, Any]
 
 
@@ -42,9 +73,11 @@ class JournalWriter:
         self._write(record)
 
     def close(self, footer: dict[str, Any]) -> None:
-        """Write the footer and give the journal its final name."""
+        """Write the footer and give the journal its final name; the one that had it is kept as the previous one."""
         self._write({"kind": "footer", **footer})
         self._file.close()
+        if self.path.exists():
+            self.path.replace(self.path.with_name(PREVIOUS))
         self.partial.replace(self.path)
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -67,31 +100,45 @@ def read_run(path: Path) -> Run:
     """
     if path.is_dir():
         path = path / NAME
+    offsets, number, first, last = list[int](), 0, None, None
     try:
-        lines = path.read_text().splitlines()
+        for number, (offset, record) in enumerate(records(path), 1):
+            if number == 1 and not is_header(record):
+                raise UsageError(f"{path}: line 1 is no header of a version-{VERSION} journal; run verify again")
+            if number > 2 and not is_case(last):
+                raise UsageError(f"{path}: line {number - 1} is no case; run verify again")
+            first, last = first or record, record
+            offsets.append(offset)
     except OSError as error:
         if path.with_name(f"{NAME}.partial").exists():
             raise UsageError(f"{path.parent}: the run was cut off before its end; run verify again") from None
         raise UsageError(f"{path}: {error.strerror or error}; run `python -m oracles verify` first") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a journal; give the folder of a run") from None
-    if not lines:
+    if first is None:
         raise UsageError(f"{path}: the journal is empty; run verify again")
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            raise UsageError(f"{path}: line {number} breaks off or is no JSON; run verify again") from None
-    first, last = records[0], records[-1]
-    if not isinstance(first, dict) or first.get("format") != FORMAT or first.get("version") != VERSION:
-        raise UsageError(f"{path}: line 1 is no header of a version-{VERSION} journal; run verify again")
     if not isinstance(last, dict) or last.get("kind") != "footer":
-        raise UsageError(f"{path}: truncated: there is no footer after line {len(lines)}; run verify again")
-    cases = records[1:-1]
-    if not cases:
+        raise UsageError(f"{path}: truncated: there is no footer after line {number}; run verify again")
+    if number == 2:
         raise UsageError(f"{path}: the journal holds no case; run verify again")
-    for number, record in enumerate(cases, 2):
-        if not isinstance(record, dict) or record.get("kind") != "case" or "verdicts" not in record:
-            raise UsageError(f"{path}: line {number} is no case; run verify again")
-    return Run(first, cases, last)
+    return Run(first, Cases(path, offsets[1:-1]), last)
+
+
+def records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Every line of a journal as data, and where it begins."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield offset, json.loads(line.decode())
+            except json.JSONDecodeError:
+                raise UsageError(f"{path}: line {number} breaks off or is no JSON; run verify again") from None
+            offset += len(line)
+
+
+def is_header(record: Any) -> bool:
+    return isinstance(record, dict) and (record.get("format"), record.get("version")) == (FORMAT, VERSION)
+
+
+def is_case(record: Any) -> bool:
+    return isinstance(record, dict) and record.get("kind") == "case" and "verdicts" in record

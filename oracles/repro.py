@@ -187,18 +187,21 @@ def asking(party: str) -> Asking:
     if party in ASKING:
         return ASKING[party]
     module, _, factory = party.partition(":")
+    # The name of a planted fault is no identifier.
+    plain = factory.isidentifier()
+    engine = factory if plain else f"getattr({module}, {factory!r})"
     return Asking(
-        ("import minigrad as mg", f"from {module} import {factory}"),
+        ("import minigrad as mg", f"from {module} import {factory}" if plain else f"import {module}"),
         "",
         (
             code(f"""
-                value, gradients = {factory}().vjp(mg.trace(program, *inputs), inputs, cotangent)
+                value, gradients = {engine}().vjp(mg.trace(program, *inputs), inputs, cotangent)
                 return [value, *gradients]
             """),
-            f"return {factory}().hvp(mg.trace(program, *inputs), inputs, cotangent, vectors)",
+            f"return {engine}().hvp(mg.trace(program, *inputs), inputs, cotangent, vectors)",
         ),
         code(f"""
-            along = {factory}().jvp(mg.trace(program, *inputs), inputs, vectors)
+            along = {engine}().jvp(mg.trace(program, *inputs), inputs, vectors)
             return [np.asarray(np.sum(cotangent * along))]
         """),
     )

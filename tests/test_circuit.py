@@ -14,7 +14,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import DtypeError, ShapeError, Tensor
-from minigrad.programs.circuit import GAP, GREEN, RED, Circuit, circuit, show
+from minigrad.programs.circuit import GAP, GREEN, RED, Circuit, circuit, circuit_of, show
 from minigrad.protocol import Function
 from tests.support import forget_primitives
 
@@ -567,6 +567,32 @@ def test_picture_has_a_title() -> None:
 
 def test_notebook_shows_the_picture() -> None:
     assert THREE._repr_svg_() == THREE.svg()
+
+
+# A program's circuit, for which nothing walks back.
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs"),
+    [
+        (three, (-2.0, 5.0, -4.0)),
+        (neuron, (2.0, -1.0, -3.0, -2.0, -3.0)),
+        (lambda x, y: np.sum(np.stack([x, y])[::-1] * np.ones(2)), (2.0, 3.0)),
+        (lambda x: np.sum(np.max(x, axis=0)[0:2]), (np.arange(6.0).reshape(2, 3),)),
+    ],
+)
+def test_circuit_of_a_program_is_that_of_its_function(f: Function, inputs: tuple[Any, ...]) -> None:
+    walked = circuit(f, *inputs)
+    gradients = {name: wire.gradient for name, wire in walked.wires.items()}
+    run = circuit_of(mg.trace(f, *inputs), [np.asarray(x) for x in inputs], gradients)
+    assert str(run) == str(walked)
+    assert run.svg() == walked.svg()
+
+
+def test_circuit_of_a_program_shows_the_gradients_that_it_is_given_and_no_others() -> None:
+    program = mg.trace(three, -2.0, 5.0, -4.0)
+    picture = circuit_of(program, [np.asarray(x) for x in (-2.0, 5.0, -4.0)], {"x": np.asarray(7.0)})
+    assert tags(picture) == {"x": ("-2", "7"), "y": ("5", ""), "z": ("-4", ""), "v1": ("3", ""), "v2": ("-12", "")}
 
 
 # The picture in the README.

@@ -18,7 +18,7 @@ from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.findings import Suspect
 from oracles.noise import Noisy, Summing
-from oracles.report import accuracy_frame
+from oracles.report.frames import accuracy_frame
 from oracles.verdict import Label
 from tests import trial
 from tests.trial import case_of, on_trial, spec

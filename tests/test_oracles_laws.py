@@ -24,7 +24,7 @@ from oracles.findings import Ledger, Suspect, fingerprint, known_as
 from oracles.journal import Run
 from oracles.known import findings
 from oracles.laws import LAW_NAMES, LAWS, RARE, TRANSPOSED, law_for, pairing, variant_of
-from oracles.report import cases_frame, law_table
+from oracles.report.frames import cases_frame, laws_frame
 from oracles.repro import script
 from oracles.verdict import Label
 from tests import trial
@@ -321,8 +321,8 @@ def test_reports_count_who_was_put_to_which_law_and_who_broke_it() -> None:
     records = [judged(subject, case, each).as_data() for each in (law, "linear")]
     cases = cases_frame(Run({}, records, {}))
     assert cases["law"].tolist() == [law, "linear"]
-    assert law_table(cases).to_dict("list") == {"law": ["linear", law], spec(subject): ["1", "1, 1 broken"]}
-    assert law_table(cases[cases["law"] == "none"]).empty
+    assert laws_frame(cases)[["law", "answers", "broken"]].values.tolist() == [["linear", 1, 0], [law, 1, 1]]
+    assert laws_frame(cases[cases["law"] == "none"]).empty
 
 
 @pytest.mark.parametrize("party", ["minigrad", "torch", "jax"])

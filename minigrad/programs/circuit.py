@@ -8,17 +8,17 @@ an add gate *distributes* its own, a multiply gate *swaps* (each operand gets it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from xml.sax.saxutils import escape
 
 import numpy as np
 
 from minigrad.backward import walk
-from minigrad.programs.program import OPERATORS, slice_text
+from minigrad.programs.program import OPERATORS, Program, Ref, Step, slice_text
 from minigrad.programs.tracing import argument_names
-from minigrad.protocol import FUNCTIONS, Function, innermost, leaves
+from minigrad.protocol import FUNCTIONS, NAMES, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
 
 CALLS = {name: f"{{}} {sign} {{}}" for name, sign in (OPERATORS | {"power": "**"}).items()}
@@ -46,7 +46,7 @@ class Wire(NamedTuple):
 
     @property
     def tags(self) -> tuple[str, str]:
-        return show(self.value), show(self.gradient)
+        return show(self.value), "" if self.gradient is None else show(self.gradient)
 
 
 class Circuit(NamedTuple):
@@ -128,6 +128,25 @@ class Circuit(NamedTuple):
         return self.svg()
 
 
+class Call(Protocol):
+    """What a Tensor remembers of the call that made it: operands, and in their places where those came from."""
+
+    @property
+    def operands(self) -> Sequence[Any]: ...
+    @property
+    def parents(self) -> Sequence[Any]: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+
+class Record(NamedTuple):
+    """The same of a Program's step."""
+
+    operands: Sequence[Any]
+    parents: Sequence[Any]
+    parameters: Mapping[str, Any]
+
+
 def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None) -> str:
     """A wire by its name, a number in a few digits, an array as dtype and shape, any other constant as in Python."""
     if isinstance(value, (list, tuple)):
@@ -147,8 +166,8 @@ def show(value: Any, source: Any = None, names: Mapping[Any, str] | None = None)
     return f"{x:.2f}" if x % 1 and 0.1 <= abs(x) < 1e4 else f"{x + 0.0:.{2 if x % 1 else 4}g}"
 
 
-def spell(function: str, node: Tensor, names: Mapping[Tensor, str]) -> str:
-    """A Tensor's call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
+def spell(function: str, node: Call, names: Mapping[Any, str]) -> str:
+    """A call, or with blanks for the names what its gate says: ``+``, ``1 +``, ``exp``."""
     texts = [show(o, p, names) for o, p in zip(node.operands, node.parents, strict=True)]
     texts += [f"{k}={v if isinstance(v, tuple) else show(v)}" for k, v in node.parameters.items()]
     form = CALLS.get(function, function.rpartition(".")[2] + "({all})")
@@ -184,4 +203,25 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
         value = owned(innermost(node.value))
         gradient = owned(innermost(gradients.get(node, np.zeros_like(value))))
         wires[name] = Wire(value, gradient, symbol, call, FLOWS.get(function, ""), sources)
+    return Circuit(wires)
+
+
+def circuit_of(program: Program, inputs: Sequence[Any], gradients: Mapping[str, Any]) -> Circuit:
+    """The circuit of a program as it runs on plain NumPy; nothing walks back, gradients are those given by wire."""
+    names = {Ref(place): declared.name for place, declared in enumerate(program.inputs)}
+    wires = {
+        name: Wire(value, gradients.get(name), name, name, "", ())
+        for name, value in zip(names.values(), inputs, strict=True)
+    }
+
+    def watch(number: int, step: Step, operands: Sequence[Any], result: Any) -> Any:
+        parents = map_operand(lambda leaf: leaf if isinstance(leaf, Ref) else None, step.operands)
+        record = Record(step.operands, parents, step.parameters)
+        name = names[Ref(len(names))] = f"v{len(names) - len(inputs) + 1}"
+        symbol, call = (spell(step.function, record, known) or name for known in (dict.fromkeys(names, ""), names))
+        sources = tuple(names[parent] for parent in leaves(parents) if parent is not None)
+        wires[name] = Wire(result, gradients.get(name), symbol, call, FLOWS.get(step.function, ""), sources)
+        return result
+
+    program.run(inputs, NAMES.__getitem__, watch)
     return Circuit(wires)

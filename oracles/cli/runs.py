@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def add_verify(commands: Any) -> None:
 
 def run_verify(options: argparse.Namespace) -> int:
     check_parties(options)
-    check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
+    check_libraries("flint", "hypothesis", "jinja2", "matplotlib", "pandas", "pebble", "rich")
     from oracles.campaign import Campaign, Options
     from oracles.examine import Setup
     from oracles.journal import read_run
@@ -156,12 +157,14 @@ def run_repro(options: argparse.Namespace) -> int:
         from oracles.journal import read_run
 
         run = read_run(options.folder)
-        found = [record for record in [*run.cases, *run.footer["shrunk"]] if record["id"] == options.case]
-        if not found:
+        # Shrunk cases first, for which nothing has to be read once more.
+        records = itertools.chain(run.footer["shrunk"], run.cases)
+        found = next((record for record in records if record["id"] == options.case), None)
+        if found is None:
             raise UsageError(
                 f"case {options.case!r} is not in {options.folder}; give an id from cases.csv, or a case file"
             )
-        case = Case.from_data(found[0])
+        case = Case.from_data(found)
         case.check()
     recorded = recalled(case)
     orders = (1, 2) if recorded is None else (recorded.order,)
@@ -201,7 +204,7 @@ def add_report(commands: Any) -> None:
 
 
 def run_report(options: argparse.Namespace) -> int:
-    check_libraries("jinja2", "pandas")
+    check_libraries("flint", "jinja2", "matplotlib", "pandas")
     from oracles.journal import read_run
     from oracles.report import write_reports
 
