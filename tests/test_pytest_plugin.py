@@ -320,3 +320,14 @@ def test_FUNCTION(x, gradients_agree):
 def test_markers_and_the_fixture_are_listed(run: Run) -> None:
     run(PASSING, "--markers").stdout.fnmatch_lines(["@pytest.mark.gradients(subject, oracles, order, dtypes, seed): *"])
     run(PASSING, "--fixtures").stdout.fnmatch_lines(["gradients_agree ?session scope? -- *pytest_plugin.py:*"])
+
+
+def test_the_readme_prints_what_pytest_prints(run: Run, pytester: pytest.Pytester) -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("## In your own tests") : text.index("## How to read a verdict")]
+    [(file, printed)] = re.findall(r"```python\n(# test_loss.py\n.*?)```.*?```text\n(.*?)\n```", section, re.DOTALL)
+    pytester.makepyfile(test_loss=file)
+    result = run("", "test_loss.py", apart=True)
+    result.assert_outcomes(passed=1, failed=1)
+    assert printed in "\n".join(line.rstrip() for line in result.outlines)
+    assert again(result.stdout.str(), pytester.path).returncode == 1
