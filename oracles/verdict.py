@@ -273,6 +273,10 @@ def ranked(
     return ranks, np.where(decided, units, 0.0)
 
 
+LARGEST_SQUARED = 2.0**500
+"""Units of noise beyond which nothing is said of elements together: their squares leave the range."""
+
+
 def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str, str] | None:
     """Where elements that are each allowed at a kink are not so together, and how far off; None if they are.
 
@@ -282,9 +286,10 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
     if facts.together is None or not kinks.any():
         return None
     mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise))
-    kinks &= np.isfinite(noise)
-    rows = facts.together[:, kinks]
-    rows = rows[np.all(np.isfinite(rows), axis=1)]
+    rows = facts.together[np.all(np.isfinite(facts.together[:, kinks]), axis=1)]
+    with np.errstate(all="ignore"):
+        kinks &= np.all(np.abs(rows / noise) < LARGEST_SQUARED, axis=0)
+    rows = rows[:, kinks]
     if not (rows.size and np.all(np.isfinite(mine[kinks]))):
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])

@@ -408,6 +408,20 @@ def test_rules_that_are_noisy_themselves_excuse_nobody(monkeypatch: pytest.Monke
         assert label_of("minigrad", case) is Label.ILL_CONDITIONED
 
 
+@pytest.mark.parametrize(("dtype", "x", "scale"), [("float64", 1e-310, 1e300), ("float32", 1e-40, 1e30)])
+def test_below_the_normal_range_numbers_are_rounded_to_the_nearest(dtype: str, x: float, scale: float) -> None:
+    """NumPy's own value is a hundred roundings off there, and nobody's rules can help that."""
+    case = case_of(lambda x: (x * 0.3) * scale, x, dtype=dtype)
+    for party in ("minigrad", "torch"):
+        [verdict] = examine(case, Setup(party, (), (1,))).verdicts
+        assert (verdict.label, verdict.ulp > 100) == (Label.AGREES, True)
+
+
+def test_a_zero_is_not_rounded_unless_it_is_among_others() -> None:
+    x = Noisy(np.array([0.0, 1.0]), np.random.default_rng(0))
+    assert all((x * 2.0).value[0] == 0 for _ in range(10))
+
+
 @pytest.mark.parametrize("x", [5.0, 12.0, 18.0, 20.0])
 def test_nor_do_rules_that_are_noisy_by_what_they_add(x: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sums at forks are noise whatever the rules; those inside of a rule are its own."""

@@ -16,7 +16,6 @@ from oracles.asking import ask
 from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
-from oracles.examine import Setup, examine
 from oracles.facts import Point, reference
 from oracles.noise import Noisy, floor_of, noise
 from oracles.verdict import (
@@ -304,16 +303,13 @@ def test_to_lose_digits_is_fatal_where_somebody_keeps_them() -> None:
     assert not is_failure(own, [own, loses])
 
 
-@pytest.mark.parametrize("excuse", ["convention", "kink-chain", "edge", "signed-zero"])
-def test_who_is_excused_in_one_element_may_keep_the_digits_of_another(excuse: str) -> None:
-    own, other = Verdict("a", 1, Label.UNSTABLE), Verdict("b", 1, Label(excuse))
-    assert is_failure(own, [own, other])
+EXCUSES, NO_PROOF = ("convention", "kink-chain", "edge", "signed-zero"), ("ill-conditioned", "flush", "unsupported")
 
 
-@pytest.mark.parametrize("label", ["ill-conditioned", "flush", "nonfinite", "unsupported", "semantics", "undecided"])
-def test_who_proves_nothing_does_not_fail_the_subject(label: str) -> None:
+@pytest.mark.parametrize("label", [*EXCUSES, *NO_PROOF])
+def test_who_is_excused_in_one_element_may_keep_the_digits_of_another(label: str) -> None:
     own, other = Verdict("a", 1, Label.UNSTABLE), Verdict("b", 1, Label(label))
-    assert not is_failure(own, [own, other])
+    assert is_failure(own, [own, other]) == (label in EXCUSES)
 
 
 # Noise.
@@ -370,20 +366,6 @@ def test_decompositions_round_small_entries_as_much_as_large_ones() -> None:
 def test_the_noise_is_never_zero() -> None:
     for each in noise_of(case_of(lambda x: 0 * x, [0.0, 0.0])):
         assert np.all(each > 0)
-
-
-@pytest.mark.parametrize(("dtype", "x", "scale"), [("float64", 1e-310, 1e300), ("float32", 1e-40, 1e30)])
-def test_below_the_normal_range_numbers_are_rounded_to_the_nearest(dtype: str, x: float, scale: float) -> None:
-    """NumPy's own value is a hundred roundings off there, and nobody's rules can help that."""
-    case = case_of(lambda x: (x * 0.3) * scale, x, dtype=dtype)
-    for party in ("minigrad", "torch"):
-        [verdict] = examine(case, Setup(party, (), (1,))).verdicts
-        assert (verdict.label, verdict.ulp > 100) == (Label.AGREES, True)
-
-
-def test_a_zero_is_not_rounded_unless_it_is_among_others() -> None:
-    x = Noisy(np.array([0.0, 1.0]), np.random.default_rng(0))
-    assert all((x * 2.0).value[0] == 0 for _ in range(10))
 
 
 def test_hessian_products_are_noisy_too() -> None:
