@@ -440,3 +440,11 @@ def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:
 
 def test_what_is_added_at_a_fork_rounds_whatever_the_rules() -> None:
     assert label_of("minigrad", case_of(lambda x: 1e8 * np.sin(x) - 1e8 * np.tanh(x), 1e-3)) is Label.AGREES
+
+
+def test_elements_beyond_all_squares_are_judged_one_by_one() -> None:
+    """A tie whose gradients are so large beside their noise that nothing can be said of them together."""
+    case = case_of(lambda x: np.maximum(x, -x) * 1e300, [0.0, 1e-300])
+    facts = Point(case, 1).facts(1)
+    tiny = replace(facts, noise=[np.full_like(n, 5e-324) for n in facts.noise])
+    assert judge(ask("minigrad", case, 1), 1, tiny).label is Label.CONVENTION
