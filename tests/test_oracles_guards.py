@@ -328,6 +328,16 @@ def test_an_event_excuses_only_what_depends_on_it() -> None:
     assert judge(answer, 1, replace(facts, truths=lax)).label is Label.EDGE
 
 
+@pytest.mark.parametrize(
+    ("call", "x"), [(np.sqrt, [0.0, 4.0]), (np.arccos, [1.0, 0.5]), (lambda x: np.sum(np.sqrt(x)), [0.0, 2.0])]
+)
+def test_an_edge_at_one_entry_excuses_no_other(call: Any, x: list[float]) -> None:
+    truth = Point(case_of(call, x), 1).facts(1).truths[-1]
+    assert [Status(s) for s in truth.status] == [Status.EDGE, Status.CERTAIN]
+    together = Point(case_of(lambda x: np.sqrt(np.sum(x)), [1.0, -1.0]), 1).facts(1).truths[-1]
+    assert [Status(s) for s in together.status] == [Status.EDGE, Status.EDGE]
+
+
 @pytest.mark.parametrize("subject", [BothTakeAll, NeitherTakesAny])
 @pytest.mark.parametrize(
     "case",

@@ -574,7 +574,7 @@ def test_another_value_at_an_edge_is_an_edge() -> None:
 
 
 def test_a_fault_downstream_of_a_tie_loses_its_excuse_off_the_tie() -> None:
-    tied = case_of(lambda x, y: np.tanh(np.maximum(x, y)), [0.5], [0.5])
+    tied = case_of(lambda x: np.tanh(np.maximum(x, 0.5)), [0.5])
     verdict = on_trial(trial.TanhOff, tied).verdict(spec(trial.TanhOff), 1)
     assert verdict.label is Label.WRONG
     assert "moved off the event" in verdict.why

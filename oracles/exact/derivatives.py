@@ -248,7 +248,8 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) ->
         def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
             result = as_jets(number, step, operands, result)
             if poison and number in edges:
-                result = map_operand(lambda part: spoilt(part, edges[number]), result)
+                is_alone = step.function in CATALOGUE and CATALOGUE[step.function].kind in ENTRY_BY_ENTRY
+                result = map_operand(lambda part: spoilt(part, edges[number], operands if is_alone else ()), result)
             for part in leaves(result):
                 seen.extend(np.asarray(part).flat if np.asarray(part).dtype == object else ())
             return result
@@ -310,14 +311,24 @@ def moved_along(jets: Iterable[Jet]) -> set[int]:
     return {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
 
 
-def spoilt(part: Any, mask: Any) -> Any:
-    """Jets, with NaN for the derivatives of those that are marked, along the directions that any of them vary."""
+ENTRY_BY_ENTRY = ("unary", "binary", "special")
+"""Kinds of functions of which no entry has a part in what becomes of another."""
+
+
+def spoilt(part: Any, mask: Any, sources: Sequence[Any]) -> Any:
+    """Jets, with NaN for the derivatives of those that are marked, along the directions that any of them vary.
+
+    Or, of what was made entry by entry of `sources`, along those that its own entries vary.
+    """
     if np.asarray(part).dtype != object:
         return part
-    moved = moved_along(np.asarray(part).flat)
-    nowhere = lost([i in moved for i in range(Jet.directions)])
-    spoil = np.frompyfunc(lambda number, marked: Jet(number.value, nowhere) if marked else number, 2, 1)
-    return np.asarray(spoil(part, mask), object)
+    together = moved_along(np.asarray(part).flat)
+    entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
+    found = np.array(part, object)
+    for place in zip(*np.nonzero(np.broadcast_to(mask, found.shape)), strict=True):
+        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) if sources else together
+        found[place] = Jet(found[place].value, lost([i in moved for i in range(Jet.directions)]))
+    return found
 
 
 def smallest_of(case: Case) -> float:
