@@ -318,7 +318,8 @@ ENTRY_BY_ENTRY = ("unary", "binary", "special")
 def spoilt(part: Any, mask: Any, sources: Sequence[Any]) -> Any:
     """Jets, with NaN for the derivatives of those that are marked, along the directions that any of them vary.
 
-    Or, of what was made entry by entry of `sources`, along those that its own entries vary.
+    Or, of what was made entry by entry of `sources`, along those that its own entries vary; but of such as are zero
+    whatever the inputs, along all again, since an engine sends the infinite gradient on to wherever they came from.
     """
     if np.asarray(part).dtype != object:
         return part
@@ -326,7 +327,7 @@ def spoilt(part: Any, mask: Any, sources: Sequence[Any]) -> Any:
     entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
     found = np.array(part, object)
     for place in zip(*np.nonzero(np.broadcast_to(mask, found.shape)), strict=True):
-        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) if sources else together
+        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) or together
         found[place] = Jet(found[place].value, lost([i in moved for i in range(Jet.directions)]))
     return found
 
