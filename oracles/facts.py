@@ -155,7 +155,7 @@ class Point:
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def off_the_event(self) -> Point | None:
-        """A nearby point within the domain, with no kinks and edges, or with fewer where some are everywhere.
+        """A nearby point, no farther out of any domain, with no kinks and edges, or fewer where some are everywhere.
 
         None if there is none nearby.
         """
@@ -167,7 +167,7 @@ class Point:
             steps = [s * size * (1 + np.abs(x)) * p for x, p, s in zip(self.case.inputs, parts, signs, strict=True)]
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
-            if point is not None and point.troubles < fewest:
+            if point is not None and point.losses <= self.losses and point.troubles < fewest:
                 fewest, found = point.troubles, point
             if not fewest:
                 break
@@ -176,7 +176,12 @@ class Point:
     @property
     def troubles(self) -> int:
         """At how many elements on the way there is a kink, an edge or no finite number."""
-        return sum(int(event.mask.sum()) for event in self.events if event.is_break or event.is_loss)
+        return sum(int(event.mask.sum()) for event in self.events if event.is_break) + self.losses
+
+    @property
+    def losses(self) -> int:
+        """At how many there is no finite number."""
+        return sum(int(event.mask.sum()) for event in self.events if event.is_loss)
 
 
 def reference(case: Case, order: int) -> Sequence[Any]:

@@ -567,7 +567,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"), "several results as one"),
     **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
-    "minigrad.unit": "the derivative of norms",
+    **dict.fromkeys(("minigrad.unit", "minigrad.norm_of_order", "minigrad.norm_slope"), "norms and their derivatives"),
     "minigrad.whole_times": "the derivative of fmod and remainder",
 }
 """Functions with a rule that users do not call, with what they are for: they have no row."""

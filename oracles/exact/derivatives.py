@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb, ctx
 
 from minigrad.programs import Program, Step
-from minigrad.protocol import Function, leaves, map_operand
+from minigrad.protocol import NAMES, Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE
 from oracles.exact.functions import as_jets, lookup
@@ -76,6 +76,21 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
 
 
+def is_entry_by_entry(name: str) -> bool:
+    """Whether no entry of an operand has a part in what becomes of another."""
+    function = NAMES.get(name)
+    is_gate = name in CATALOGUE and CATALOGUE[name].kind == "unary"
+    return is_gate or (isinstance(function, np.ufunc) and function.signature is None)
+
+
+def stretched(operands: Sequence[Any]) -> tuple[Any, ...]:
+    """Operands of an elementwise function, those of exact numbers with an entry of their own for each of the result."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
+    return tuple(
+        np.array(np.broadcast_to(x, shape)) if isinstance(x, np.ndarray) and x.dtype == object else x for x in operands
+    )
+
+
 class Choosing:
     """Finds exact functions by name; each works with its operands a nudge away, or on both sides of where they are."""
 
@@ -87,6 +102,8 @@ class Choosing:
         function = lookup(name)
 
         def chosen(*operands: Any, **parameters: Any) -> Any:
+            if is_entry_by_entry(name):
+                operands = stretched(operands)  # each entry of the result chooses for itself
             self.nudge = replace(self.nudge, bits=self.nudge.bits - LARGER_EACH_STEP)
             ties = Jet.ties
             try:
@@ -248,8 +265,8 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) ->
         def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
             result = as_jets(number, step, operands, result)
             if poison and number in edges:
-                is_alone = step.function in CATALOGUE and CATALOGUE[step.function].kind in ENTRY_BY_ENTRY
-                result = map_operand(lambda part: spoilt(part, edges[number], operands if is_alone else ()), result)
+                sources = operands if is_entry_by_entry(step.function) else ()
+                result = map_operand(lambda part: spoilt(part, edges[number], sources), result)
             for part in leaves(result):
                 seen.extend(np.asarray(part).flat if np.asarray(part).dtype == object else ())
             return result
@@ -269,7 +286,12 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) ->
     return [*masks, *(np.isin(each, list(touched)) for each in places)]
 
 
-SELECTS = ("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where")
+SELECTS = (
+    *("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where"),
+    *("fmod", "remainder", "divmod", "copysign"),
+)
+"""Functions of which an operand may have no part in the result."""
+
 SELECTING_REDUCTIONS: dict[str, Any] = {
     **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
     **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
@@ -298,7 +320,8 @@ def passing_all(random: np.random.Generator) -> Find:
                 kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
                 return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
             if name in SELECTS:
-                return result + sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
+                others = sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
+                return map_operand(lambda part: part + others, result)
             return result
 
         return passed
@@ -309,10 +332,6 @@ def passing_all(random: np.random.Generator) -> Find:
 def moved_along(jets: Iterable[Jet]) -> set[int]:
     """The directions along which any of these vary."""
     return {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
-
-
-ENTRY_BY_ENTRY = ("unary", "binary", "special")
-"""Kinds of functions of which no entry has a part in what becomes of another."""
 
 
 def spoilt(part: Any, mask: Any, sources: Sequence[Any]) -> Any:

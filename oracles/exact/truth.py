@@ -12,6 +12,7 @@ looked at from nearby: in exact arithmetic at displacements far smaller than any
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from minigrad.programs import Ref, Step
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE
-from oracles.exact.derivatives import Nudge, derivatives, reached, with_rounded_constants
+from oracles.exact.derivatives import Nudge, derivatives, reached, smallest_of, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, precision
 
 MOST_ELEMENTS = 1024
@@ -269,9 +270,11 @@ class Referee:
         # Where it cannot be told what lies nearby, as beside the top of a cosine, every choice counts as such.
         unseen = np.isnan(low) & ~np.isnan(at)
         low, high = np.where(unseen, lowest, low), np.where(unseen, highest, high)
-        # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it;
-        # and a root of a nudge is no zero yet.
-        attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < NEXT_TO_NOTHING), at, np.nan)
+        # Of a value that jumps, the one at the very point need not be had nearby, nor what follows from it; and a root
+        # of a nudge is no zero yet, nor what a second derivative beside tiny numbers makes of one.
+        _, exponent = math.frexp(smallest_of(self.case))
+        none_yet = max(NEXT_TO_NOTHING, math.ldexp(1.0, 64 - Nudge.bits - exponent) if order == 2 else 0.0)
+        attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < none_yet), at, np.nan)
         low, high = np.fmin(low, attained), np.fmax(high, attained)
         lowest, highest = np.fmin(lowest, attained), np.fmax(highest, attained)
         if order == 1 and k == 0:
