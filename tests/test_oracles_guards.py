@@ -19,12 +19,12 @@ from oracles import facts as knowing
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.asking import ask
 from oracles.cases import Case
-from oracles.exact import Referee, Status
+from oracles.exact import Referee, Status, derivatives
 from oracles.examine import Setup, examine
 from oracles.facts import Point
 from oracles.known import meant_otherwise
 from oracles.noise import Noisy, Summing
-from oracles.verdict import Label, judge
+from oracles.verdict import EXCUSED, Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
 
@@ -458,3 +458,26 @@ def test_elements_beyond_all_squares_are_judged_one_by_one() -> None:
     facts = Point(case, 1).facts(1)
     tiny = replace(facts, noise=[np.full_like(n, 5e-324) for n in facts.noise])
     assert judge(ask("minigrad", case, 1), 1, tiny).label is Label.CONVENTION
+
+
+def test_each_entry_of_a_stretched_operand_chooses_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0 modulo numbers of both signs the quotient may be chosen one by one, though no side of the 0 has it so."""
+    y = [[1.0, -1.0], [0.5, 2.0], [-0.3, -0.7], [-1.0, 1.0], [0.2, -0.2]]
+    cotangent = np.linspace(-1, 1.3, 10).reshape(5, 2)
+    case = case_of(lambda x, y, z: np.remainder(x, y) * z, [0.0, 0.0], y, [0.0], cotangent=cotangent)
+    [verdict] = examine(case, Setup("minigrad", (), (2,))).verdicts
+    assert verdict.label in EXCUSED
+    monkeypatch.setattr(derivatives, "stretched", lambda operands: operands)
+    [verdict] = examine(case, Setup("minigrad", (), (2,))).verdicts
+    assert verdict.label not in EXCUSED
+
+
+@pytest.mark.parametrize(
+    ("call", "inputs"),
+    [
+        (lambda x, y: np.sqrt(np.remainder(x, y)), ([0.0], [0.5])),  # of which y has no part where x is 0
+        (lambda x: np.sqrt(np.triu(x)), ([[1.0, 2.0], [3.0, 4.0]],)),  # a zero whatever x is
+    ],
+)
+def test_an_infinite_gradient_that_is_multiplied_by_zero_is_an_edge(call: Any, inputs: Any) -> None:
+    assert label_of("minigrad", case_of(call, *inputs)) is Label.EDGE
