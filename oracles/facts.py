@@ -69,6 +69,8 @@ class Point:
         spread = self.spread(order, replays)
         truths = self.referee.truths(order, spread, effort)
         excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
+        # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
+        excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
         simply = all(rounds_simply(step.function) for step in case.program.steps)
         if excessive and (simply or effort):
             ideal = self.referee.rounding(order, truths, replays)

@@ -388,6 +388,8 @@ def test_arctan2_beside_a_python_integer_far_from_it() -> None:
         (lambda y: 0.3 * sp.xlog1py(9e37, y), [-0.75], [0.3 * 9e37 / 0.25]),
         (lambda y: 0.5 * sp.xlogy(2**-149, y), [2**-149], [0.5]),
         (lambda x: 0.25 * sp.digamma(x), [3e-20], [0.25 / 3e-20**2]),
+        (lambda x: 1e-3 * np.power(x, np.float32(-1e-7)), [1e-40], [-1e-10 * 1e-40 ** (-1e-7) / 1e-40]),
+        (lambda x: 0.5 * np.power(x, np.float32(0.5)), [1e-40], [0.25 / np.sqrt(np.float64(np.float32(1e-40)))]),
         (lambda x: 2 * np.std(x), [1e-45, 0.0], [1.0, -1.0]),
         (lambda x: 2 * np.linalg.norm(x, ord=3), [3e-20, 3e-20], [2 ** (1 / 3), 2 ** (1 / 3)]),
         (lambda x: 2 * np.linalg.norm(x, ord=3), [1e30, 1e30], [2 ** (1 / 3), 2 ** (1 / 3)]),

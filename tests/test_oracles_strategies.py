@@ -509,6 +509,13 @@ def test_matrices_are_scaled_and_in_good_condition(specials: list[Case]) -> None
     assert len(scales) > 10
 
 
+def test_in_a_chain_no_number_is_subnormal(specials: list[Case]) -> None:
+    for case in specials:
+        if {*functions_of(case)} - {case.origin["must"], "getitem"}:
+            sizes = np.concatenate([np.abs(x).ravel() for x in case.inputs])
+            assert not np.any((sizes > 0) & (sizes < np.finfo(case.dtype).tiny)), case.program
+
+
 def test_special_cases_are_short_and_of_few_shapes(specials: list[Case]) -> None:
     palette = Palette.of(SEED)
     for case in specials:

@@ -78,13 +78,15 @@ def spherical_bessel_dx(x: Any, n: int) -> Any:
 def power_dx(ans: Any, x: Any, y: Any) -> Any:
     """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite.
 
-    Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.
+    Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.  A ``y`` below 1
+    is multiplied with before, and a larger one after the division, so that neither leaves it on the way.
     """
     if isinstance(y, (int, float)) and math.isfinite(y) and y == int(y):
         return 0 * x if y == 0 else y * (x if y == 2 else x ** (y - 1))
     base = np.where((x == 0) & (y == 0), 1, x)
     lost = (x == 0) | (ans == 0) | np.isinf(ans)
-    return y * np.where(lost, np.where(lost, base, 1) ** (y - 1), ans / np.where(lost, 1, x))
+    first, last = np.where(np.abs(y) < 1, y, 1), np.where(np.abs(y) < 1, 1, y)
+    return last * np.where(lost, first * np.where(lost, base, 1) ** (y - 1), first * ans / np.where(lost, 1, x))
 
 
 def power_dy(ans: Any, x: Any) -> Any:

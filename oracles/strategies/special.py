@@ -40,7 +40,10 @@ SPECTRAL = (2, -2, "nuc")
 """The norms of matrices that are made of singular values."""
 
 MAGNITUDES = ("extreme", "subnormals", "representations")
-"""Kinds for functions alone: in a chain, what overflows or underflows is mostly its links, for any engine."""
+"""Kinds for functions alone: in a chain, what overflows or underflows is mostly its links, for any engine.
+
+For the same reason the neighbours of 0 are left out there.
+"""
 
 HEADROOM = 2.0**-10
 """Of the largest number, the part that finite values stay within: a cotangent, or a sum of a few, fits in above."""
@@ -133,6 +136,8 @@ class SpecialPoint:
         self.roles = roles(program, must)
         decomposes = self.row.kind in CONDITIONED or call_of(program, must).parameters.get("ord") in SPECTRAL
         self.is_elementary = not decomposes
+        others = any(step.function not in (must, "getitem") for step in program.steps)
+        self.is_alone = self.is_elementary and not others and must not in CHAINS
         # LAPACK may refuse to decompose what is not finite, and prints what it thinks of it.
         self.finite = decomposes or draw(st.integers(1, NONFINITE_EVERY)) < NONFINITE_EVERY
         self.numbers: dict[str, list[float]] = {}
@@ -153,8 +158,7 @@ class SpecialPoint:
 
     def kinds_of(self, i: int) -> list[str]:
         numbers = special(self.row, self.roles[i].place, self.dtype)
-        alone = all(step.function in (self.row.name, "getitem") for step in self.program.steps)
-        barred: Sequence[str] = () if alone and self.is_elementary and self.row.name not in CHAINS else MAGNITUDES
+        barred: Sequence[str] = () if self.is_alone else MAGNITUDES
         return [kind for kind in numbers if (kind != "nonfinite") == self.finite and kind not in barred]
 
     def draw_kind(self, i: int) -> str:
@@ -196,7 +200,10 @@ class SpecialPoint:
                 near = neighbours({"drawn": self.draw(numbers_in(domain))}, self.dtype)
                 found = [x for x in near.values() if domain.contains(x)]
             else:
-                numbers = special(self.row, place, self.dtype)[kind]
+                tiny = np.finfo(self.dtype).tiny
+                numbers = [
+                    x for x in special(self.row, place, self.dtype)[kind] if self.is_alone or not 0 < abs(x) < tiny
+                ]
                 found = self.draw(st.lists(st.sampled_from(numbers), min_size=1, max_size=3))
         self.numbers[kind] = found
         return found
