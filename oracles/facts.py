@@ -19,7 +19,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status
-from oracles.noise import Noisy, Summing, Underflowing, floor_of, noise, rounds_simply
+from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -50,6 +50,7 @@ class Point:
         self.referee = Referee(case, order, **met(self.events))
         self.known: dict[tuple[int, int], Facts] = {}
         self.spreads: dict[tuple[int, int, type[Noisy]], list[FloatArray]] = {}
+        self.recorded: dict[int, Passes] = {}
         self.others: dict[Any, Point | None] = {}
 
     # What is known here.
@@ -100,12 +101,17 @@ class Point:
     def measured(self, order: int, replays: int, kind: type[Noisy]) -> list[FloatArray]:
         case = self.case
         try:
-            plain = [np.asarray(array) for array in reference(case, order)]
-            return noise(case, lambda c: reference(c, order), plain, replays, seed_of(case), kind)
+            return noise(self.passes(order), replays, seed_of(case), kind)
         except Exception:  # whatever the engine lacks or gets wrong here, others may still be judged
             shapes = [case.cotangent.shape] * (order == 1) + [x.shape for x in case.inputs]
             truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
             return [floor_of(t.value) + np.zeros(t.value.shape) for t in truths]
+
+    def passes(self, order: int) -> Passes:
+        """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
+        if order not in self.recorded:
+            self.recorded[order] = Passes(self.case, lambda case: reference(case, order))
+        return self.recorded[order]
 
     def noise_of_forward_mode(self) -> float:
         """How far rounding moves the cotangent's product with this project's own derivative along the vectors."""
@@ -114,8 +120,7 @@ class Point:
             return [np.sum(case.cotangent * MinigradAdapter().jvp(case.program, case.inputs, case.vectors))]
 
         try:
-            plain = [np.asarray(array) for array in compute(self.case)]
-            [spread] = noise(self.case, compute, plain, SURE_REPLAYS, seed_of(self.case))
+            [spread] = noise(Passes(self.case, compute), SURE_REPLAYS, seed_of(self.case))
         except Exception:  # whatever the engine lacks here: then nobody is accused
             return np.inf
         return float(spread)
@@ -187,7 +192,7 @@ class Point:
 
 
 def reference(case: Case, order: int) -> Sequence[Any]:
-    """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
+    """This project's own derivative."""
     engine = MinigradAdapter()
     if order == 1:
         value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)

@@ -1,21 +1,23 @@
-"""`Noisy`: the kind of number that shows what rounding alone may do.
+"""What rounding alone may do: both passes of a case run again, with every result off by a random rounding unit.
 
-Running a forward-and-backward program on Noisy numbers nudges the result of every step by a
-random rounding unit, as another library's rounding would.  The spread of a few such replays is
-the noise of the gradient at that point, against which disagreements are measured.
+What this project's engine computes for a case, forwards and backwards, is recorded as one program;
+replays of it nudge the result of every step, as another library's rounding would.  The spread of a
+few such replays is the noise of the gradient at that point, against which disagreements are measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from minigrad import backward
-from minigrad.protocol import FUNCTIONS, RULES, Array, Function, map_operand
+from minigrad.programs import Program, Ref
+from minigrad.programs.tracing import Recorder, Tape
+from minigrad.protocol import DEFINITIONS, NAMES, RULES, Function, leaves, map_operand
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import CATALOGUE, CONDITIONED
 
@@ -43,56 +45,67 @@ def rounds_simply(name: str) -> bool:
     return name in SIMPLE_REDUCTIONS or (name in CATALOGUE and CATALOGUE[name].kind in SIMPLE)
 
 
-class Noisy(Array):
-    """An array whose every computed result is off by up to one unit in the last place.
+class Units:
+    """Random numbers between -1 and 1, drawn many at a time."""
+
+    DRAWN_AT_ONCE = 4096
+
+    def __init__(self, random: np.random.Generator):
+        self.random, self.left = random, np.zeros(0)
+
+    def take(self, shape: tuple[int, ...]) -> FloatArray:
+        """The next ones, as an array."""
+        size = math.prod(shape)
+        if size > self.left.size:
+            self.left = np.concatenate([self.left, self.random.uniform(-1, 1, max(size, self.DRAWN_AT_ONCE))])
+        taken, self.left = self.left[:size], self.left[size:]
+        return taken.reshape(shape)
+
+
+class Noisy:
+    """Finds functions for one run of a program, whose every result is off by up to one unit in the last place.
 
     Functions that add or multiply many numbers, such as ``sum`` and ``matmul``, have their operands
-    nudged too, since they round inside; what only moves numbers about is left alone.
+    nudged too, since they round inside; what only moves numbers about is left alone, and so is what is
+    made of decisions, such as how many of them tie.
     """
-
-    __slots__ = ("random",)
-
-    level = 0
 
     rounds_terms = False
     """Whether what a function of one or two numbers takes is nudged as well."""
 
-    def __init__(self, value: Any, random: np.random.Generator):
-        self.value = value
-        self.random = random
+    def __init__(self, random: np.random.Generator, passes: Passes):
+        self.units, self.passes, self.number = Units(random), passes, 0
 
-    def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
-        name = FUNCTIONS[function].name
-        row = CATALOGUE.get(name)
-        exact = function not in RULES or (row is not None and row.is_exact) or not self.rounds(name)
-        many = not exact and (self.rounds_terms or row is None or row.kind not in ROUNDS_ONCE)
-        alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
-
-        def strip(operand: Any) -> Any:
-            value = operand.value if isinstance(operand, Noisy) else operand
-            return self.nudge(value, alike) if many else value
-
-        result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
-        if getattr(result, "dtype", np.dtype(bool)).kind != "f":
-            return result
-        if exact:
-            return type(self)(result, self.random)
-        if name in COMPOSITE:
-            result = result + np.finfo(result.dtype).eps * self.random.uniform(-1, 1, np.shape(result)).astype(
-                result.dtype
-            )
-        if name == "linalg.det":  # which NumPy takes from its logarithm
-            result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * self.random.uniform(-1, 1))
-        return type(self)(self.nudge(result, alike), self.random)
-
-    @classmethod
-    def replaying(cls) -> AbstractContextManager[None]:
-        """What holds while a derivative is computed with numbers of this kind."""
-        return nullcontext()
+    def __call__(self, name: str) -> Function:
+        self.number += 1  # of the step: a run looks them up one by one
+        return self.nudging(name) if self.number in self.passes.varying and self.rounds(name) else NAMES[name]
 
     def rounds(self, name: str) -> bool:
-        """Whether results of this function are nudged, if it rounds at all."""
-        return True
+        """Whether what this function computes is nudged."""
+        function, row = NAMES[name], CATALOGUE.get(name)
+        return (function in RULES or function in DEFINITIONS) and not (row is not None and row.is_exact)
+
+    def nudging(self, name: str) -> Function:
+        """The function, with its result nudged, and its operands if it adds or multiplies many."""
+        function, row = NAMES[name], CATALOGUE.get(name)
+        many = self.rounds_terms or row is None or row.kind not in ROUNDS_ONCE
+        alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
+
+        def nudged(*operands: Any, **parameters: Any) -> Any:
+            if many:
+                operands = tuple(map_operand(lambda x: self.nudge(x, alike), operand) for operand in operands)
+            return map_operand(rounded, function(*operands, **parameters))
+
+        def rounded(result: Any) -> Any:
+            if getattr(result, "dtype", np.dtype(bool)).kind != "f":
+                return result
+            if name in COMPOSITE:
+                result = result + np.finfo(result.dtype).eps * self.units.take(result.shape).astype(result.dtype)
+            if name == "linalg.det":  # which NumPy takes from its logarithm
+                result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * float(self.units.take(())))
+            return self.nudge(result, alike)
+
+        return nudged
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         """Every entry off by up to a rounding unit of its own.
@@ -103,56 +116,35 @@ class Noisy(Array):
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
-        info = np.finfo(dtype)
-        unit = info.eps * self.random.uniform(-1, 1, np.shape(value))
-        scale = np.max(np.abs(value), initial=0) * np.shape(value)[-1] if alike and np.ndim(value) else value
-        nudged = value + scale * unit.astype(dtype)
-        small = np.abs(value) < info.tiny
+        info, shape = np.finfo(dtype), value.shape
+        unit = self.units.take(shape) * info.eps
+        magnitudes = np.abs(value)
+        scale = np.max(magnitudes, initial=0) * shape[-1] if alike and shape else value
+        nudged = value + scale * unit.astype(dtype, copy=False)
+        if value.size and info.tiny <= magnitudes.min() and magnitudes.max() < np.inf:
+            return nudged
+        small = magnitudes < info.tiny
         if np.any(small):
             steps = np.rint(unit / info.eps).astype(dtype) * info.smallest_subnormal
             nudged = np.where(small if alike else small & (value != 0), nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
-        return np.where(np.isinf(value), value, nudged)[()] if np.any(np.isinf(value)) else nudged
+        return np.where(np.isinf(value), value, nudged)[()]
 
 
 class Summing(Noisy):
-    """An array of which only sums are off, and their terms: what is added at a fork rounds with the best of rules.
+    """Only sums are off, and their terms: what is added at a fork rounds with the best of rules.
 
     What rules add is not: they are on trial here.
     """
 
-    __slots__ = ()
-
     rounds_terms = True
 
-    within_rules: ClassVar[bool] = False
-
     def rounds(self, name: str) -> bool:
-        return name == "add" and not self.within_rules
-
-    @classmethod
-    @contextmanager
-    def replaying(cls) -> Iterator[None]:
-        own = backward.contributions
-
-        def quietly(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
-            before, cls.within_rules = cls.within_rules, True
-            try:
-                return own(tensor, g)
-            finally:
-                cls.within_rules = before
-
-        backward.contributions = quietly
-        try:
-            yield
-        finally:
-            backward.contributions = own
+        return name == "add" and self.number not in self.passes.ruled
 
 
 class Underflowing(Noisy):
-    """An array of which only numbers below the dtype's normal range are off, whose rounding no rule can help."""
-
-    __slots__ = ()
+    """Only numbers below the dtype's normal range are off, whose rounding no rule can help."""
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         dtype = getattr(value, "dtype", None)
@@ -162,9 +154,7 @@ class Underflowing(Noisy):
 
 
 class Flushing(Noisy):
-    """An array whose every computed result that lies below the dtype's normal range is zero instead."""
-
-    __slots__ = ()
+    """Every computed result that lies below the dtype's normal range is zero instead."""
 
     def nudge(self, value: Any, alike: bool = False) -> Any:
         dtype = getattr(value, "dtype", None)
@@ -173,40 +163,62 @@ class Flushing(Noisy):
         return np.where(np.abs(value) < np.finfo(dtype).tiny, value * 0, value)
 
 
-def wrapped(case: Case, kind: type[Noisy], *seed: int) -> Case:
-    """The case with all of its arrays of a kind: exact themselves, but whatever is computed from them is nudged."""
-    random = np.random.default_rng(seed or 0)
+class Passes:
+    """What an engine of NumPy's kind computes for a case, as one program of its inputs, cotangent and vectors."""
 
-    def wrap(arrays: Sequence[FloatArray]) -> Any:
-        return tuple(kind(array, random) for array in arrays)
+    def __init__(self, case: Case, compute: Compute):
+        self.given = (*case.inputs, case.cotangent, *case.vectors)
+        self.varying: set[int] = set()
+        """The numbers of the steps whose results vary with their operands, rather than count or decide."""
+        self.ruled: set[int] = set()
+        """The numbers of the steps that rules make."""
+        self.program, self.plain = self.recorded(case, compute)
 
-    [cotangent] = wrap([case.cotangent])
-    return replace(case, inputs=wrap(case.inputs), cotangent=cotangent, vectors=wrap(case.vectors))
+    def recorded(self, case: Case, compute: Compute) -> tuple[Program, list[FloatArray]]:
+        """The steps that are taken, along the branches that rules take at this point; and what they come to."""
+        tape = Tape([f"x{i}" for i, _ in enumerate(self.given)], self.given, follows=True)
+        own, k = backward.contributions, len(case.inputs)
+        recorders: list[Any] = [*tape.recorders()]
+
+        def noting(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
+            first = len(tape.steps) + 1
+            sent = own(tensor, g)
+            self.ruled.update(range(first, len(tape.steps) + 1))
+            return sent
+
+        backward.contributions = noting
+        try:
+            inputs, cotangent, vectors = tuple(recorders[:k]), recorders[k], tuple(recorders[k + 1 :])
+            results = compute(replace(case, inputs=inputs, cotangent=cotangent, vectors=vectors))
+        finally:
+            backward.contributions = own
+        for number, step in enumerate(tape.steps, 1):
+            operands = [leaf.index - len(self.given) + 1 for leaf in leaves(step.operands) if isinstance(leaf, Ref)]
+            parts = leaves(tape.values[len(self.given) + number - 1])
+            varies = any(operand <= 0 or operand in self.varying for operand in operands)
+            if varies and any(getattr(part, "dtype", np.dtype(bool)).kind == "f" for part in parts):
+                self.varying.add(number)
+        output = [r.ref if isinstance(r, Recorder) else np.asarray(r) for r in results]
+        return Program(tape.inputs, tuple(tape.steps), output), [np.asarray(getattr(r, "value", r)) for r in results]
+
+    def replay(self, kind: type[Noisy], *seed: int) -> Sequence[Any]:
+        """The same again, in noise of a kind."""
+        found: Sequence[Any] = self.program.run(self.given, kind(np.random.default_rng(seed or 0), self))
+        return found
 
 
-def noise(
-    case: Case,
-    compute: Compute,
-    plain: Sequence[FloatArray],
-    replays: int,
-    seed: int,
-    kind: type[Noisy] = Noisy,
-) -> list[FloatArray]:
-    """How far rounding alone moves each element of ``compute(case)``, as float64 arrays.
+def noise(passes: Passes, replays: int, seed: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
+    """How far rounding alone moves each array that is computed, element by element, as float64 arrays.
 
-    `plain` is the result without noise.  The noise is the largest distance that a replay came to
-    lie from it, plus a rounding unit of the array's largest element; infinite where a replay is
-    not finite although `plain` is.
+    The noise is the largest distance that a replay came to lie from what is computed without, plus a
+    rounding unit of the array's largest element; infinite where a replay is not finite although that is.
     """
-    spread = [np.zeros(np.shape(p)) for p in plain]
+    spread = [np.zeros(np.shape(p)) for p in passes.plain]
     for number in range(replays):
-        with kind.replaying():
-            replay = compute(wrapped(case, kind, seed, number))
-        for i, (result, exact) in enumerate(zip(replay, plain, strict=True)):
-            value = np.asarray(result.value if isinstance(result, Noisy) else result, np.float64)
-            distance = np.abs(value - np.asarray(exact, np.float64))
+        for i, (result, exact) in enumerate(zip(passes.replay(kind, seed, number), passes.plain, strict=True)):
+            distance = np.abs(np.asarray(result, np.float64) - np.asarray(exact, np.float64))
             spread[i] = np.maximum(spread[i], np.where(np.isnan(distance), np.inf, distance))
-    return [s + floor_of(p) for s, p in zip(spread, plain, strict=True)]
+    return [s + floor_of(p) for s, p in zip(spread, passes.plain, strict=True)]
 
 
 def floor_of(array: FloatArray) -> float:

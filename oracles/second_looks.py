@@ -12,9 +12,9 @@ from oracles.adapters import KNOWN
 from oracles.asking import ask, party
 from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
-from oracles.facts import Point, reference
+from oracles.facts import Point
 from oracles.known import meant_otherwise
-from oracles.noise import Flushing, floor_of, wrapped
+from oracles.noise import Flushing, floor_of
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -94,7 +94,7 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
         there = flushed.facts(order, len(EFFORTS) - 1)
         if not judge(answer, order, there).is_off and not invents(answer, facts, there):
             return True
-    replay = [np.asarray(getattr(a, "value", a)) for a in reference(wrapped(point.case, Flushing), order)]
+    replay = map(np.asarray, point.passes(order).replay(Flushing))
     return all(
         # Where rounding may do anything, zeros for subnormal numbers must give the very answer.
         np.all(units_outside(mine, zeroed, zeroed, np.where(np.isinf(noise), floor_of(zeroed), noise)) <= UNITS)

@@ -17,7 +17,7 @@ from oracles.cases import Case
 from oracles.events import find_events
 from oracles.exact import Referee, Status, Truth
 from oracles.facts import Point, reference
-from oracles.noise import Noisy, floor_of, noise
+from oracles.noise import Noisy, Passes, floor_of, noise
 from oracles.verdict import (
     FATAL,
     RULES,
@@ -316,7 +316,7 @@ def test_who_is_excused_in_one_element_may_keep_the_digits_of_another(label: str
 
 
 def noise_of(case: Case, order: int = 1, replays: int = 64, seed: int = 0) -> list[Any]:
-    return noise(case, lambda c: reference(c, order), reference(case, order), replays, seed)
+    return noise(Passes(case, lambda c: reference(c, order)), replays, seed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -359,8 +359,7 @@ def test_more_replays_never_show_less_noise() -> None:
 
 def test_decompositions_round_small_entries_as_much_as_large_ones() -> None:
     case = case_of(np.linalg.det, [[1e6, 0.0], [0.0, 1.0]])
-    plain = reference(case, 1)
-    assert noise(case, lambda c: reference(c, 1), plain, 16, 0)[1][0, 1] > 1e-12
+    assert noise_of(case, replays=16)[1][0, 1] > 1e-12
 
 
 def test_the_noise_is_never_zero() -> None:
@@ -379,8 +378,8 @@ def test_noise_has_the_dtype_of_the_number_that_rounds() -> None:
 
 
 def test_what_is_computed_from_noisy_numbers_keeps_its_dtype() -> None:
-    x = Noisy(np.float32([1.0, 2.0]), np.random.default_rng(0))
-    assert (np.exp(x) * 2).dtype == np.float32
+    case = case_of(lambda x: np.exp(x) * 2, [1.0, 2.0], dtype="float32")
+    assert all(array.dtype == np.float32 for array in Passes(case, lambda c: reference(c, 1)).replay(Noisy, 0))
 
 
 # Events.

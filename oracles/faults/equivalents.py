@@ -163,6 +163,16 @@ def is_rounding(fault: Fault) -> bool:
     return str(fault) == "dropped-term@minigrad.softmax.0"
 
 
+FINEST = 1e-13
+"""Factors that differ from 1 by less may be lost in the noise of a few roundings: the floor tells where that begins."""
+
+
+def is_fine(fault: Fault) -> bool:
+    """Whether rounding may hide it: a factor that is so near to 1, or what changes nothing but how digits cancel."""
+    name, _, eps = fault.kind.name.partition("-")
+    return is_rounding(fault) or (name == "factor" and float(eps) <= FINEST)
+
+
 REASONS, GAPS = tuple(reasons()), tuple(gaps())
 
 

@@ -16,7 +16,7 @@ from oracles.campaign import Tally, start_worker
 from oracles.catalogue import DIFFERENTIATED
 from oracles.errors import HarnessError, UsageError
 from oracles.faults.bank import ORDERS, Bank
-from oracles.faults.equivalents import reason
+from oracles.faults.equivalents import gap, reason
 from oracles.faults.fault import Fault
 from oracles.faults.floor import Floor, floor_of
 from oracles.faults.targets import all_faults, fault_named, hosts
@@ -69,12 +69,12 @@ def chosen_faults(only: str) -> list[Fault]:
 
 
 def tasks_of(faults: Sequence[Fault], seeds: Sequence[int], examples: int) -> list[Task]:
-    """Seed by seed; faults that are none are tried once, to see whether that is so."""
+    """Seed by seed; faults that are none, or not to be met, are tried once, to see whether that is so."""
     tasks = []
     for seed in seeds:
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for fault in faults:
-            if seed == seeds[0] or not reason(fault):
+            if seed == seeds[0] or not (reason(fault) or gap(fault)):
                 groups[hosts(fault.target)].append(str(fault))
         tasks += [Task(names, tuple(group), seed, examples) for names, group in groups.items()]
     return tasks

@@ -13,15 +13,12 @@ import pandas as pd
 
 from oracles.cases import write_text
 from oracles.faults.checkers import CHECKERS
-from oracles.faults.equivalents import gap, is_rounding, reason
+from oracles.faults.equivalents import gap, is_fine, reason
 from oracles.faults.fault import Fault
 from oracles.faults.floor import Floor
 from oracles.faults.targets import fault_named
 from oracles.faults.trial import Outcome
 from oracles.verdict import Label
-
-FINEST = 1e-13
-"""Factors that differ from 1 by less may be lost in the noise of a few roundings: the floor tells where that begins."""
 
 FAULT_COLUMNS = (
     *("fault", "kind", "group", "target", "status", "reason", "seeds", "shown", "caught", "rate", "labels", "escaped"),
@@ -50,12 +47,6 @@ def status_of(fault: Fault, tried: Sequence[Outcome]) -> str:
     if missed:
         return "below the floor" if is_fine(fault) else "by luck" if caught else "survived"
     return "caught" if caught else "excused" if any(outcome.changed for outcome in tried) else "unreached"
-
-
-def is_fine(fault: Fault) -> bool:
-    """Whether rounding may hide it: a factor that is so near to 1, or what changes nothing but how digits cancel."""
-    name, _, eps = fault.kind.name.partition("-")
-    return is_rounding(fault) or (name == "factor" and float(eps) <= FINEST)
 
 
 def fault_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import numpy as np
 from oracles.asking import ask, differing
 from oracles.cases import Case
 from oracles.faults.bank import ORDERS, SOUND, Question
+from oracles.faults.equivalents import is_fine
 from oracles.faults.fault import Fault, FaultyAdapter
 from oracles.verdict import EXCUSED, FATAL, RANK, Answer, Label
 
@@ -50,10 +51,14 @@ class Outcome:
 BUDGET = 20
 """A campaign in which a fault shows in so many cases, and is caught in none, is not going to catch it."""
 
+FINE_BUDGET = 6
+"""The same of a fault that rounding may hide: how small a one is caught, the floors tell."""
+
 
 def try_fault(fault: Fault, seed: int, questions: Iterable[Question]) -> Outcome:
-    """Ask until the fault is caught, or `BUDGET` or the questions are spent."""
+    """Ask until the fault is caught, or the budget or the questions are spent."""
     adapter, asked, changed = FaultyAdapter(fault), 0, 0
+    budget = FINE_BUDGET if is_fine(fault) else BUDGET
     escaped: set[str] = set()
 
     def outcome(**found: Any) -> Outcome:
@@ -72,7 +77,7 @@ def try_fault(fault: Fault, seed: int, questions: Iterable[Question]) -> Outcome
                     sizes = {"steps": len(case.program.steps), "size": sum(x.size for x in case.inputs)}
                     return outcome(**found, **sizes, program=described(case))
                 escaped.add(str(label))
-            if changed == BUDGET:
+            if changed == budget:
                 break
     return outcome()
 
