@@ -287,13 +287,13 @@ class Writer:
     def narrowed(self, step: Step, i: int) -> Step:
         """The step with constants in place of arrays that repeat them, where that gives the same bits."""
         value = self.tape.values[i]
-        if step.function == "broadcast_to" and self.like(step.operands[0]).dtype == value.dtype:
-            self.narrow[i] = step.operands[0]
-        if step.function in ("expand_dims", "reshape") and isinstance(step.operands[0], Ref):
-            repeated = self.narrow.get(step.operands[0].index)
-            if is_number(repeated):
-                self.narrow[i] = repeated
-                return Step("broadcast_to", (repeated,), {"shape": value.shape})
+        x = step.operands[0] if step.operands else None
+        x = self.narrow.get(x.index, x) if isinstance(x, Ref) else x
+        if step.function == "broadcast_to" and self.like(x).dtype == value.dtype:
+            self.narrow[i] = x
+        if step.function in ("broadcast_to", "expand_dims", "reshape") and isinstance(x, np.generic):
+            self.narrow[i] = x
+            return Step("broadcast_to", (x,), {"shape": value.shape})
         if not isinstance(NAMES[step.function], np.ufunc) or step.function == "matmul":
             return step
         narrow = [self.narrow.get(x.index, x) if isinstance(x, Ref) else x for x in step.operands]
