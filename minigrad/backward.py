@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy import float64
 
 from minigrad.errors import ShapeError
 from minigrad.protocol import FUNCTIONS, RULES, Function
@@ -55,6 +56,8 @@ def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
         if isinstance(parent, (list, tuple)):
             pairs = zip(parent, gradient, strict=True)
             sent += [(member, fit(part, member, tensor)) for member, part in pairs if member is not None]
+        elif type(gradient) is float64 is type(parent.value):  # the usual number, of which nothing is left to ask
+            sent.append((parent, gradient))
         else:
             sent.append((parent, fit(gradient, parent, tensor)))
     return sent
