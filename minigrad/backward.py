@@ -56,8 +56,6 @@ def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
         if isinstance(parent, (list, tuple)):
             pairs = zip(parent, gradient, strict=True)
             sent += [(member, fit(part, member, tensor)) for member, part in pairs if member is not None]
-        elif type(gradient) is float64 is type(parent.value):  # the usual number, of which nothing is left to ask
-            sent.append((parent, gradient))
         else:
             sent.append((parent, fit(gradient, parent, tensor)))
     return sent
@@ -66,6 +64,8 @@ def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
 def fit(gradient: Any, parent: Any, tensor: Any) -> Any:
     """Give a gradient its operand's shape, by undoing broadcasting where there was any, and dtype."""
     value = parent.value
+    if type(gradient) is float64 is type(value):  # the usual number, of which nothing is left to ask
+        return gradient
     if not hasattr(gradient, "dtype"):
         gradient = np.asarray(gradient)[()]
     if gradient.shape != value.shape:
