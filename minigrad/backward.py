@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy import float64
 
 from minigrad.errors import ShapeError
 from minigrad.protocol import FUNCTIONS, RULES, Function
@@ -63,6 +64,8 @@ def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
 def fit(gradient: Any, parent: Any, tensor: Any) -> Any:
     """Give a gradient its operand's shape, by undoing broadcasting where there was any, and dtype."""
     value = parent.value
+    if type(gradient) is float64 is type(value):  # the usual number, of which nothing is left to ask
+        return gradient
     if not hasattr(gradient, "dtype"):
         gradient = np.asarray(gradient)[()]
     if gradient.shape != value.shape:

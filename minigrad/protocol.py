@@ -300,15 +300,21 @@ def operators(ufunc: np.ufunc) -> tuple[Function, Function]:
     """An operator and its reflection, which are called often enough to skip `dispatch` where they can."""
 
     def forward(self: Any, other: Any) -> Any:
+        if isinstance(other, Array):
+            top = other if other.level > self.level else self
+            return top.apply(ufunc, [self, other], {})
         if isinstance(other, (list, tuple)):
             return dispatch(ufunc, (self, other), {})
-        top = other if isinstance(other, Array) and other.level > self.level else self
-        return top.apply(ufunc, [self, other], {})
+        return self.apply(ufunc, [self, other], {})
 
     def reflected(self: Any, other: Any) -> Any:
         return dispatch(ufunc, (other, self), {}) if isinstance(other, list) else self.apply(ufunc, [other, self], {})
 
     return forward, reflected
+
+
+def operator_of_one(ufunc: np.ufunc) -> Function:
+    return lambda self: self.apply(ufunc, [self], {})
 
 
 def method(function: Function) -> Function:
@@ -472,10 +478,10 @@ class Array:
         # As ndarray does it: faster, and in the same bits.
         plain = type(other) in (int, float) and self.dtype.kind == "f"
         ufunc = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if plain else None
-        return dispatch(np.power, (self, other), {}) if ufunc is None else dispatch(ufunc, (self,), {})
+        return dispatch(np.power, (self, other), {}) if ufunc is None else self.apply(ufunc, [self], {})
 
-    __neg__, __pos__ = method(np.negative), method(np.positive)
-    __abs__, __invert__ = method(np.abs), method(np.invert)
+    __neg__, __pos__ = operator_of_one(np.negative), operator_of_one(np.positive)
+    __abs__, __invert__ = operator_of_one(np.abs), operator_of_one(np.invert)
 
 
 def innermost(value: Any) -> Any:

@@ -52,19 +52,21 @@ class Tensor(Array):
 
     def __init__(self, value: Any):
         value = as_floats(value, "value")
-        self.value = value
-        self.level = value.level + 1 if isinstance(value, Array) else 1
-        self.function, self.parents = None, []
-        self.operands: list[Any] = []
-        self.parameters: dict[str, Any] = {}
-        self.born, self.grad = next(_births), None
+        self.begin(value, value.level + 1 if isinstance(value, Array) else 1)
 
     @classmethod
     def lift(cls, value: Any, level: int) -> Tensor:
-        """An input at a given level, for transforms."""
-        tensor = cls(value)
-        tensor.level = level
+        """An input at a given level, of floats, for transforms."""
+        tensor = cls.__new__(cls)
+        tensor.begin(value, level)
         return tensor
+
+    def begin(self, value: Any, level: int) -> None:
+        self.value, self.level, self.function = value, level, None
+        self.operands: list[Any] = []
+        self.parameters: dict[str, Any] = {}
+        self.parents = []
+        self.born, self.grad = next(_births), None
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         level = self.level
@@ -125,7 +127,7 @@ def stop_gradient(x: Any) -> Any:
 
 def as_floats(value: Any, name: str) -> Any:
     """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
-    if isinstance(value, Array):
+    if isinstance(value, (Array, np.floating)):
         return value
     if isinstance(value, (list, tuple, dict)):
         raise DtypeError(f"{name} is a {type(value).__name__}; pass an array, such as np.array({value!r:.40}, float)")
@@ -143,7 +145,7 @@ def as_cotangent(cotangent: Any, value: Any, name: str = "the cotangent") -> Any
             raise ShapeError(
                 f"the result has shape {shape}, not (); sum it to a scalar, or use vjp or backward with a cotangent"
             )
-        return np.ones((), innermost(value).dtype)[()]
+        return innermost(value).dtype.type(1)
     cotangent = as_floats(cotangent, name)
     if np.shape(cotangent) != shape:
         raise ShapeError(f"{name} has shape {np.shape(cotangent)}; give it the shape {shape}")

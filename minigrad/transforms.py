@@ -30,7 +30,7 @@ class Trace:
         results, self.structure = optree.tree_flatten(f(*self.inputs))
         self.results = [r if isinstance(r, Array) else as_floats(r, "the function's result") for r in results]
         self.values = [r.value if of_level(r, level) else r for r in self.results]
-        if not all(innermost(value).dtype.kind in "fO" for value in self.values):
+        if any(isinstance(value, Array) and innermost(value).dtype.kind not in "fO" for value in self.values):
             raise DtypeError("the function's result is not a float; derivatives need floats")
 
     @property
@@ -103,20 +103,17 @@ def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) ->
         if not -len(args) <= number < len(args):
             raise IndexError(f"argnums asks for argument {number}, but there are only {len(args)} positional arguments")
     places = [number % len(args) for number in numbers]
-    trees = [optree.tree_flatten(args[place]) for place in places]
-    flat = [as_floats(x, f"argument {i}") for i, (arrays, _) in zip(places, trees, strict=True) for x in arrays]
-
-    def unflatten(arrays: Sequence[Any]) -> tuple[Any, ...]:
-        rest = iter(arrays)
-        return tuple(structure.unflatten([next(rest) for _ in flat]) for flat, structure in trees)
+    leaves, structure = optree.tree_flatten(tuple([args[place] for place in places]))
+    owners = [i for i, tree in zip(places, structure.children(), strict=True) for _ in range(tree.num_leaves)]
+    flat = [as_floats(x, f"argument {i}") for i, x in zip(owners, leaves, strict=True)]
 
     def of_chosen(*arrays: Any) -> Any:
         full = list(args)
-        for place, tree in zip(places, unflatten(arrays), strict=True):
+        for place, tree in zip(places, structure.unflatten(arrays), strict=True):
             full[place] = tree
         return f(*full, **kwargs)
 
-    return of_chosen, flat, unflatten
+    return of_chosen, flat, structure.unflatten
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:

@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import sys
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -209,6 +210,46 @@ def test_forward_values_are_not_computed_again(f: Function, call: str) -> None:
 def test_factor_one_is_left_out_and_multiplication_by_it_too() -> None:
     _, backward = passes(stage(lambda x, y: x * 1.0 + y, 3.0, 2.0).source)
     assert not any("*" in text for text, _ in backward)
+
+
+def test_reductions_are_written_as_methods_and_new_axes_as_indices() -> None:
+    lines = stage(lambda x: np.mean(np.log(np.sum(np.exp(x), axis=-1))), np.ones((2, 3))).source
+    assert "v2 = v1.sum(axis=-1) " in lines
+    assert "v4 = v3.mean() " in lines
+    assert "dv1 = dv2[:, None] " in lines
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, -2, (0, 2), (-1, 0), ()])
+def test_new_axes_are_where_expand_dims_puts_them(axis: Any) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.expand_dims(np.sin(x), axis) * y
+
+    x = np.arange(3.0)
+    y = np.ones((2, *np.expand_dims(x, axis).shape))
+    assert all_bits(stage(f, x, y)(x, y, y)) == all_bits((f(x, y), vjp(f, x, y)[1](y)))
+
+
+def test_number_that_every_use_repeats_stays_a_number() -> None:
+    source = stage(lambda x, y: np.mean(np.sum(x * y, axis=1)), *np.ones((2, 4, 5))).source
+    assert "broadcast_to" not in source
+    assert "dx = 0.25 * y " in source
+
+
+def test_no_variable_outlives_its_last_use() -> None:
+    def chain(x: Any) -> Any:
+        for _ in range(40):
+            x = x + 1.0
+        return np.sum(x)
+
+    x = np.ones(100_000)
+    staged = stage(chain, x)
+    tracemalloc.start()
+    try:
+        staged(x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * x.nbytes
 
 
 # Source that stands on its own.

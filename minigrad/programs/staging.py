@@ -3,7 +3,8 @@
 The function is run once on Tensors of Recorders, so that every number of both passes leaves a
 step.  What is left after simplifying is written out as source that a reader of the course notes
 recognises: forward lines numbered (1) to (n), backward lines in reverse order under the same
-numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs.
+numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs, each variable
+of its own let go after its last use.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ast
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,9 @@ RESERVED = ("np", "staged", "constants", "cotangent")
 """Names that the source uses itself."""
 
 SPEC = operator.attrgetter("shape", "dtype")
+
+REDUCTIONS = ("sum", "mean", "prod", "max", "min")
+"""Functions that an array has as methods with the same parameters."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,16 @@ class Staged:
         self.program = program
         self.source = source
         namespace: dict[str, Any] = {"constants": constants}
-        exec(compile(source, "<staged>", "exec"), namespace)
-        self._run: Function = namespace["staged"]
         self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
         self._scalars = [i for i, declared in enumerate(program.inputs) if not declared.shape]
+        only_scalars = len(self._scalars) == len(self._expected)
+        self._types = [dtype.type for _, dtype in self._expected] if only_scalars else None
+        exec(compile(source if only_scalars else letting_go(source), "<staged>", "exec"), namespace)
+        self._run: Function = namespace["staged"]
 
     def __call__(self, *args: Any) -> Any:
+        if [*map(type, args)] == self._types:  # the quickest question, and enough for numbers
+            return self._run(*args)
         try:
             as_expected = list(map(SPEC, args)) == self._expected
         except AttributeError:  # a Python number
@@ -94,6 +102,25 @@ class Staged:
 
     def __repr__(self) -> str:
         return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
+
+
+def letting_go(source: str) -> ast.Module:
+    """The source with each variable deleted after its last use: arrays that follow find its memory still in a cache."""
+    module = ast.parse(source)
+    function = module.body[-1]
+    assert isinstance(function, ast.FunctionDef)
+    *lines, ending = function.body
+    names = [{node.id: node.ctx for node in ast.walk(line) if isinstance(node, ast.Name)} for line in function.body]
+    own = {name for line in names for name, use in line.items() if isinstance(use, ast.Store)}
+    needed = own - names.pop().keys()
+    function.body = [ending]
+    for line, used in zip(reversed(lines), reversed(names), strict=True):
+        if last := sorted(needed & used.keys()):
+            needed -= used.keys()
+            function.body.append(ast.Delete([ast.Name(name, ast.Del()) for name in last]))
+        function.body.append(line)
+    function.body.reverse()
+    return ast.fix_missing_locations(module)
 
 
 def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
@@ -260,8 +287,13 @@ class Writer:
     def narrowed(self, step: Step, i: int) -> Step:
         """The step with constants in place of arrays that repeat them, where that gives the same bits."""
         value = self.tape.values[i]
-        if step.function == "broadcast_to" and self.like(step.operands[0]).dtype == value.dtype:
-            self.narrow[i] = step.operands[0]
+        x = step.operands[0] if step.operands else None
+        x = self.narrow.get(x.index, x) if isinstance(x, Ref) else x
+        if step.function == "broadcast_to" and self.like(x).dtype == value.dtype:
+            self.narrow[i] = x
+        if step.function in ("broadcast_to", "expand_dims", "reshape") and isinstance(x, np.generic):
+            self.narrow[i] = x
+            return Step("broadcast_to", (x,), {"shape": value.shape})
         if not isinstance(NAMES[step.function], np.ufunc) or step.function == "matmul":
             return step
         narrow = [self.narrow.get(x.index, x) if isinstance(x, Ref) else x for x in step.operands]
@@ -436,6 +468,18 @@ class Source(Spelling):
 
     def expression(self, step: Step, number: int = 0) -> str:
         return ast.unparse(ast.parse(self.step(step, lambda ref: self.value(ref, number))))
+
+    def step(self, step: Step, name: Callable[[Ref], str]) -> str:
+        """As one writes it for arrays, by methods and indices of their own, which cost less than NumPy's functions."""
+        x = step.operands[0] if step.operands else None
+        if isinstance(x, Ref) and step.function in REDUCTIONS:
+            named = (f"{key}={self.parameter(value)}" for key, value in step.parameters.items())
+            return f"({name(x)}).{step.function}({', '.join(named)})"
+        if isinstance(x, Ref) and step.function == "expand_dims" and np.size(axes := step.parameters["axis"]):
+            ndim = np.ndim(self.writer.like(x)) + np.size(axes)
+            added = [axis % ndim for axis in np.atleast_1d(axes)]
+            return f"({name(x)})[{', '.join('None' if i in added else ':' for i in range(ndim))}]"
+        return super().step(step, name)
 
     def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
         if function == "transpose" and not parameters:

@@ -19,7 +19,8 @@ def sech2(x: Any) -> Any:
     """``1 - tanh(x)**2`` without cancellation or overflow."""
     with np.errstate(over="ignore"):
         r = 1 / np.cosh(x)
-    return r * r
+    r *= r
+    return r
 
 
 @primitive
