@@ -32,8 +32,8 @@ ROUNDS_ALIKE = frozenset(
 """Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 
 
-SIMPLE = ("unary", "binary", "special", "choice", "shape", "join", "index", "compare", "masked")
-SIMPLE_REDUCTIONS = ("sum", "mean", "max", "min", "amax", "amin")
+DECOMPOSES = ("linalg.norm", "linalg.matrix_norm")
+"""Functions that may ask for singular values, besides those of matrices in the catalogue."""
 
 
 COMPOSITE = ("sinc",)
@@ -41,8 +41,8 @@ COMPOSITE = ("sinc",)
 
 
 def rounds_simply(name: str) -> bool:
-    """Whether a function rounds what it takes and what it gives, and little in between."""
-    return name in SIMPLE_REDUCTIONS or (name in CATALOGUE and CATALOGUE[name].kind in SIMPLE)
+    """Whether a function rounds each number that it takes, adds, multiplies or gives, by a unit of its own."""
+    return name in CATALOGUE and CATALOGUE[name].kind not in CONDITIONED and name not in DECOMPOSES
 
 
 class Units:

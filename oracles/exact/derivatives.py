@@ -299,6 +299,9 @@ SELECTING_REDUCTIONS: dict[str, Any] = {
 }
 """With the function whose result has a part of all that they select from."""
 
+TRIANGULAR = ("linalg.qr", "linalg.cholesky")
+"""Decompositions in which some entries have no part in others, though a rule works on the whole matrix at once."""
+
 
 def passing_all(random: np.random.Generator) -> Find:
     """Finds exact functions by name, so that nothing cancels, and what selects lets a trace of the others through."""
@@ -319,6 +322,9 @@ def passing_all(random: np.random.Generator) -> Find:
             if name in SELECTING_REDUCTIONS:
                 kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
                 return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
+            if name in TRIANGULAR:
+                others = np.sum(operands[0], axis=(-2, -1), keepdims=True) * trace
+                return map_operand(lambda part: part + others, result)
             if name in SELECTS:
                 others = sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
                 return map_operand(lambda part: part + others, result)
