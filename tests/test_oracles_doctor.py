@@ -26,10 +26,10 @@ def broken(monkeypatch: pytest.MonkeyPatch, errors: Mapping[str, Exception]) -> 
     """Pretend that importing these modules raises."""
     load = importlib.import_module
 
-    def fails(name: str, *more: Any) -> Any:
+    def fails(name: str, *more: Any, **named: Any) -> Any:
         if name in errors:
             raise errors[name]
-        return load(name, *more)
+        return load(name, *more, **named)
 
     monkeypatch.setattr(importlib, "import_module", fails)
 
