@@ -94,6 +94,9 @@ DEFINITIONS: dict[Function, Function] = {}
 MASKED: dict[Function, Function] = {}
 """For reductions called with ``where=`` or ``initial=``, what works them out by others."""
 
+RULELESS: set[Function] = set()
+"""Primitives of which it is not said yet how they are differentiated."""
+
 METHODS: dict[tuple[Function, str], Function] = {}
 """Methods of ufuncs, such as ``np.add.reduce``, as the function that means the same with ``axis=0``."""
 
@@ -160,11 +163,16 @@ def register_like(function: Function, model: Function) -> None:
 def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False, name: str | None = None) -> None:
     """Give a function its rules, ``vjp(g, ans, *operands, **parameters)``, one per operand.
 
-    None stands for an operand that is not differentiated (an index, a condition).  With
-    `broadcasts`, operands broadcast against each other as in ``np.add``, and a rule may leave its
-    result in the broadcast shape.  Functions of one's own first become a `primitive`.
+    None stands for an operand that is not differentiated (an index, a condition), and None alone says that
+    the derivative of a primitive is zero.  With `broadcasts`, operands broadcast against each other as in
+    ``np.add``, and a rule may leave its result in the broadcast shape.  Functions of one's own first become
+    a `primitive`.
     """
-    template = next(vjp for vjp in vjps if vjp is not None)
+    RULELESS.discard(function)
+    template = next((vjp for vjp in vjps if vjp is not None), None)
+    if template is None:
+        RULES.pop(function, None)
+        return
     names = tuple(inspect.signature(template).parameters)[2:]
     register(function, names[: len(vjps)], names[len(vjps) :], name=name)
     RULES[function] = Rule(vjps, broadcasts)
@@ -243,7 +251,8 @@ def primitive(function: F) -> F:
     """Let a function of one's own be traced and, with `defvjp`, differentiated as a single step.
 
     The function takes arrays and returns one array; positional parameters without a default are
-    its array operands, the others its parameters.
+    its array operands, the others its parameters.  Differentiating one that returns floats and has
+    no `defvjp` raises `UnsupportedError`.
 
     >>> from minigrad import defvjp, grad, primitive
     >>> @primitive
@@ -261,6 +270,7 @@ def primitive(function: F) -> F:
         return function(*args, **kwargs)
 
     register_like(call, function)
+    RULELESS.add(call)
     return call  # type: ignore[return-value]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.backward import walk
-from minigrad.errors import DtypeError, ShapeError
-from minigrad.protocol import RULES, Array, Function, innermost, map_operand, name_of
+from minigrad.errors import DtypeError, ShapeError, UnsupportedError
+from minigrad.protocol import RULELESS, RULES, Array, Function, innermost, map_operand, name_of
 
 # A transform inside another must not take the outer's variables for its own (perturbation
 # confusion), so each call of a transform draws a level higher than any before.  Tensors nested by
@@ -84,6 +84,11 @@ class Tensor(Array):
                 parents.append(None)
         ans = function(*values, **parameters)
         if function not in RULES:
+            if function in RULELESS and ans.dtype.kind == "f":
+                raise UnsupportedError(
+                    f"{name_of(function)} is a primitive without a derivative rule; give it one by defvjp, "
+                    "or None there if its derivative is zero"
+                )
             return ans
         kind = ans.dtype.kind
         if kind not in "fO":

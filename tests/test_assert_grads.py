@@ -317,14 +317,12 @@ def test_a_gradient_that_is_stopped_is_not_the_derivative() -> None:
     )
 
 
-def test_a_primitive_without_a_rule_has_no_derivative() -> None:
+def test_a_primitive_without_a_rule_is_told_to_get_one() -> None:
     @mg.primitive
     def cube(x: Any) -> Any:
         return x**3
 
-    assert head(cube, 1.5, cotangent=1.0) == (
-        "wrong: d/dx of minigrad with cube is 0.0, the truth is 6.75 (order 1, float64)"
-    )
+    assert "cube is a primitive without a derivative rule; give it one by defvjp" in head(cube, 1.5, cotangent=1.0)
 
 
 def test_a_rule_within_a_body_is_not_trusted_either() -> None:

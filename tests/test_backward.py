@@ -18,6 +18,7 @@ import pytest
 from minigrad import (
     ShapeError,
     Tensor,
+    UnsupportedError,
     check_grads,
     checkpoint,
     defvjp,
@@ -402,7 +403,24 @@ def test_primitive_of_plain_arrays_is_the_function_itself(doubled: Function) -> 
     assert doubled(3) == 6
 
 
-def test_primitive_without_rules_is_a_constant(doubled: Function) -> None:
+def test_primitive_without_rules_is_refused(doubled: Function) -> None:
+    with pytest.raises(
+        UnsupportedError, match=r"doubled is a primitive without a derivative rule; give it one by defvjp"
+    ):
+        grad(lambda x: x + doubled(x))(1.0)
+
+
+def test_primitive_without_rules_may_return_decisions() -> None:
+    @primitive
+    def positive(x: Any) -> Any:
+        return x > 0
+
+    assert grad(lambda x: np.where(positive(x), x, 0.0))(1.0) == 1
+
+
+def test_primitive_with_no_rule_for_any_operand_is_a_constant(doubled: Function) -> None:
+    defvjp(doubled, lambda g, ans, x: g * 2)
+    defvjp(doubled, None)
     assert grad(lambda x: x + doubled(x))(1.0) == 1
 
 

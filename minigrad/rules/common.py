@@ -20,6 +20,9 @@ def power_of_two(x: Any, axis: Any = None) -> Any:
     return np.ldexp(np.ones((), x.dtype), np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=0))[1] - 1)
 
 
+defvjp(power_of_two, None)
+
+
 def nonzero(x: Any) -> Any:
     """`x` with 1 in place of 0, to divide by."""
     return np.where(x == 0, 1, x)
