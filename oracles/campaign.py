@@ -126,16 +126,25 @@ SPECIAL_EVERY = 3
 
 
 def draw_block(
-    dtype: str, campaign_seed: int, must: str, block: int, palette: strategies.Palette, special: bool = False
+    dtype: str,
+    campaign_seed: int,
+    must: str,
+    block: int,
+    palette: strategies.Palette,
+    special: bool = False,
+    draws: int = BLOCK,
 ) -> list[Case]:
-    """The cases of one block, all of which contain one function: a function of its arguments alone."""
+    """The cases of one block, all of which contain one function: a function of its arguments alone.
+
+    With fewer `draws`, the first of them.
+    """
     drawn: list[Case] = []
     digest = hashlib.sha256(f"{campaign_seed}/{dtype}/{must}/{block}{'/special' * special}".encode()).digest()
     sort = strategies.special_cases if special else strategies.cases
 
     @seed(int.from_bytes(digest[:8]))
     @settings(
-        max_examples=BLOCK,
+        max_examples=draws,
         backend="minigrad-seeded",
         database=None,
         deadline=None,
@@ -153,10 +162,17 @@ def draw_block(
 def cases_with(
     must: str, dtype: str, options: Options, palette: strategies.Palette, special: bool = False
 ) -> Iterator[Case]:
-    """Drawn cases that contain one function, without end."""
+    """Drawn cases that contain one function, without end.
+
+    A short campaign takes one or two of each function, so that the first block is drawn no further than asked for.
+    """
     for block in itertools.count():
-        for number, case in enumerate(draw_block(dtype, options.seed, must, block, palette, special)):
-            yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})
+        served = 0
+        for draws in (2, BLOCK) if block == 0 else (BLOCK,):
+            cases = draw_block(dtype, options.seed, must, block, palette, special, draws)
+            for number, case in enumerate(cases[served:], served):
+                yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})
+            served = len(cases)
 
 
 def in_turn(dtype: str, campaign_seed: int) -> list[str]:
@@ -247,7 +263,8 @@ def probe(data: Mapping[str, Any], spec: str, orders: tuple[int, ...]) -> None:
 def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script.
 
-    What shows at a case that a law makes is shrunk as long as it does, and then that case as any other.
+    What shows at a case that a law makes is shrunk as long as it does, and then that case as any other: it is put to
+    its law only if that alone shows it.
     """
     setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
@@ -262,6 +279,8 @@ def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     case = case_of(suspect)
     if suspect.variant is not None:
         case = shown_by(shrunk(Case.from_data(suspect.record), suspect.variant), suspect.variant)
+    if not suspect.law:
+        case = replace(case, origin={key: value for key, value in case.origin.items() if key != "law"})
     small = replace(shrunk(case), id=name)
     found = examine(small, setup)
     if not shows_it(found):  # it fails once in a while
@@ -435,34 +454,44 @@ class Campaign:
         shrunk: list[tuple[dict[str, Any], str]] = []
         while len(shrunk) < AT_MOST and (batch := self.ledger.batch(AT_MOST - len(shrunk))):
             names = [f"{s.record['id']}-small{len(shrunk) + number}" for number, s in enumerate(batch, 1)]
-            futures = [
+            futures = [  # the longest, which come last in the batch, begin first, so that no worker waits for them
                 self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT)
-                for arguments in zip(batch, names, strict=True)
-            ]
+                for arguments in zip(batch[::-1], names[::-1], strict=True)
+            ][::-1]
+            found: list[tuple[dict[str, Any], str]] = []
             for suspect, name, future in zip(batch, names, futures, strict=True):
                 self.tally.doing = f"shrinking {suspect.record['id']}"
                 self.on_progress(self.tally)
                 try:
-                    small, text = future.result()
+                    found.append(future.result())
                 except Exception:  # whatever stops the shrinking, the failure itself must be shown
-                    small, text = self.pool.schedule(as_found, (suspect, name), timeout=TIMEOUT).result()
-                self.ledger.explain(suspect, small["functions"])
+                    found.append(self.pool.schedule(as_found, (suspect, name), timeout=TIMEOUT).result())
+                self.ledger.explain(suspect, found[-1][0]["functions"])
+            everybody = self.asked_of_all(batch, [small for small, _ in found])
+            for suspect, (small, text), record in zip(batch, found, everybody, strict=True):
                 mark = fingerprint(suspect, small)
                 found_as = {"accused": suspect.party, "found_as": suspect.record["id"], "fingerprint": mark}
-                everybody = self.asked_of_all(suspect, small)
-                shrunk.append((everybody | found_as | {"known": known_as(mark, self.known)}, text))
+                shrunk.append((record | found_as | {"known": known_as(mark, self.known)}, text))
         return shrunk
 
-    def asked_of_all(self, suspect: Suspect, small: dict[str, Any]) -> dict[str, Any]:
-        """The record of a shrunk case with every party's answers; as it is, if one dies of it or it shows no more."""
-        setup = replace(self.options.setup, orders=(suspect.order,))
-        task = (Case.from_data(small).as_data(), setup, dict(self.silent), False)
-        try:
-            record = self.pool.schedule(examine_data, task, timeout=TIMEOUT).result()
-        except Exception:  # the finding is about one party, whatever the others do
-            return small
-        labels = [{v["label"] for v in r["verdicts"] if v["party"] == suspect.party} for r in (record, small)]
-        return record if labels[0] == labels[1] else small
+    def asked_of_all(self, suspects: Sequence[Suspect], shrunk: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The records of shrunk cases with every party's answers.
+
+        A record as it is, where a party dies of the case or it shows no more.
+        """
+        futures = []
+        for suspect, small in zip(suspects, shrunk, strict=True):
+            setup = replace(self.options.setup, orders=(suspect.order,))
+            task = (Case.from_data(small).as_data(), setup, dict(self.silent), False)
+            futures.append(self.pool.schedule(examine_data, task, timeout=TIMEOUT))
+        for suspect, small, future in zip(suspects, shrunk, futures, strict=True):
+            try:
+                record = future.result()
+            except Exception:  # the finding is about one party, whatever the others do
+                yield small
+                continue
+            labels = [{v["label"] for v in r["verdicts"] if v["party"] == suspect.party} for r in (record, small)]
+            yield record if labels[0] == labels[1] else small
 
 
 def given_up(case: Case, setup: Setup, why: str) -> dict[str, Any]:

@@ -22,12 +22,14 @@ import pytest
 
 import oracles.report  # noqa: F401 (what is imported has a say in what Hypothesis draws)
 from oracles import campaign, cli
-from oracles.campaign import RARELY, Options, drawn_cases, setup_for
+from oracles.asking import ask
+from oracles.campaign import RARELY, Options, cases_with, draw_block, drawn_cases, setup_for
 from oracles.catalogue import CATALOGUE
 from oracles.examine import Setup, examine
 from oracles.journal import Run, read_run
 from oracles.known import Finding, findings
 from oracles.named import NAMED
+from oracles.strategies import Palette
 from oracles.verdict import FATAL, FINDINGS, Label
 from tests import trial
 from tests.trial import spec
@@ -323,6 +325,39 @@ def test_compiling_programs_whole_is_asked_about_few_drawn_cases() -> None:
     assert asked.count(("jax", "jax.jit")) == 20 // RARELY["jax.jit"]
     assert asked.count(("jax",)) == 20 - 20 // RARELY["jax.jit"]
     assert setup_for(NAMED[0].case("float64"), 1, setup) == setup_for(findings()[0].case(), 1, setup) == setup
+
+
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize("must", ["hypot", "matmul", "linalg.svd", "where"])
+def test_the_first_block_is_the_same_however_far_it_is_drawn(must: str, special: bool) -> None:
+    options, palette = Options(seed=3), Palette.of(3)
+    blocks = [case.as_data() for number in (0, 1) for case in draw_block("float32", 3, must, number, palette, special)]
+    served = [*itertools.islice(cases_with(must, "float32", options, palette, special), len(blocks))]
+    for number, (case, data) in enumerate(zip(served, blocks, strict=True)):
+        place = {"seed": 3, "block": number // (len(blocks) // 2), "draw": number % (len(blocks) // 2)}
+        assert case.as_data() == data | {"origin": data["origin"] | place}
+
+
+def test_a_program_is_compiled_whole_once_however_often_it_is_asked_about() -> None:
+    jax = pytest.importorskip("jax")
+    seen: list[str] = []
+
+    def listen(event: str, seconds: float, **rest: Any) -> None:
+        if event.endswith("backend_compile_duration"):
+            seen.append(event)
+
+    case = NAMED[0].case("float64")
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for order in (1, 2):
+            ask("jax.jit", case, order)
+        first = len(seen)
+        for order in (1, 2):
+            ask("jax.jit", case, order)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert first >= 2
+    assert len(seen) == first
 
 
 def test_a_known_finding_that_no_longer_reproduces_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

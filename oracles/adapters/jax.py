@@ -63,6 +63,13 @@ def compiled(program: Program) -> Callable[..., Any]:
     return namespace["program"]  # type: ignore[no-any-return]
 
 
+@functools.lru_cache(maxsize=64)
+def whole(program: Program, derivative: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """The program, or a derivative of it, compiled whole: once, however often it is asked for and timed."""
+    function = compiled(program)
+    return jax.jit(functools.partial(derivative, function) if derivative else function)  # type: ignore[no-any-return]
+
+
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
     """What JAX says that it has not implemented, or cannot compile by its own rules, is unsupported, not an error."""
@@ -131,18 +138,17 @@ class JittedAdapter:
     version = jax.__version__
 
     def forward(self, program: Program, inputs: Sequence[Any]) -> Any:
-        return np.asarray(jax.jit(compiled(program))(*map(jnp.asarray, inputs)))
+        return np.asarray(whole(program)(*map(jnp.asarray, inputs)))
 
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         with refusals():
-            run = jax.jit(functools.partial(first_order, compiled(program)))
-            value, gradients = run(*map(jnp.asarray, (cotangent, *inputs)))
+            value, gradients = whole(program, first_order)(*map(jnp.asarray, (cotangent, *inputs)))
             return np.asarray(value), [np.asarray(g) for g in gradients]
 
     def hvp(self, program: Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         with refusals():
-            run = jax.jit(functools.partial(second_order, compiled(program)))
-            return [np.asarray(p) for p in run(*map(jnp.asarray, (cotangent, *vectors, *inputs)))]
+            arguments = map(jnp.asarray, (cotangent, *vectors, *inputs))
+            return [np.asarray(p) for p in whole(program, second_order)(*arguments)]
 
 
 def first_order(function: Callable[..., Any], cotangent: Any, *primals: Any) -> tuple[Any, Sequence[Any]]:
