@@ -986,6 +986,13 @@ def test_determinant_of_matrices_of_any_rank_at_both_orders(rank: int) -> None:
     assert_close([hessian(np.linalg.det)(x)], [np.einsum("ijk,lmn,kn->iljm", e, e, x)])
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0)])
+def test_determinant_of_no_entries_is_constant_at_both_orders(shape: tuple[int, ...]) -> None:
+    x = np.zeros(shape)
+    slope = grad(lambda x: np.sum(np.linalg.det(x)))
+    assert slope(x).shape == grad(lambda x: np.sum(slope(x)))(x).shape == shape
+
+
 @pytest.mark.parametrize("f", [np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.fix])
 @pytest.mark.parametrize("x", [1.25, 1.0, 0.5, 0.0])
 def test_piecewise_constant_functions_have_gradient_zero(f: Function, x: float) -> None:

@@ -62,7 +62,7 @@ def cofactor(a: Any) -> Any:
 def cofactor_da(g: Any, a: Any) -> Any:
     """A cofactor is a determinant itself, up to its sign: of the matrix without the row and column of its entry."""
     n = np.shape(a)[-1]
-    left = np.array([[j for j in range(n) if j != i] for i in range(n)], int).reshape(n, n - 1)
+    left = np.array([[j for j in range(n) if j != i] for i in range(n)], int).reshape(n, max(n - 1, 0))
     index = (..., left[:, None, :, None], left[None, :, None, :])
     signs = (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
     return scatter((g * np.astype(signs, a.dtype))[..., None, None] * cofactor(a[index]), index, shape=np.shape(a))
