@@ -32,8 +32,8 @@ ROUNDS_ALIKE = frozenset(
 """Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 
 
-DECOMPOSES = ("linalg.norm", "linalg.matrix_norm")
-"""Functions that may ask for singular values, besides those of matrices in the catalogue."""
+ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var")
+"""Functions, besides those of matrices, that round on their way: singular values, and the mean that is taken off."""
 
 
 COMPOSITE = ("sinc",)
@@ -42,7 +42,7 @@ COMPOSITE = ("sinc",)
 
 def rounds_simply(name: str) -> bool:
     """Whether a function rounds each number that it takes, adds, multiplies or gives, by a unit of its own."""
-    return name in CATALOGUE and CATALOGUE[name].kind not in CONDITIONED and name not in DECOMPOSES
+    return name in CATALOGUE and CATALOGUE[name].kind not in CONDITIONED and name not in ROUNDS_BETWEEN
 
 
 class Units:

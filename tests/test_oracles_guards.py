@@ -16,6 +16,7 @@ import minigrad as mg
 from oracles import asking
 from oracles import examine as examining
 from oracles import facts as knowing
+from oracles import noise as sounding
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.asking import ask
 from oracles.cases import Case
@@ -449,6 +450,23 @@ def test_nor_do_rules_that_are_noisy_by_what_they_add(x: float, monkeypatch: pyt
         assert label_of("minigrad", case) is Label.UNSTABLE
         monkeypatch.setattr(Summing, "rounds", lambda self, name: name == "add")
         assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
+
+
+def test_what_rounding_makes_equal_may_tie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 tanh is -1 here, and a quarter of its slope a choice; nudged, exact numbers do not tie."""
+    case = case_of(lambda x: np.minimum(np.maximum(np.tanh(x), -1.0), -1.0), -12.0, dtype="float32")
+    assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
+    monkeypatch.setattr(derivatives, "as_float", lambda dtype: lambda value: value)
+    assert label_of("minigrad", case) is Label.UNSTABLE
+
+
+def test_what_takes_off_a_mean_rounds_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy's own std is off by a twentieth here, whatever is done with its derivative."""
+    x = [0.99999994, 0.99999994, 1.0000001, 1.0000001]
+    case = case_of(lambda x: np.square(np.std(x)), x, vectors=[[1.0, 0.0, 0.0, 0.5]], dtype="float32")
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label is Label.ILL_CONDITIONED
+    monkeypatch.setattr(sounding, "ROUNDS_BETWEEN", ())
+    assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label is Label.UNSTABLE
 
 
 def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:

@@ -975,6 +975,17 @@ def test_second_derivatives_of_running_products_count_their_zeros() -> None:
     assert hessian(lambda x: np.sum(np.cumprod(x)))(np.array([2.0, 0, 3, 0, 4])).tolist() == (bends + bends.T).tolist()
 
 
+def test_running_logsumexp_keeps_its_digits_far_from_zero() -> None:
+    """Its values there are rounded by 1e-13, on which no weight must hang."""
+    x = np.array([700.0, 700.0, 5.0])
+    half, none = np.array([0.5, 0.5, 0]), np.zeros(3)
+    last = lambda x: np.logaddexp.accumulate(x)[2]  # noqa: E731
+    assert_close([grad(last)(x), hessian(last)(x)[:2, :2]], [half, [[0.25, -0.25], [-0.25, 0.25]]], rtol=4e-16)
+    masked = np.array([-np.inf, 700.0, -np.inf])
+    assert grad(last)(masked).tolist() == [0, 1, 0]
+    assert hessian(last)(masked)[1].tolist() == none.tolist()
+
+
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 def test_determinant_of_matrices_of_any_rank_at_both_orders(rank: int) -> None:
     x = signed(3, rank) @ signed(rank, 3)

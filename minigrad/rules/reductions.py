@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
 from minigrad.rules.common import count, merged, nonzero, power_of_two, spread, unit
+from minigrad.tensor import stop_gradient
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -47,6 +48,12 @@ def recurrence(a: Any, b: Any) -> Any:
     return b
 
 
+def forwards(a: Any, b: Any) -> Any:
+    """The solution of ``s[j] = b[j] + a[j - 1] * s[j - 1]``."""
+    before = np.concatenate([0 * a[..., :1], a[..., :-1]], axis=-1)
+    return recurrence(before[..., ::-1], b[..., ::-1])[..., ::-1]
+
+
 def scan_rule(rule: Function) -> Function:
     """The vjp of a scan from its rule along the last axis."""
 
@@ -67,15 +74,18 @@ def running_extreme_da(g: Any, ans: Any, a: Any) -> Any:
     """Each cotangent is shared evenly among the entries so far that attain the extreme."""
     attained = np.astype(a == ans, a.dtype)
     same = np.astype(ahead(ans, 1) == ans, a.dtype)
-    numbers = recurrence(np.flip(np.concatenate([0 * same[..., :1], same[..., :-1]], axis=-1), -1), attained[..., ::-1])
-    return attained * recurrence(same, g / numbers[..., ::-1])
+    return attained * recurrence(same, g / forwards(same, attained))
 
 
 def running_logsumexp_da(g: Any, ans: Any, a: Any) -> Any:
-    none = np.isneginf(ans)
-    finite = np.where(none, 0, ans)
-    onward = np.where(none, -np.inf, finite - ahead(finite, 1, lambda end: end + np.inf))
-    return np.exp(np.where(a == ans, 0, a - finite)) * recurrence(np.exp(onward), g)
+    """Weights relative to the largest so far: `ans` is rounded by a unit of its own size, which may be far larger."""
+    largest = np.maximum.accumulate(stop_gradient(a), axis=-1)
+    none = ~np.isfinite(largest)
+    finite = np.where(none, 0, largest)
+    powers = np.exp(np.where(none & (a == largest), 0, a - finite))
+    shrinking = np.exp(np.where(none, -np.inf, finite - ahead(largest, 1, lambda end: np.full_like(end, np.inf))))
+    sums = forwards(shrinking, powers)
+    return powers * recurrence(shrinking, g / sums)
 
 
 @primitive

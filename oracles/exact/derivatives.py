@@ -137,12 +137,14 @@ class Choosing:
 class Rounding:
     """Finds exact functions by name; whatever one results in is off by a random rounding unit, its derivatives too.
 
-    That is what an engine with ideal rules would lose, and owes nothing to the rules of any.
+    That is what an engine with ideal rules would lose, and owes nothing to the rules of any.  With an odd seed
+    values are rounded to floats besides, so that what rounding makes equal ties.
     """
 
     def __init__(self, seed: int, dtype: str):
         self.random = np.random.default_rng(seed)
         self.unit = float(np.finfo(dtype).eps)
+        self.rounded = as_float(dtype) if seed % 2 else lambda value: value
 
     def __call__(self, name: str) -> Function:
         function = lookup(name)
@@ -164,9 +166,20 @@ class Rounding:
             exact = jet(number)
             # In exact numbers: in floats there are but five between 1 - unit and 1 + unit.
             slopes, bends = scaled(exact.slopes, 1 + arb(v)), scaled(exact.bends, 1 + arb(w))
-            return Jet(exact.value * (1 + arb(u)), slopes, bends, exact.sign)
+            return Jet(self.rounded(exact.value * (1 + arb(u))), slopes, bends, exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(parts, -1, 0)), object)
+
+
+def as_float(dtype: str) -> Callable[[arb], arb]:
+    """Rounds numbers to those of a dtype, but for what these cannot hold."""
+    to = np.dtype(dtype).type
+
+    def nearest(value: arb) -> arb:
+        found = to(float(value.mid()))
+        return ball(found) if value.is_finite() and np.isfinite(found) else value
+
+    return nearest
 
 
 def as_at(point: Any, chosen: Any) -> Any:
