@@ -160,15 +160,20 @@ def draw_block(
 
 
 def cases_with(
-    must: str, dtype: str, options: Options, palette: strategies.Palette, special: bool = False
+    must: str,
+    dtype: str,
+    options: Options,
+    palette: strategies.Palette,
+    special: bool = False,
+    at_first: int = 2,
 ) -> Iterator[Case]:
     """Drawn cases that contain one function, without end.
 
-    A short campaign takes one or two of each function, so that the first block is drawn no further than asked for.
+    A short campaign takes one or two of each function, so that no more draws are made `at_first`.
     """
     for block in itertools.count():
         served = 0
-        for draws in (2, BLOCK) if block == 0 else (BLOCK,):
+        for draws in (at_first, BLOCK) if block == 0 and at_first < BLOCK else (BLOCK,):
             cases = draw_block(dtype, options.seed, must, block, palette, special, draws)
             for number, case in enumerate(cases[served:], served):
                 yield replace(case, origin={**case.origin, "seed": options.seed, "block": block, "draw": number})

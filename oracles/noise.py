@@ -213,12 +213,12 @@ def noise(passes: Passes, replays: int, seed: int, kind: type[Noisy] = Noisy) ->
     The noise is the largest distance that a replay came to lie from what is computed without, plus a
     rounding unit of the array's largest element; infinite where a replay is not finite although that is.
     """
-    spread = [np.zeros(np.shape(p)) for p in passes.plain]
-    for number in range(replays):
-        for i, (result, exact) in enumerate(zip(passes.replay(kind, seed, number), passes.plain, strict=True)):
-            distance = np.abs(np.asarray(result, np.float64) - np.asarray(exact, np.float64))
-            spread[i] = np.maximum(spread[i], np.where(np.isnan(distance), np.inf, distance))
-    return [s + floor_of(p) for s, p in zip(spread, passes.plain, strict=True)]
+    found = [passes.replay(kind, seed, number) for number in range(replays)]
+    spread = []
+    for plain, *replayed in zip(passes.plain, *found, strict=True):
+        distance = np.abs(np.asarray(replayed, np.float64) - np.asarray(plain, np.float64))
+        spread.append(np.max(np.where(np.isnan(distance), np.inf, distance), axis=0) + floor_of(plain))
+    return spread
 
 
 def floor_of(array: FloatArray) -> float:

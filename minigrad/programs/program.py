@@ -210,7 +210,7 @@ class Program:
             return values[leaf.index] if isinstance(leaf, Ref) else leaf
 
         for number, step in enumerate(self.steps, 1):
-            operands = [map_operand(resolve, operand) for operand in step.operands]
+            operands = [values[x.index] if type(x) is Ref else map_operand(resolve, x) for x in step.operands]
             try:
                 result = lookup(step.function)(*operands, **step.parameters)
             except (ValueError, TypeError, IndexError) as error:

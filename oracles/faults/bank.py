@@ -12,7 +12,7 @@ from heapq import merge
 import numpy as np
 
 from oracles.asking import ask
-from oracles.campaign import Options, cases_with, in_turn, is_special, known_findings
+from oracles.campaign import BLOCK, Options, cases_with, in_turn, is_special, known_findings
 from oracles.cases import Case
 from oracles.exact import EFFORTS
 from oracles.facts import Point
@@ -128,7 +128,7 @@ class Bank:
         (k, dtype), options = numbered, self.options
         functions = in_turn(dtype, options.seed)
         palette, place, dtypes = Palette.of(options.seed), functions.index(host), len(options.dtypes)
-        stream = cases_with(host, dtype, options, palette, special)
+        stream = cases_with(host, dtype, options, palette, special, at_first=BLOCK)
         before = len(NAMED) * dtypes + len(known_findings(options))
         for turn, draw in enumerate(range(place, options.examples, len(functions))):
             if is_special(turn, place) == special:

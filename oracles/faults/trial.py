@@ -51,7 +51,7 @@ class Outcome:
 BUDGET = 20
 """A campaign in which a fault shows in so many cases, and is caught in none, is not going to catch it."""
 
-FINE_BUDGET = 6
+FINE_BUDGET = 3
 """The same of a fault that rounding may hide: how small a one is caught, the floors tell."""
 
 
@@ -68,15 +68,19 @@ def try_fault(fault: Fault, seed: int, questions: Iterable[Question]) -> Outcome
         warnings.simplefilter("ignore")
         for question in questions:
             asked += 1
-            labels = {order: label for order in ORDERS if (label := tried(adapter, question, order)) is not None}
-            changed += bool(labels)
-            for order, label in labels.items():
+            shows = False
+            for order in ORDERS:
+                label = tried(adapter, question, order)
+                shows = shows or label is not None
                 if label in FATAL or label == Label.UNSTABLE:
+                    changed += 1
                     case = question.case
                     found = {"label": str(label), "order": order, "cases": question.number}
                     sizes = {"steps": len(case.program.steps), "size": sum(x.size for x in case.inputs)}
                     return outcome(**found, **sizes, program=described(case))
-                escaped.add(str(label))
+                if label is not None:
+                    escaped.add(str(label))
+            changed += shows
             if changed == budget:
                 break
     return outcome()
