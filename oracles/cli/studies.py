@@ -70,7 +70,7 @@ def add_faults(commands: Any) -> None:
         "faults",
         "plant faults in minigrad, and see which are caught",
         ("faults --only '*@hypot.*' --seeds 2", "what the harness would miss in one function's rules"),
-        ("faults", "everything: hours"),
+        ("faults", "everything: half an hour on two cores"),
     )
     command.add_argument(
         "--seeds", type=whole("--seeds", 1), default=10, help="campaigns that each fault meets (default 10)"
