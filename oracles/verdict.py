@@ -335,7 +335,8 @@ def falls_short(mine: FloatArray, truth: Truth) -> Any:
 def is_shaky(truth: Truth, noise: Any) -> bool:
     """Whether rounding alone may do so much, beside what the truth is and not what was answered."""
     largest = float(np.max(np.abs(truth.value), initial=0.0, where=truth.status == Status.CERTAIN))
-    return float(np.max(noise, initial=0.0)) > ILL_CONDITIONED * largest > 0
+    found = float(np.max(noise, initial=0.0))
+    return found > ILL_CONDITIONED * largest > 0 or np.isinf(found)
 
 
 def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special as sp
 
 import minigrad as mg
 from oracles import asking
@@ -473,6 +474,12 @@ def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:
     case = case_of(lambda x: np.sin(np.square(x)), 3e12)
     assert label_of("minigrad", case) is Label.ILL_CONDITIONED
     assert label_of(GivesZeros, case) is Label.ILL_CONDITIONED
+
+
+def test_where_rounding_may_do_anything_a_zero_proves_nothing() -> None:
+    """One rounding unit from the edge, where an operand that is computed may be past it."""
+    case = case_of(lambda x: sp.erfinv(x) - sp.erfinv(x), np.nextafter(1.0, 0.0))
+    assert label_of("minigrad", case) is Label.ILL_CONDITIONED
 
 
 def test_what_is_added_at_a_fork_rounds_whatever_the_rules() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
 from minigrad.rules.common import count, merged, nonzero, power_of_two, spread, unit
-from minigrad.tensor import stop_gradient
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -77,9 +76,15 @@ def running_extreme_da(g: Any, ans: Any, a: Any) -> Any:
     return attained * recurrence(same, g / forwards(same, attained))
 
 
+@primitive
+def scale_so_far(a: Any) -> Any:
+    """The running maximum along the last axis, for what does not depend on it: its derivative is none of theirs."""
+    return np.maximum.accumulate(a, axis=-1)
+
+
 def running_logsumexp_da(g: Any, ans: Any, a: Any) -> Any:
     """Weights relative to the largest so far: `ans` is rounded by a unit of its own size, which may be far larger."""
-    largest = np.maximum.accumulate(stop_gradient(a), axis=-1)
+    largest = scale_so_far(a)
     none = ~np.isfinite(largest)
     finite = np.where(none, 0, largest)
     powers = np.exp(np.where(none & (a == largest), 0, a - finite))
@@ -268,6 +273,7 @@ defvjp(np.cumprod,        scan_rule(cumprod_da))
 defvjp(running_max,       scan_rule(running_extreme_da))
 defvjp(running_min,       scan_rule(running_extreme_da))
 defvjp(running_logsumexp, scan_rule(running_logsumexp_da))
+defvjp(scale_so_far,      None)
 define(np.amax,           lambda a, axis=None, keepdims=False: np.max(a, axis=axis, keepdims=keepdims))
 define(np.amin,           lambda a, axis=None, keepdims=False: np.min(a, axis=axis, keepdims=keepdims))
 define(np.ptp,            ptp)

@@ -115,6 +115,7 @@ def reasons() -> Iterator[Reason]:
         of("dropped-term", lambda target: {target.name, str(target)}.isdisjoint(SUMMED)),
     )
     yield "its rule does not read the result", of("saved-operand", lambda target: not reads_ans(target))
+    yield "its rule is handed the result, and leaves it", of("saved-operand", named("minigrad.running_logsumexp"))
     yield "its rule does not read the operand", of("saved-ans", lambda target: not reads_operand(target))
     yield "both operands have the same rule", of("swapped-rules", named("add", "minigrad.index_add"))
     yield "softmax is the same of what is moved by a constant", of("saved-ans", named("minigrad.log_softmax"))
@@ -130,7 +131,7 @@ def reasons() -> Iterator[Reason]:
     yield "the derivative is infinite there: there is no truth", of("edge", lambda target: not is_open(target))
     yield (
         "a rounding unit from the edge counts as the edge: where an operand was computed, so it may be",
-        of("next-to-edge", named("arcsin", "arccos", "arccosh")),
+        of("next-to-edge", named("arcsin", "arccos", "arccosh", "scipy.special.erfinv")),
     )
     yield "the value itself is infinite there", of("overflowing-exp", named("cosh", "sinh"))
     yield "the value itself is infinite there", of("overflowing-square", named("cosh", "sinh", "square"))
@@ -142,7 +143,10 @@ def gaps() -> Iterator[Reason]:
         "programs give its axis from the front",
         of("negative-axis", lambda t: t.name in FROM_THE_FRONT or t.name.startswith("minigrad.running")),
     )
-    yield "programs go no nearer to it than tiny numbers", of("next-to-edge", named("reciprocal", "scipy.special.psi"))
+    yield (
+        "programs go no nearer to it than tiny numbers",
+        of("next-to-edge", named("divide", "reciprocal", "scipy.special.psi")),
+    )
     yield "programs squeeze no square matrices", of("transposed", named("squeeze"))
     yield (
         "its sum serves only where the power leaves the range and its derivative does not, which programs hardly meet",
