@@ -9,7 +9,6 @@ that meet at a fork are added; each rule runs once per operand that needs it.
 from __future__ import annotations
 
 import heapq
-import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,15 +16,15 @@ import numpy as np
 from numpy import float64
 
 from minigrad.errors import ShapeError
-from minigrad.protocol import FUNCTIONS, RULES, Function
+from minigrad.protocol import FUNCTIONS, RULES
 
 
-def walk(roots: list[tuple[Any, Any]], add: Function = operator.add) -> Iterator[tuple[Any, Any]]:
+def walk(roots: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     """Yield each Tensor that the roots depend on with its gradient; `roots` are pairs (tensor, cotangent).
 
     The list of roots is emptied, and what has been visited is let go: where nobody else holds the
     graph, its memory is freed as the walk goes.  No gradient that is yielded may be written to: it
-    can share memory with another.  `add` joins gradients at a fork.
+    can share memory with another.
     """
     pending: dict[Any, Any] = {}
     queue: list[tuple[int, Any]] = []
@@ -33,7 +32,7 @@ def walk(roots: list[tuple[Any, Any]], add: Function = operator.add) -> Iterator
     while True:
         for tensor, gradient in sent:
             if tensor in pending:
-                pending[tensor] = add(pending[tensor], gradient)
+                pending[tensor] = pending[tensor] + gradient
             else:
                 pending[tensor] = gradient
                 heapq.heappush(queue, (-tensor.born, tensor))

@@ -7,7 +7,7 @@ from a row of shrinking steps to h = 0, and takes as error how far neighbours in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.errors import GradientError
 from minigrad.protocol import Function
 from minigrad.tensor import as_floats
-from minigrad.transforms import vjp
+from minigrad.transforms import as_arguments, vjp
 
 SAFETY = 10
 """How many times its estimated error the limit may be off."""
@@ -77,37 +77,39 @@ def check_grads(f: Function, args: Sequence[Any], order: int = 2, directions: in
         raise ValueError(f"order {order!r}: give 1, or 2 for second derivatives too")
     if directions < 1:
         raise ValueError(f"directions {directions!r}: give at least 1")
-    if isinstance(args, np.ndarray) or not isinstance(args, Sequence):
-        raise TypeError("args: give the function's arguments as a tuple, such as (x,)")
+    if not as_arguments(args, "args"):
+        raise ValueError("args is empty; give the function's arguments as a tuple, such as (x,)")
     primals = [np.asarray(as_floats(arg, f"argument {i}")) for i, arg in enumerate(args)]
     random = np.random.default_rng(seed)
+    check = Check(tuple(each for _ in range(directions) for each in compared(f, primals, order, random)))
+    if not all(c.agrees for c in check.comparisons):
+        raise GradientError(f"the gradient is not the limit of difference quotients\n{check}")
+    return check
+
+
+def compared(f: Function, primals: Sequence[Any], order: int, random: np.random.Generator) -> Iterator[Comparison]:
+    """The gradient, and at order 2 its own derivative, along one random direction, under a random cotangent."""
 
     def like(x: Any) -> Any:
         return random.uniform(0.5, 1.5, np.shape(x)).astype(x.dtype) * random.choice([-1, 1], np.shape(x))
 
-    comparisons = []
-    for _ in range(directions):
-        value = np.asarray(vjp(f, *primals)[0])
-        cotangent, along, across = like(value), [like(x) for x in primals], [like(x) for x in primals]
+    value = np.asarray(vjp(f, *primals)[0])
+    cotangent, along, across = like(value), [like(x) for x in primals], [like(x) for x in primals]
 
-        def at(t: float, along: Any = along) -> list[Any]:
-            return [(x + t * v).astype(x.dtype)[()] for x, v in zip(primals, along, strict=True)]
+    def total(*x: Any) -> Any:
+        return np.sum(vjp(f, *x)[0] * cotangent)
 
-        def slope(*x: Any, cotangent: Any = cotangent, across: Any = across) -> Any:
-            gradients = vjp(f, *x)[1](cotangent)
-            return sum(np.sum(g * v) for g, v in zip(gradients, across, strict=True))
+    def slope(*x: Any) -> Any:
+        gradients = vjp(f, *x)[1](cotangent)
+        return sum(np.sum(g * v) for g, v in zip(gradients, across, strict=True))
 
-        def total(*x: Any, cotangent: Any = cotangent) -> Any:
-            return np.sum(vjp(f, *x)[0] * cotangent)
+    def moved(t: float) -> list[Any]:
+        return [(x + t * v).astype(x.dtype)[()] for x, v in zip(primals, along, strict=True)]
 
-        for number, g in enumerate((total, slope)[:order], 1):
-            pulled = vjp(g, *primals)[1](None)
-            engine = sum(float(np.sum(p * v)) for p, v in zip(pulled, along, strict=True))
-            comparisons.append(Comparison(number, engine, *limit(lambda t, g=g: float(g(*at(t))), primals)))
-    check = Check(tuple(comparisons))
-    if not all(c.agrees for c in comparisons):
-        raise GradientError(f"the gradient is not the limit of difference quotients\n{check}")
-    return check
+    for number, g in enumerate((total, slope)[:order], 1):
+        pulled = vjp(g, *primals)[1](None)
+        engine = sum(float(np.sum(p * v)) for p, v in zip(pulled, along, strict=True))
+        yield Comparison(number, engine, *limit(lambda t, g=g: float(g(*moved(t))), primals))
 
 
 def limit(f: Function, primals: Sequence[Any], shrink: float = 2.0, rows: int = 12) -> tuple[float, float]:

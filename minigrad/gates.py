@@ -17,7 +17,7 @@ from minigrad.protocol import defvjp, primitive
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``, elementwise, without overflow; its local gradient is ``(1 - sigmoid) * sigmoid``."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return 1 / (1 + np.exp(np.negative(x)))
 
 
 @primitive

@@ -166,8 +166,10 @@ def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False,
     None stands for an operand that is not differentiated (an index, a condition), and None alone says that
     the derivative of a primitive is zero.  With `broadcasts`, operands broadcast against each other as in
     ``np.add``, and a rule may leave its result in the broadcast shape.  Functions of one's own first become
-    a `primitive`.
+    a `primitive`; raises TypeError for one that is not.
     """
+    if name is None and inspect.isfunction(function) and function not in FUNCTIONS:
+        raise TypeError(f"{name_of(function)} is a plain function, of which calls go unseen; make it a primitive first")
     RULELESS.discard(function)
     template = next((vjp for vjp in vjps if vjp is not None), None)
     if template is None:
@@ -222,8 +224,10 @@ def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if kwargs and function in MASKED and not kwargs.keys().isdisjoint(("where", "initial")):
         return MASKED[function](*args, **kwargs)
     operands, parameters = signature.bind(args, kwargs)
-    if isinstance(function, np.ufunc) or function is np.where:
+    if isinstance(function, np.ufunc) or function in (np.where, np.linalg.solve):
         operands = [joined(operand) for operand in operands]
+    elif function in (np.concatenate, np.stack) and isinstance(operands[0], (list, tuple)):
+        operands[0] = [joined(item) for item in operands[0]]
     top = highest(operands)
     hidden = highest(parameters.values()) if parameters else None
     definition = DEFINITIONS.get(function)
@@ -244,6 +248,10 @@ def find(function: Function) -> Signature:
         return FUNCTIONS[function]
     name = name_of(function)
     instead = UNSUPPORTED.get(name) or UNSUPPORTED.get(name.rpartition(".")[0]) or OWN
+    if NAMES.get(name, function) is not function:
+        raise UnsupportedError(
+            f"{name} was defined again, and this is the earlier one; call the later, or give each a name of its own"
+        )
     raise UnsupportedError(f"{name} has no derivative rule; instead: {instead}")
 
 
@@ -252,7 +260,8 @@ def primitive(function: F) -> F:
 
     The function takes arrays and returns one array; positional parameters without a default are
     its array operands, the others its parameters.  Differentiating one that returns floats and has
-    no `defvjp` raises `UnsupportedError`.
+    no `defvjp` raises `UnsupportedError`.  Defined again, as in a notebook's cell that is run twice,
+    the new one takes the place of the old, which can no longer be differentiated.
 
     >>> from minigrad import defvjp, grad, primitive
     >>> @primitive
@@ -269,6 +278,10 @@ def primitive(function: F) -> F:
             return dispatch(call, args, kwargs)
         return function(*args, **kwargs)
 
+    if hasattr(NAMES.get(name_of(call)), "__wrapped__"):
+        earlier = NAMES.pop(name_of(call))
+        for table in (FUNCTIONS, RULES):
+            table.pop(earlier, None)
     register_like(call, function)
     RULELESS.add(call)
     return call  # type: ignore[return-value]
@@ -399,6 +412,12 @@ class Array:
             "use y = x.at[index].set(value), or build the result with np.where, np.stack or np.concatenate"
         )
 
+    def __copy__(self) -> Any:
+        return self  # nothing can change it
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
     def __bool__(self) -> bool:
         return bool(self.value)
 
@@ -431,6 +450,10 @@ class Array:
         return dispatch(np.matrix_transpose, (self,), {})
 
     @property
+    def real(self) -> Any:
+        return dispatch(np.real, (self,), {})
+
+    @property
     def at(self) -> At:
         return At(self)
 
@@ -453,10 +476,10 @@ class Array:
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return dispatch(np.transpose, (self,), {"axes": order} if order else {})
 
-    def flatten(self) -> Any:
-        return self.reshape(-1)
+    def flatten(self, order: str = "C") -> Any:
+        return self.reshape(-1, order=order)
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         return dispatch(np.astype, (self, np.dtype(dtype)), {})
 
     ravel = flatten
@@ -466,7 +489,7 @@ class Array:
     cumsum, cumprod, argsort, nonzero = method(np.cumsum), method(np.cumprod), method(np.argsort), method(np.nonzero)
     dot, trace, diagonal, take = method(np.dot), method(np.trace), method(np.diagonal), method(np.take)
     squeeze, swapaxes, repeat, round = method(np.squeeze), method(np.swapaxes), method(np.repeat), method(np.round)
-    conj, copy = method(np.conjugate), method(np.copy)
+    conj, conjugate, copy = method(np.conjugate), method(np.conjugate), method(np.copy)
 
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)

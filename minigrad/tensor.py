@@ -83,14 +83,21 @@ class Tensor(Array):
                 values.append(x)
                 parents.append(None)
         ans = function(*values, **parameters)
-        if function not in RULES:
-            if function in RULELESS and ans.dtype.kind == "f":
+        ruled = function in RULES
+        if not ruled and function not in RULELESS:
+            return ans
+        try:
+            kind = ans.dtype.kind
+        except AttributeError:
+            ans = as_result(ans, function)
+            kind = ans.dtype.kind
+        if not ruled:
+            if kind == "f":
                 raise UnsupportedError(
                     f"{name_of(function)} is a primitive without a derivative rule; give it one by defvjp, "
                     "or None there if its derivative is zero"
                 )
             return ans
-        kind = ans.dtype.kind
         if kind not in "fO":
             if kind == "c":
                 raise DtypeError(f"{name_of(function)} gave complex numbers, which are not differentiated here")
@@ -105,7 +112,7 @@ class Tensor(Array):
         """Set ``.grad`` of every Tensor that this one was computed from, and of itself.
 
         `cotangent` has this Tensor's shape and defaults to 1 for a scalar.  A second call
-        replaces the gradients of the first; nothing accumulates between calls.
+        replaces the gradients of the first wherever it comes; nothing accumulates between calls.
         """
         for tensor, gradient in walk([(self, as_cotangent(cotangent, self.value))]):
             tensor.grad = owned(gradient)
@@ -116,6 +123,13 @@ class Tensor(Array):
 
 def of_level(x: Any, level: int) -> bool:
     return isinstance(x, Tensor) and x.level == level
+
+
+def as_result(ans: Any, function: Function) -> Any:
+    """A result that is no array: a Python number as NumPy's; raises `ShapeError` for anything else."""
+    if isinstance(ans, (bool, int, float)):
+        return np.asarray(ans)[()]
+    raise ShapeError(f"{name_of(function)} returned a {type(ans).__name__}; let it return one array")
 
 
 def stop_gradient(x: Any) -> Any:
@@ -134,6 +148,8 @@ def as_floats(value: Any, name: str) -> Any:
     """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
     if isinstance(value, (Array, np.floating)):
         return value
+    if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+        raise DtypeError(f"{name} is a {type(value).__name__}, whose operators mean something else; pass np.asarray(x)")
     if isinstance(value, (list, tuple, dict)):
         raise DtypeError(f"{name} is a {type(value).__name__}; pass an array, such as np.array({value!r:.40}, float)")
     array = np.asarray(value)

@@ -7,6 +7,7 @@ each gradient has the structure of its argument.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -27,7 +28,12 @@ class Trace:
     def __init__(self, f: Function, inputs: Sequence[Any]):
         level = fresh_level()
         self.inputs = [Tensor.lift(x, level) for x in inputs]
-        results, self.structure = optree.tree_flatten(f(*self.inputs))
+        try:
+            results, self.structure = optree.tree_flatten(f(*self.inputs))
+        except ValueError as error:
+            if isinstance(error.__cause__, ConversionError):  # NumPy's words hide what was written
+                raise ConversionError(str(error.__cause__)) from error
+            raise
         self.results = [r if isinstance(r, Array) else as_floats(r, "the function's result") for r in results]
         self.values = [r.value if of_level(r, level) else r for r in self.results]
         if any(isinstance(value, Array) and innermost(value).dtype.kind not in "fO" for value in self.values):
@@ -91,18 +97,26 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             raise ShapeError(f"the function returned {len(trace.values)} arrays, not one scalar; use vjp")
         value = trace.value
         gradients = unflatten(trace.pull([as_cotangent(None, trace.values[0])], free=True))
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients[0] if is_single(argnums) else gradients
 
     return value_and_gradient
 
 
+def is_single(argnums: Any) -> bool:
+    """Whether it is a number of an argument, rather than several."""
+    return isinstance(argnums, (int, np.integer))
+
+
 def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Function]:
     """`f` as a function of the arrays in the chosen arguments, these arrays, and what puts arrays in their place."""
-    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    several: Any = [argnums] if is_single(argnums) else argnums
+    numbers = [operator.index(number) for number in several]
     for number in numbers:
         if not -len(args) <= number < len(args):
             raise IndexError(f"argnums asks for argument {number}, but there are only {len(args)} positional arguments")
     places = [number % len(args) for number in numbers]
+    if len({*places}) < len(places):
+        raise ValueError(f"argnums {tuple(numbers)} names an argument twice")
     leaves, structure = optree.tree_flatten(tuple([args[place] for place in places]))
     owners = [i for i, tree in zip(places, structure.children(), strict=True) for _ in range(tree.num_leaves)]
     flat = [as_floats(x, f"argument {i}") for i, x in zip(owners, leaves, strict=True)]
@@ -153,7 +167,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     >>> float(value), float(tangent)
     (12.0, 34.0)
     """
-    if len(primals) != len(tangents):
+    as_arguments(primals, "primals")
+    if len(as_arguments(tangents, "tangents")) != len(primals):
         raise ShapeError(f"tangents: there are {len(tangents)} for {len(primals)} primals; give one for each")
     value, pullback = vjp(f, *primals)
     _, transposed = vjp(pullback, optree.tree_map(zeros_like, value))
@@ -161,6 +176,12 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     if given != wanted:
         raise ShapeError(f"the tangent has the structure {given}; give it the primals', {wanted}")
     return value, transposed(optree.tree_map(as_tangent, tuple(tangents), tuple(primals)))[0]
+
+
+def as_arguments(args: Any, name: str) -> Sequence[Any]:
+    if isinstance(args, (list, tuple)):
+        return args
+    raise TypeError(f"{name} is a {type(args).__name__}; give a tuple, one for each argument of the function: (x,)")
 
 
 def as_tangent(tangent: Any, primal: Any) -> Any:
@@ -172,7 +193,7 @@ def jacobian(f: Function, argnums: int = 0, layout: Literal["numerator", "denomi
 
     In numerator layout the result has the shape of the value followed by that of the argument,
     m-by-n for a function from n numbers to m; in denominator layout the argument's comes first,
-    n-by-m.  Raises `ShapeError` for nested arguments or results.
+    n-by-m.  Raises `ShapeError` where the argument or the result holds several arrays.
 
     >>> import numpy as np
     >>> from minigrad import jacobian
@@ -223,13 +244,14 @@ def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> Any:
     >>> [float(h) for h in hvp(lambda x, y: x**2 * y, (3.0, 5.0), (1.0, 0.0))]
     [10.0, 6.0]
     """
-    return jvp(grad(f, range(len(primals))), primals, vectors)[1]
+    return jvp(grad(f, range(len(as_arguments(primals, "primals")))), primals, as_arguments(vectors, "vectors"))[1]
 
 
 def checkpoint(f: Function) -> Function:
     """`f`, but its intermediate values are not kept: the backward pass computes them again.
 
-    `f` takes arrays, nested or not, and returns one array.
+    `f` takes arrays, nested or not, and anything else, which is held constant; it is run on plain arrays,
+    which have no ``.at``, and returns one array.
 
     >>> import numpy as np
     >>> from minigrad import checkpoint, grad
@@ -238,9 +260,9 @@ def checkpoint(f: Function) -> Function:
     """
 
     @functools.wraps(f, assigned=("__doc__", "__name__"))
-    def forgetful(*args: Any) -> Any:
+    def forgetful(*args: Any, **kwargs: Any) -> Any:
         arrays, structure = optree.tree_flatten(args)
-        return recomputed(arrays, f=lambda *each: f(*optree.tree_unflatten(structure, each)))
+        return recomputed(arrays, f=lambda *each: f(*optree.tree_unflatten(structure, each), **kwargs))
 
     return forgetful
 
@@ -261,7 +283,7 @@ def recomputed(arrays: Any, *, f: Function) -> Any:
 
 
 def recomputed_vjp(g: Any, ans: Any, arrays: Any, f: Function) -> list[Any]:
-    floats = [i for i, x in enumerate(arrays) if innermost(np.asarray(x) if np.isscalar(x) else x).dtype.kind == "f"]
+    floats = [i for i, x in enumerate(arrays) if np.asarray(innermost(x)).dtype.kind == "f"]
 
     def of_floats(*each: Any) -> Any:
         full = list(arrays)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import math
 import tracemalloc
 import weakref
 from collections import Counter
@@ -447,17 +448,46 @@ def test_primitive_takes_a_list_of_arrays() -> None:
     assert grad(lambda x: total([x, np.ones(2), x * x]))(3.0) == 7
 
 
-def test_two_primitives_of_one_name_are_refused() -> None:
-    def once() -> Function:
+def test_a_primitive_defined_again_takes_the_place_of_the_earlier_one() -> None:
+    """As in a notebook, of which a cell is run twice; a program of the earlier one would run the later."""
+
+    def cell(factor: float) -> Function:
         @primitive
         def same_name(x: Any) -> Any:
-            return x
+            return factor * x
 
+        defvjp(same_name, lambda g, ans, x: g * factor)
         return same_name
 
-    once()
-    with pytest.raises(ValueError, match="two functions are called"):
-        once()
+    earlier, later = cell(2.0), cell(3.0)
+    assert grad(later)(1.0) == 3
+    assert earlier(1.0) == 2
+    with pytest.raises(UnsupportedError, match="same_name was defined again, and this is the earlier one"):
+        grad(earlier)(1.0)
+
+
+def test_a_rule_for_what_is_no_primitive_is_refused() -> None:
+    def straight(x: Any) -> Any:
+        return np.round(x)
+
+    with pytest.raises(TypeError, match="straight is a plain function, of which calls go unseen; make it a primitive"):
+        defvjp(straight, lambda g, ans, x: g)
+
+
+def test_a_primitive_may_return_a_number_of_python_but_not_several_arrays() -> None:
+    @primitive
+    def exact_sum(x: Any) -> Any:
+        return math.fsum(x.tolist())
+
+    @primitive
+    def twice(x: Any) -> Any:
+        return x, x
+
+    defvjp(exact_sum, lambda g, ans, x: g * np.ones_like(x))
+    defvjp(twice, lambda g, ans, x: g)
+    assert grad(exact_sum)(np.ones(3)).tolist() == [1, 1, 1]
+    with pytest.raises(ShapeError, match="twice returned a tuple; let it return one array"):
+        grad(twice)(1.0)
 
 
 # Threads.

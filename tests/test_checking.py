@@ -246,9 +246,10 @@ def test_failed_check_is_an_assertion() -> None:
         (
             lambda: check_grads(np.sin, np.ones(3)),
             TypeError,
-            "args: give the function's arguments as a tuple, such as (x,)",
+            "args is a ndarray; give a tuple, one for each argument of the function: (x,)",
         ),
-        (lambda: check_grads(np.sin, 3.0), TypeError, "args: give the function's arguments as a tuple, such as (x,)"),
+        (lambda: check_grads(np.sin, 3.0), TypeError, "args is a float; give a tuple, one for each argument"),
+        (lambda: check_grads(np.sin, ()), ValueError, "args is empty; give the function's arguments as a tuple"),
         (lambda: check_grads(np.sin, (3.0,), order=3), ValueError, "order 3: give 1, or 2 for second derivatives too"),
         (lambda: check_grads(np.sin, (3.0,), order=0), ValueError, "order 0: give 1, or 2"),
         (

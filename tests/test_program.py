@@ -287,6 +287,15 @@ def test_tensor_as_an_example_is_refused() -> None:
 # Running.
 
 
+def test_a_program_shares_memory_with_nobody() -> None:
+    x, w = np.arange(3.0), np.ones(3)
+    weighted, constant = trace(lambda x: np.average(x, weights=w), x), trace(lambda x: w, x)
+    w[0] = 100
+    constant(x)[:] = 7
+    assert weighted(x) == 1
+    assert constant(x).tolist() == [1, 1, 1]
+
+
 def test_runs_on_tensors() -> None:
     x = Tensor(3.0)
     trace(value, 1.0)(x).backward()

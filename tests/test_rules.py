@@ -17,7 +17,7 @@ import pytest
 import scipy.special as sp
 
 import minigrad as mg
-from minigrad import grad, hessian, vjp
+from minigrad import check_grads, grad, hessian, value_and_grad, vjp
 from minigrad.gates import sigmoid_slope
 from minigrad.protocol import (
     DEFINITIONS,
@@ -34,7 +34,7 @@ from minigrad.protocol import (
 from minigrad.rules import places, reductions
 from minigrad.tensor import Tensor
 from minigrad.transforms import recomputed
-from tests.support import OWN_DEFINITIONS, OWN_RULES, assert_close, jitted
+from tests.support import OWN_DEFINITIONS, OWN_RULES, assert_close, bits, jitted
 
 _random = np.random.default_rng(20)
 
@@ -973,6 +973,56 @@ def test_second_derivatives_of_running_products_count_their_zeros() -> None:
     bends = np.zeros((5, 5))
     bends[0, 1], bends[1, 2], bends[1, 3] = 4, 2, 30
     assert hessian(lambda x: np.sum(np.cumprod(x)))(np.array([2.0, 0, 3, 0, 4])).tolist() == (bends + bends.T).tolist()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.concatenate([x, [1.0, 2.0]]),
+        lambda x: np.stack([x, [1, 2, 3]]),
+        lambda x: np.einsum("i,i->i", x, [1.0, 2.0, 3.0], optimize=True),
+        lambda x: np.einsum("ii,i->i", [[1.0, 0, 0], [0, 2, 0], [0, 0, 3]], x),
+        lambda x: np.linalg.solve([[2.0, 1, 0], [0, 1, 0], [0, 0, 1]], x),
+    ],
+)
+def test_a_list_of_numbers_beside_an_array_is_read_as_one(f: Function) -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    assert np.array_equal(value_and_grad(lambda x: np.sum(f(x)))(x)[0], np.sum(f(x)))
+    check_grads(f, (x,))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.insert(x, 1, 1 / 3),
+        lambda x: np.full_like(x, np.float64(1 / 3)),
+        lambda x: np.sum(x, initial=np.float64(5)),
+    ],
+)
+def test_values_take_the_dtype_of_the_array_as_numpy_has_it(f: Function) -> None:
+    x = np.array([1, 2], np.float32)
+    assert bits(value_and_grad(lambda x: np.sum(f(x)))(x)[0]) == bits(np.sum(f(x)))
+
+
+def test_values_written_may_have_axes_of_length_one_in_front() -> None:
+    assert grad(lambda x: np.sum(x.at[:].set(np.reshape(x, (1, 3)) ** 2)))(np.arange(3.0)).tolist() == [0, 2, 4]
+
+
+def test_variance_of_some_entries_has_second_derivatives_where_all_are_the_same() -> None:
+    every, x = [True] * 3, np.full(3, 2.0)
+    assert np.allclose(hessian(lambda x: np.var(x, where=every))(x), hessian(np.var)(x), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("values", [lambda a: np.linalg.eigh(a)[0], lambda a: np.linalg.svd(a, full_matrices=False)[1]])
+def test_values_that_coincide_have_a_gradient_where_nobody_uses_their_vectors(values: Function) -> None:
+    """A symmetric function of them is smooth there: of log det it is the inverse."""
+    a = np.diag([2.0, 2.0, 4.0])
+    assert grad(lambda a: np.sum(np.log(values(a))))(a).tolist() == np.diag([0.5, 0.5, 0.25]).tolist()
+
+
+def test_vectors_of_values_that_coincide_have_none() -> None:
+    with np.errstate(all="ignore"):
+        assert np.isnan(grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))).any()
 
 
 def test_running_logsumexp_keeps_its_digits_far_from_zero() -> None:

@@ -120,6 +120,10 @@ def test_documentation_of_the_function_is_kept() -> None:
     assert grad(f).__doc__ == value_and_grad(f).__doc__ == "What f is."
 
 
+def test_argnums_may_be_a_number_of_numpy() -> None:
+    assert grad(np.multiply, argnums=np.int64(1))(2.0, 3.0) == 2  # type: ignore[arg-type]
+
+
 # vjp.
 
 
@@ -550,6 +554,17 @@ def test_checkpoint_changes_no_bit(x: Any) -> None:
     assert bits(grad(kept)(x)) == bits(grad(plain)(x))
 
 
+def test_checkpoint_holds_constant_what_is_no_array_of_floats() -> None:
+    class Layer:
+        exponent = 3
+
+        @checkpoint
+        def forward(self, x: Any, part: slice, *, scale: float) -> Any:
+            return np.sum(x[part] ** self.exponent) * scale
+
+    assert grad(lambda x: Layer().forward(x, slice(2), scale=2.0))(np.array([1.0, 2.0, 3.0])).tolist() == [6, 24, 0]
+
+
 def test_checkpointed_function_runs_again_on_the_way_back() -> None:
     runs = []
 
@@ -784,6 +799,26 @@ MISUSES: dict[str, tuple[Function, type[Exception], str]] = {
         lambda: grad(lambda x: checkpoint(lambda y: (y, y))(x)[0])(1.0),
         mg.MinigradError,
         "one array",
+    ),
+    "primals without a tuple": (
+        lambda: hvp(np.sum, np.ones(3), np.ones(3)),
+        TypeError,
+        "primals is a ndarray; give a tuple, one for each argument of the function: (x,)",
+    ),
+    "tangents without a tuple": (
+        lambda: jvp(np.sin, (np.ones(3),), np.ones(3)),
+        TypeError,
+        "tangents is a ndarray; give a tuple",
+    ),
+    "an argument twice": (
+        lambda: grad(np.multiply, argnums=(1, -1))(1.0, 2.0),
+        ValueError,
+        "argnums (1, -1) names an argument twice",
+    ),
+    "masked array": (
+        lambda: grad(np.sum)(np.ma.array([1.0, 2.0], mask=[0, 1])),
+        DtypeError,
+        "argument 0 is a MaskedArray, whose operators mean something else; pass np.asarray(x)",
     ),
     "number of tangents": (
         lambda: jvp(np.add, (1.0, 2.0), (1.0,)),

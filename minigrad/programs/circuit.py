@@ -50,7 +50,7 @@ class Wire(NamedTuple):
 
 
 class Circuit(NamedTuple):
-    """Wires by name: those of the inputs, then v1, v2, ... of gates (1), (2), ..., the last of which is the result."""
+    """Wires by name: of the inputs that are used, then v1, v2, ... of gates (1), (2), ...; the last is the result."""
 
     wires: Mapping[str, Wire]
 

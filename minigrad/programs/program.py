@@ -125,6 +125,11 @@ class Spelling:
         return self.call(step.function, operands, step.parameters)
 
 
+def copied(x: Any) -> Any:
+    """A constant array as a program keeps it and hands it out: safe from whoever writes into the other."""
+    return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
 def path_of(function: str) -> str:
     """Where to import a function that is not NumPy's from, by its name."""
     home = getattr(NAMES.get(function), "__module__", None)
@@ -216,7 +221,7 @@ class Program:
             except (ValueError, TypeError, IndexError) as error:
                 raise ProgramError(f"step ({number}) {step.function} cannot run: {error}") from error
             values.append(result if watch is None else watch(number, step, operands, result))
-        return map_operand(resolve, self.output)
+        return map_operand(lambda leaf: resolve(leaf) if isinstance(leaf, Ref) else copied(leaf), self.output)
 
     def live(self) -> set[int]:
         """What the output depends on: inputs and steps, by index as in `Ref`."""

@@ -26,7 +26,7 @@ from minigrad.programs.tracing import Recorder, Tape, argument_names
 from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
 
-RESERVED = ("np", "staged", "constants", "cotangent")
+RESERVED = ("np", "staged", "constants", "cotangent", "float")
 """Names that the source uses itself."""
 
 SPEC = operator.attrgetter("shape", "dtype")
@@ -61,6 +61,7 @@ class Staged:
     def __init__(self, program: Program, source: str, constants: dict[str, Any]):
         self.program = program
         self.source = source
+        self.constants = constants
         namespace: dict[str, Any] = {"constants": constants}
         self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
         self._scalars = [i for i, declared in enumerate(program.inputs) if not declared.shape]
@@ -99,6 +100,9 @@ class Staged:
                     "stage it again with an example of the new dtype"
                 )
         return arrays
+
+    def __reduce__(self) -> Any:
+        return Staged, (self.program, self.source, self.constants)
 
     def __repr__(self) -> str:
         return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
@@ -155,7 +159,7 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
                 f"argument {i} is a {type(arg).__name__}; stage takes arrays: pass each as its own argument"
             )
     values = [np.asarray(arg)[()] for arg in example_args]
-    names = [name + "_" * (name in RESERVED) for name in argument_names(f, len(values))]
+    names = free_names(f, len(values))
     result = innermost(
         as_floats(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)), "the function's result")
     )
@@ -183,6 +187,16 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
         for x in inputs[: len(example_args)]
     ]
     return Writer(tape, forward, sends, referred(result), gradients).staged()
+
+
+def free_names(f: Function, count: int) -> list[str]:
+    """The function's names for its arguments, apart from those that the source uses itself."""
+    names: list[str] = []
+    for name in argument_names(f, count):
+        while name in (*RESERVED, *names):
+            name += "_"
+        names.append(name)
+    return names
 
 
 def walked_back(result: Tensor, seed: Any) -> tuple[list[Send], dict[Any, Any]]:
@@ -241,15 +255,19 @@ class Writer:
                 step = self.narrowed(Step(step.function, self.now(step.operands), step.parameters), i)
             else:
                 step = Step(step.function, self.now(step.operands), step.parameters)
-            self.steps[i] = step
+            self.steps[i] = step = self.negated(step, i)
             constant = not any(isinstance(leaf, Ref) for leaf in leaves(step.operands))
             replaced = self.simplified(step, i) if constant or i not in joins else None
             key = i if i in joins else fingerprint(step.function, step.operands, step.parameters)
             self.same[i] = seen.setdefault(key, Ref(i)) if replaced is None else replaced
         self.result, self.gradients = self.now(result), self.now(gradients)
         self.joins = joins
-        self.live: set[int] = set()
-        self.reach([self.result, *self.gradients])
+        self.live = self.reached([self.result, *self.gradients])
+        """The steps that the results depend on."""
+        sent = [self.now(send.gradient) for send in sends]
+        lines = [self.steps[g.index].operands for g in sent if isinstance(g, Ref) and g.index in self.steps]
+        self.entire = self.live | self.reached(lines)
+        """Those of which some line of the source takes all entries, though it may lead nowhere."""
         self.sends = [
             replace(s, upstream=self.now(s.upstream), gradient=self.shown(s.gradient), total=self.shown(s.total))
             for s in sends
@@ -267,7 +285,7 @@ class Writer:
     def shown(self, gradient: Any) -> Any:
         """A gradient as the source has it: not repeated where every use of it would broadcast."""
         gradient = self.now(gradient)
-        repeats = isinstance(gradient, Ref) and gradient.index not in self.live
+        repeats = isinstance(gradient, Ref) and gradient.index not in self.entire
         return self.narrow.get(gradient.index, gradient) if repeats else gradient
 
     def count(self, operands: Any) -> None:
@@ -275,14 +293,16 @@ class Writer:
             leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref) and leaf.index not in self.joins
         )
 
-    def reach(self, operands: Any) -> None:
-        """Find the steps that the results depend on."""
+    def reached(self, operands: Any) -> set[int]:
+        """The steps that these operands depend on."""
+        found: set[int] = set()
         open_ends = [leaf.index for leaf in leaves(operands) if isinstance(leaf, Ref)]
         while open_ends:
             i = open_ends.pop()
-            if i >= self.inputs and i not in self.live:
-                self.live.add(i)
+            if i >= self.inputs and i not in found:
+                found.add(i)
                 open_ends += [leaf.index for leaf in leaves(self.steps[i].operands) if isinstance(leaf, Ref)]
+        return found
 
     def narrowed(self, step: Step, i: int) -> Step:
         """The step with constants in place of arrays that repeat them, where that gives the same bits."""
@@ -305,6 +325,14 @@ class Writer:
             return replace(step, operands=tuple(narrow))
         return step
 
+    def negated(self, step: Step, i: int) -> Step:
+        """The step as a change of sign, where it multiplies by -1."""
+        if step.function == "multiply":
+            for factor, x in (step.operands, step.operands[::-1]):
+                if is_number(factor) and factor == -1 and SPEC(self.like(x)) == SPEC(self.tape.values[i]):
+                    return Step("negative", (x,), {})
+        return step
+
     def like(self, operand: Any) -> Any:
         return self.tape.values[operand.index] if isinstance(operand, Ref) else operand
 
@@ -312,7 +340,7 @@ class Writer:
         """A constant or an earlier value that this step is equal to, bit for bit; None if there is none."""
         value = self.tape.values[i]
         if not any(isinstance(leaf, Ref) for leaf in leaves(step.operands)):
-            return None if i in self.narrow else value
+            return None if i in self.narrow and np.ndim(value) else value
 
         def unchanged(place: int) -> Any:
             like = self.like(step.operands[place])
@@ -347,6 +375,8 @@ class Source(Spelling):
     def __init__(self, writer: Writer):
         self.writer, self.tape = writer, writer.tape
         self.temporaries = 0
+        self.bare = not any(np.result_type(x) in (np.float16, np.float32) for x in leaves(self.tape.values))
+        """Whether a float64 constant may be written as a Python number, which takes on the dtype of what it meets."""
         self.constants: dict[str, Any] = {}
         self.imports: dict[str, dict[str, None]] = {}
         self.lines: list[tuple[str, int]] = []
@@ -494,7 +524,7 @@ class Source(Spelling):
 
     def array(self, value: Any) -> str:
         if not np.ndim(value):
-            return literal(value.item()) if value.dtype == np.float64 else super().array(value)
+            return literal(value.item()) if self.bare and value.dtype == np.float64 else super().array(value)
         for name, known in self.constants.items():
             if fingerprint(known) == fingerprint(value):
                 return name

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import TracedControlFlowError
-from minigrad.programs.program import Input, Program, Ref, Step
+from minigrad.programs.program import Input, Program, Ref, Step, copied
 from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, map_operand
 from minigrad.tensor import fresh_level
 
@@ -30,7 +30,8 @@ class Tape:
 
     def add(self, function: Function, operands: Sequence[Any], parameters: dict[str, Any], value: Any) -> Recorder:
         recorded = tuple(map_operand(self.reference, operand) for operand in operands)
-        self.steps.append(Step(FUNCTIONS[function].name, recorded, parameters))
+        kept = {name: map_operand(copied, value) for name, value in parameters.items()}
+        self.steps.append(Step(FUNCTIONS[function].name, recorded, kept))
         self.values.append(value)
         return Recorder(value, Ref(len(self.values) - 1), self)
 
@@ -43,7 +44,7 @@ class Tape:
                 "a program cannot hold another transform's array as a constant; "
                 "pass it to the traced function as an argument"
             )
-        return np.array(operand) if isinstance(operand, (np.ndarray, np.generic)) else operand
+        return copied(operand)
 
 
 class Recorder(Array):
@@ -132,7 +133,7 @@ def recorded(f: Function, example_args: Sequence[Any], follows: bool) -> tuple[P
     def reference(leaf: Any) -> Any:
         if isinstance(leaf, Recorder) and leaf.level == tape.level:
             return leaf.ref
-        constant = np.asarray(leaf)
+        constant = np.array(leaf)
         if constant.dtype == object:
             raise TypeError(
                 f"the traced function returned a {type(leaf).__name__}; "

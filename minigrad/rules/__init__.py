@@ -23,7 +23,8 @@ At a kink the rules return the subgradient of minimum norm:
   is built on it (``median quantile partition``) gives each of the tied its own place;
 - ``abs`` and ``copysign`` at 0, ``hypot arctan2 norm std`` where all vanishes: 0;
 - ``clip`` at a bound: 0, all of the cotangent goes to the bound; ``relu`` at 0: 0;
-- ``sqrt cbrt log`` at 0: the limit, infinite; ``power`` where the limit is 0: 0;
+- ``sqrt cbrt log`` at 0: the limit, infinite, of ``sqrt`` and ``log`` with the sign of the zero;
+- ``power`` at 0, where the limit is 0: 0;
 - ``sign floor ceil trunc round`` and all that is piecewise constant: 0 everywhere.
 """
 

@@ -28,6 +28,11 @@ def nonzero(x: Any) -> Any:
     return np.where(x == 0, 1, x)
 
 
+def cast(x: Any, a: Any) -> Any:
+    """`x` in the dtype of `a`."""
+    return x if getattr(x, "dtype", a.dtype) == a.dtype else x.astype(a.dtype)
+
+
 def spread(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's cotangent, repeated for each entry that was reduced."""
     return np.broadcast_to(regained(g, axis, keepdims), np.shape(a))

@@ -75,16 +75,17 @@ def packed_eigh(a: Any, UPLO: Any = "L") -> Any:
     return np.concatenate([row(w), v], axis=-2)
 
 
-def gaps(w: Any) -> Any:
-    """``1 / (w[j] - w[i])`` off the diagonal, 0 on it."""
-    n = np.shape(w)[-1]
-    return (1 - np.eye(n, dtype=w.dtype)) / (row(w) - column(w) + np.eye(n, dtype=w.dtype))
+def over_gaps(turned: Any, w: Any) -> Any:
+    """``turned / (w[j] - w[i])``, and 0 on the diagonal; where no vector is used, also for values that coincide."""
+    same = np.eye(np.shape(w)[-1], dtype=w.dtype)
+    unused = np.all(turned == 0, axis=(-2, -1), keepdims=True) & (row(w) == column(w))
+    return (1 - same) / (row(w) - column(w) + np.where(unused, 1, same)) * turned
 
 
 def packed_eigh_da(g: Any, ans: Any, UPLO: str) -> Any:
     w, v = ans[..., 0, :], ans[..., 1:, :]
     gw, gv = g[..., 0, :], g[..., 1:, :]
-    inner = gaps(w) * (mt(v) @ gv) + column(gw) * np.eye(np.shape(w)[-1], dtype=w.dtype)
+    inner = over_gaps(mt(v) @ gv, w) + column(gw) * np.eye(np.shape(w)[-1], dtype=w.dtype)
     return one_triangle(v @ ((inner + mt(inner)) / 2) @ mt(v), UPLO)
 
 
@@ -99,8 +100,8 @@ def packed_svd_da(g: Any, ans: Any, a: Any) -> Any:
     m = np.shape(a)[-2]
     u, s, v = ans[..., :m, :], ans[..., m, :], ans[..., m + 1 :, :]
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
-    f = gaps(s) / (row(s) + column(s))
-    uu, vv = f * (mt(u) @ gu), f * (mt(v) @ gv)
+    sums = row(s) + column(s)
+    uu, vv = over_gaps(mt(u) @ gu, s) / sums, over_gaps(mt(v) @ gv, s) / sums
     core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * np.eye(np.shape(s)[-1], dtype=s.dtype)
     left = (gu - u @ (mt(u) @ gu)) / row(s) @ mt(v)
     right = u @ mt((gv - v @ (mt(v) @ gv)) / row(s))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import UnsupportedError
-from minigrad.protocol import Function, define, defvjp, index_add, index_set, primitive
-from minigrad.rules.common import broadcasting, inverse, move, moving
+from minigrad.protocol import Array, Function, define, defvjp, index_add, index_set, joined, primitive
+from minigrad.rules.common import broadcasting, cast, inverse, move, moving
 
 
 @primitive
@@ -77,6 +77,17 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any,
     return tuple(grids) if sparse else broadcast_arrays(*grids)
 
 
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    values = joined(values)
+    values = cast(values, arr) if isinstance(values, Array) else np.asarray(values, arr.dtype)
+    return move(np.insert, slice(0, 3, 2), arr, obj, values, axis=axis)
+
+
+def like(values: Any, part: Any) -> Any:
+    """A gradient with as many axes as `values`, which NumPy writes without those of length 1 in front."""
+    return np.reshape(part, (*(1,) * (np.ndim(values) - np.ndim(part)), *np.shape(part)))
+
+
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect or wrap")
@@ -104,13 +115,13 @@ defvjp(operator.getitem,     lambda g, ans, a, index: scatter(g, index, shape=np
 defvjp(scatter,              lambda g, ans, values, index, shape: g[index], None)
 broadcasting(index_set,      lambda g, ans, x, index, values: index_set(g, index, 0), None,
                              lambda g, ans, x, index, values:
-                                 g[index] * last_set(index, shape=np.shape(g), count=np.shape(g[index])))
+                                 like(values, g[index] * last_set(index, shape=np.shape(g), count=np.shape(g[index]))))
 broadcasting(index_add,      lambda g, ans, x, index, values: g, None, lambda g, ans, x, index, values: g[index])
 define(np.ravel,             lambda a, order="C": np.reshape(a, -1, order=order))
 define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
 define(np.sort,              sort)
 define(np.partition,         partition)
-define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + fill_value)
+define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + cast(fill_value, a))
 define(np.pad,               pad)
 define(np.append,            append)
 define(np.broadcast_arrays,  broadcast_arrays)
@@ -120,5 +131,5 @@ moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hspl
 moving(np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
 moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, data=slice(None))
 moving(np.compress, np.extract, data=slice(1, 2))
-moving(np.insert, data=slice(0, 3, 2))
+define(np.insert,            insert)
 # fmt: on

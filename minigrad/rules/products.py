@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import UnsupportedError
-from minigrad.protocol import define, defvjp, primitive
+from minigrad.protocol import define, defvjp, joined, primitive
 from minigrad.rules.common import broadcasting
 
 
@@ -102,10 +102,14 @@ def cross(a: Any, b: Any, axis: int = -1) -> Any:
     return np.moveaxis(a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead], -1, axis)
 
 
-def einsum(subscripts: str, *operands: Any) -> Any:
-    """Spell the indices out, and read a repeated index of one operand as a product with the identity."""
+def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
+    """Spell the indices out, and read a repeated index of one operand as a product with the identity.
+
+    The order of the products is that of `contract`, whatever `optimize` asks for.
+    """
     if not isinstance(subscripts, str):
         raise UnsupportedError("einsum: give the indices as a string, such as 'ij,jk->ik'")
+    operands = tuple(map(joined, operands))
     terms, _, result = subscripts.replace(" ", "").partition("->")
     free = iter(c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts)
     wide = max(
@@ -115,17 +119,17 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     if "->" not in subscripts:
         letters = sorted(terms.replace("...", "").replace(",", ""))
         result = "..." * ("..." in terms) + "".join(c for c in letters if letters.count(c) == 1)
-    inputs, arrays = [], list(operands)
+    inputs, identities = [], {}
     for term, x in zip(terms.split(","), operands, strict=True):
         plain = term.replace("...", dots[wide - (np.ndim(x) - len(term) + 3) :])
         for i, c in enumerate(plain):
             if c in plain[:i]:
                 other = next(free)
                 plain = plain[:i] + other + plain[i + 1 :]
-                arrays.append(np.eye(np.shape(x)[i], dtype=x.dtype))
-                inputs.append(c + other)
-        inputs.insert(len(inputs) - len(arrays) + len(operands), plain)
-    return contract(arrays, terms=",".join(inputs), result=result.replace("...", dots))
+                identities[c + other] = np.eye(np.shape(x)[i], dtype=x.dtype)
+        inputs.append(plain)
+    arrays = [*operands, *identities.values()]
+    return contract(arrays, terms=",".join([*inputs, *identities]), result=result.replace("...", dots))
 
 
 # fmt: off

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
-from minigrad.rules.common import count, merged, nonzero, power_of_two, spread, unit
+from minigrad.rules.common import cast, count, merged, nonzero, power_of_two, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -118,8 +118,9 @@ def masked(function: Function, neutral: Any, join: Function) -> Function:
     """A reduction over the entries where ``where=`` holds, joined with the ``initial=`` value."""
 
     def reduced(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True, initial: Any = None) -> Any:
-        ans = function(np.where(where, a, neutral), axis=axis, keepdims=keepdims)
-        return ans if initial is None else join(ans, initial)
+        kept = np.where(where, a, neutral)
+        ans = function(kept, axis=axis, keepdims=keepdims)
+        return ans if initial is None else join(ans, cast(initial, kept))
 
     return reduced
 
@@ -130,13 +131,19 @@ def masked_mean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = T
 
 
 def masked_var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
-    return masked_std(a, axis, ddof, keepdims, where) ** 2
+    away, numbers = masked_deviation(a, axis, keepdims, where)
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / (numbers - ddof)
 
 
 def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
+    away, numbers = masked_deviation(a, axis, keepdims, where)
+    return np.linalg.norm(away, axis=axis, keepdims=keepdims) / np.sqrt(numbers - ddof)
+
+
+def masked_deviation(a: Any, axis: Any, keepdims: bool, where: Any) -> tuple[Any, Any]:
+    """How far each entry is from the mean, 0 for those left out, and the number of the others."""
     numbers = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
-    away = np.where(where, a - masked_mean(a, axis, True, where), 0)
-    return np.linalg.norm(away, axis=axis, keepdims=keepdims) / np.sqrt(np.astype(numbers, a.dtype) - ddof)
+    return np.where(where, a - masked_mean(a, axis, True, where), 0), np.astype(numbers, a.dtype)
 
 
 def without_nan(function: Function, instead: float) -> Function:
