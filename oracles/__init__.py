@@ -21,10 +21,10 @@ A map, each file leaning only on those above it:
 ``known``         what is known of the other parties
 ``verdict``       one label per party and order, with the inequality that decided
 ``facts``         what is known of a case, found once whoever answers
+``laws``          cases whose gradients must give back those of another
 ``findings``      which cases are worth showing, and which show the same
 ``census``        what the cases of a campaign exercise
 ``quotas``        what they must exercise
-``laws``          cases whose gradients must give back those of another
 ``asking``        questions to a party, and the form of its answers
 ``second_looks``  before anybody is accused, and at whoever is excused
 ``lawful``        who breaks a law

@@ -33,7 +33,7 @@ from oracles.exact import Status
 from oracles.examine import Setup, examine
 from oracles.judgement import Judgement
 from oracles.known import traced
-from oracles.points import domain_of, sort_of, tabulated
+from oracles.points import sort_of, tabulated
 from oracles.report import environment
 from oracles.verdict import EXCUSED, RULES, Answer, Facts, Label, Verdict, formed, ranked, ulp_distance
 
@@ -199,7 +199,7 @@ class Entry:
 def unjudged(spot: Spot, case: Case) -> str:
     """Why nobody says what the answer is, as a status, or nothing."""
     row, inputs = CATALOGUE[spot.function], case.inputs
-    if not all(domain_of(row, place).contains(x[np.isfinite(x)]) for place, x in enumerate(inputs)):
+    if not all(row.domain_of(place).contains(x[np.isfinite(x)]) for place, x in enumerate(inputs)):
         return "outside"
     # What leaves NaN out is judged by what it leaves in; the referee would leave infinities out as well.
     if any(np.isinf(x).any() for x in inputs):

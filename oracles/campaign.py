@@ -35,7 +35,7 @@ from pebble import ProcessExpired, ProcessPool
 from oracles import strategies
 from oracles.adapters import KNOWN
 from oracles.asking import ask, party
-from oracles.cases import Case, write_text
+from oracles.cases import SHORT, Case, write_text
 from oracles.catalogue import DIFFERENTIATED
 from oracles.census import Census
 from oracles.errors import HarnessError, UsageError
@@ -64,10 +64,11 @@ SHRINKING = 40.0
 """Seconds after which the smallest case found so far has to do."""
 
 TIMED_EVERY = 25
-"""One drawn case in this many is timed; the named ones all are."""
+"""One drawn case in this many is timed; the named ones and the findings on record all are."""
 
 LAW_EVERY = 4
-"""One drawn case in this many is put to a metamorphic law besides (see `oracles.laws`)."""
+"""One drawn case in this many is put to a metamorphic law besides, and each to which one of the `RARE` applies
+(see `oracles.laws`)."""
 
 RARELY = {"jax.jit": 10}
 """Parties that are asked about one drawn case in so many: compiling a program whole takes longer than all else."""
@@ -79,7 +80,7 @@ JUDGED = frozenset(Label) - {Label.UNSUPPORTED}
 class Options:
     """What a campaign was asked to do."""
 
-    examples: int = 300
+    examples: int = 220
     """Drawn programs per dtype, besides the named ones."""
     seed: int = 0
     dtypes: tuple[str, ...] = ("float64", "float32")
@@ -206,7 +207,6 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
     Programs at ordinary points are new as long as a function has any.
     """
     palette = strategies.Palette.of(options.seed)
-    short = {"float64": "f64", "float32": "f32"}[dtype]
     functions = in_turn(dtype, options.seed)
     streams = [[cases_with(must, dtype, options, palette, special) for special in (False, True)] for must in functions]
     seen, served = set(), Counter[str]()
@@ -224,7 +224,7 @@ def drawn_cases(dtype: str, options: Options) -> Iterator[Case]:
         if law := law_for(case, served, LAW_NAMES if has_law(turn, place) else RARE):
             served[law] += 1
             case = replace(case, origin={**case.origin, "law": law})
-        yield replace(case, id=f"{short}-{number + 1:05d}")
+        yield replace(case, id=f"{SHORT[dtype]}-{number + 1:05d}")
 
 
 def all_cases(options: Options) -> Iterator[Case]:
@@ -382,20 +382,20 @@ class Campaign:
     def examined(self) -> Iterator[dict[str, Any]]:
         """A record per case, in the order of the cases."""
         setup = self.options.setup
-        pending: deque[tuple[Case, bool, Future[dict[str, Any]]]] = deque()
+        pending: deque[tuple[Case, Future[dict[str, Any]]]] = deque()
         drawn = Counter[str]()
         for case in all_cases(self.options):
             drawn[case.dtype] += "block" in case.origin
             timed = "block" not in case.origin or drawn[case.dtype] % TIMED_EVERY == 0
             task = (case.as_data(), setup_for(case, drawn[case.dtype], setup), dict(self.silent), timed)
             future = self.pool.schedule(examine_data, task, timeout=TIMEOUT)
-            pending.append((case, timed, future))
-            while len(pending) >= 8 * self.options.workers or (pending and pending[0][2].done()):
+            pending.append((case, future))
+            while len(pending) >= 8 * self.options.workers or (pending and pending[0][1].done()):
                 yield self.result_of(*pending.popleft())
         while pending:
             yield self.result_of(*pending.popleft())
 
-    def result_of(self, case: Case, timed: bool, future: Future[dict[str, Any]]) -> dict[str, Any]:
+    def result_of(self, case: Case, future: Future[dict[str, Any]]) -> dict[str, Any]:
         """The record of a case, also when a worker died of it."""
         try:
             return future.result()

@@ -18,6 +18,9 @@ from oracles.errors import UsageError
 
 FORMAT = "minigrad-case"
 
+SHORT = {"float64": "f64", "float32": "f32"}
+"""What the names of cases begin with."""
+
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 

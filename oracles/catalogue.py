@@ -25,7 +25,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class Interval:
-    """The finite numbers between two bounds; `hole` is a point left out."""
+    """The numbers between two bounds, an infinite bound included; `hole` is a point left out."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -70,7 +70,8 @@ class Row:
     name: str
     """NumPy's name, as a Program's steps have it."""
     kind: str
-    """How it is drawn and how it rounds: there is a method ``draw_<kind>`` in `oracles.strategies`."""
+    """How it is drawn and how it rounds: there is a method ``draw_<kind>`` in `oracles.strategies.operands`, but for
+    ``compare``, which comes as the condition of a choice."""
     domain: tuple[Interval, ...] = (REALS,)
     """Where programs evaluate it, an interval per operand; the last serves all further operands."""
     event: str = ""
@@ -87,6 +88,10 @@ class Row:
     def is_exact(self) -> bool:
         """Whether it moves or chooses numbers without rounding any."""
         return self.kind in EXACT_KINDS or self.name in EXACT
+
+    def domain_of(self, place: int) -> Interval:
+        """Where programs evaluate an operand, counted from 0."""
+        return self.domain[min(place, len(self.domain) - 1)]
 
 
 EXACT_KINDS = ("shape", "join", "index", "choice", "split", "spread", "masked", "compare")
@@ -551,4 +556,4 @@ def drawn_within(name: str, place: int = 0) -> Interval:
     row = CATALOGUE[name]
     if row.kind in CONDITIONED:
         return BOUNDED
-    return row.domain[min(place, len(row.domain) - 1)]
+    return row.domain_of(place)

@@ -37,7 +37,7 @@ class GradientMismatch(AssertionError):  # noqa: N818 (a finding rather than an 
 
 
 class VacuousWarning(UserWarning):
-    """A check that passed, but shows nothing: the gradient is zero all through, or there is none to compare with."""
+    """A check that passed, but shows nothing: the gradient is zero, does not exist, or is mostly rounding noise."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ class Examination:
     """Whether the gradient is zero in every element: such a case proves nothing."""
     timings: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that each party took to answer, and the referee to find the truth."""
+    """Seconds that each party took to answer, the referee to find the truth, and second looks and laws besides."""
     seconds: float = 0.0
 
     def verdict(self, party: str, order: int) -> Verdict:
@@ -106,7 +106,8 @@ def truth_data(truth: Truth) -> dict[str, Any]:
 def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, timed: bool = False) -> Examination:
     """Ask, judge, and check every excuse.
 
-    `silent` names parties that are not asked because they cannot answer, with the reason.
+    `silent` names parties that are not asked because they cannot answer, with the reason; `timed` has the calls of
+    the others timed as well, which takes several more of each.
     """
     start, clock = time.perf_counter(), Clock()
     with warnings.catch_warnings(), np.errstate(all="ignore"):

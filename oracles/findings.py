@@ -126,5 +126,5 @@ def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
             and (mark["label"], mark["law"]) == (entry.label, entry.law)
             and functions <= set(mark["function"].split())
         ):
-            return f"{entry.reason} (in {entry.versions})"
+            return f"{entry.explanation}, in {entry.versions}"
     return ""

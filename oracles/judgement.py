@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
-from oracles.adapters import missing
+from minigrad.programs import follow
+from oracles.adapters import check_installed, load, missing
 from oracles.cases import Case
 from oracles.errors import UsageError
 from oracles.exact import Status
@@ -54,8 +55,9 @@ class Judgement:
     def to_frame(self) -> pd.DataFrame:
         """A row per party and element: ``party, label, element, got, truth, low, high, ulp, noise``.
 
-        `truth` is NaN where there is no single one; at a kink `low` and `high` bound what is allowed.
-        `ulp` is the distance from the truth in floats, `noise` what rounding alone may do.
+        `got` to `high` and `noise` are float64, also for a case of float32.  `truth` is NaN where there is no single
+        one; at a kink `low` and `high` bound what is allowed.  `ulp` (UInt64) is the distance from the truth in floats
+        of the case's dtype, missing where there is no single truth; `noise` is what rounding alone may do.
         """
         import pandas as pd
 
@@ -67,20 +69,21 @@ class Judgement:
             arrays = formed(answer, facts)
             for name, k, place in self.elements():
                 truth, got = facts.truths[k], arrays[k][place]
+                certain = truth.status[place] == Status.CERTAIN
                 rows.append(
                     {
                         "party": answer.party,
                         "label": str(self.verdicts[answer.party].label),
                         "element": name,
                         "got": float(got),
-                        "truth": float(truth.value[place]) if truth.status[place] == Status.CERTAIN else np.nan,
+                        "truth": float(truth.value[place]) if certain else np.nan,
                         "low": float(truth.low[place]),
                         "high": float(truth.high[place]),
-                        "ulp": int(ulp_distance(got, truth.value[place])),
+                        "ulp": int(ulp_distance(got, truth.value[place])) if certain else pd.NA,
                         "noise": float(facts.noise[k][place]),
                     }
                 )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).astype({"ulp": "UInt64"} if rows else {})
 
     def __str__(self) -> str:
         whys = [f"{v.party}: {v.where} {v.why}".replace(":  ", ": ") for v in self.examination.verdicts if v.why]
@@ -155,12 +158,14 @@ def judge(
     """Judge the derivatives of a NumPy function at a point, by certified truth.
 
     `function` takes the `inputs`, all arrays or numbers of float64 or all of float32, and returns one
-    array; it is traced, and asked of each of `parties` (minigrad, its staged form, and of PyTorch and
-    JAX what is installed).  At order 1 that is the gradient of ``sum(cotangent * function(*inputs))``,
-    at order 2 the product of its Hessian with `vectors`; what is not given is drawn with `seed`, or 1
-    where there is but one number.
+    array; it is traced, along the branches that these inputs take, and asked of each of `parties` (minigrad,
+    its staged form, and of PyTorch and JAX what is installed).  At order 1 that is the gradient of
+    ``sum(cotangent * function(*inputs))``, at order 2 the product of its Hessian with `vectors`, of which
+    there is one per input, in its shape; what is not given is drawn with `seed`, or 1 where there is but one
+    number.
 
-    Raises `UsageError` for anything that does not fit.
+    Raises `UsageError` for anything that does not fit, `MissingError` for a party that is not installed, and
+    what the function raises itself.
 
     >>> import numpy as np
     >>> from oracles import judge
@@ -178,13 +183,16 @@ def judge(
     if order not in (1, 2):
         raise UsageError(f"order {order!r}: give 1 or 2")
     arrays = checked(inputs)
-    program = function if isinstance(function, mg.Program) else mg.trace(function, *arrays)
+    program = function if isinstance(function, mg.Program) else follow(function, *arrays)[0]
     case = posed(program, arrays, cotangent, vectors, seed, plain=True)
     if isinstance(parties, str):
         raise UsageError(f"parties is {parties!r}; give a list, such as [{parties!r}]")
     chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
     if not chosen:
         raise UsageError("parties is empty; name at least one")
+    check_installed(chosen, "parties")
+    for name in chosen:
+        load(name, "parties")
     return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
 
 

@@ -33,6 +33,11 @@ class Finding:
     """The metamorphic law that it shows by, where none of the party's answers is off by itself."""
 
     @property
+    def explanation(self) -> str:
+        """The reason, and where it is written down."""
+        return cited(self.reason, self.cite)
+
+    @property
     def id(self) -> str:
         words = "".join(c if c.isalnum() else "-" for c in self.call).strip("-")
         return f"known-{self.party}-{words}-{self.order}" + ("" if self.dtype == "float64" else "-f32")
@@ -44,6 +49,10 @@ class Finding:
         vectors = tuple(np.linspace(1, 2, x.size).reshape(x.shape).astype(self.dtype) for x in inputs)
         origin = {"name": self.id} | ({"law": self.law} if self.law else {})
         return Case(self.id, program, inputs, np.ones(value.shape, self.dtype), vectors, origin)
+
+
+def cited(reason: str, cite: str) -> str:
+    return f"{reason} ({cite})" if cite else reason
 
 
 def traced(call: str, at: Mapping[str, Any], dtype: str) -> tuple[mg.Program, tuple[FloatArray, ...]]:
@@ -78,5 +87,5 @@ def meant_otherwise(case: Case, party: str) -> str:
     functions = {step.function for step in case.program.steps}
     for entry in entries()["semantics"]:
         if entry["function"] in functions and party.partition(".")[0] == entry["party"]:
-            return f"{entry['function']}: {entry['reason']} ({entry['cite']})"
+            return f"{entry['function']}: {cited(entry['reason'], entry['cite'])}"
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from oracles.cases import Case
+from oracles.cases import SHORT, Case
 
 
 def sigmoid(x: Any) -> Any:
@@ -102,9 +102,13 @@ class Named:
         inputs = tuple(np.array(x, dtype) for x in self.inputs)
         program = mg.trace(self.function, *inputs)
         vectors = tuple((1 + np.arange(x.size)).astype(dtype).reshape(x.shape) / 4 for x in inputs)
-        short = {"float64": "f64", "float32": "f32"}[dtype]
         return Case(
-            f"{short}-{self.name}", program, inputs, np.array(self.cotangent, dtype), vectors, {"name": self.title}
+            f"{SHORT[dtype]}-{self.name}",
+            program,
+            inputs,
+            np.array(self.cotangent, dtype),
+            vectors,
+            {"name": self.title},
         )
 
 

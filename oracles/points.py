@@ -1,14 +1,12 @@
 """Special numbers: where functions bend, end, overflow, underflow and saturate, and what is next to that.
 
-`special` has, for an operand of a function, the numbers of each of the `SPECIAL_KINDS`; `described` has
-them with a name in words, `special_operands` whole sets of operands, ties among them, and `tabulated` as
-many of these as fit a table.  All are functions of their arguments alone, so that what is drawn and what
-is tabulated are the same numbers.
+`special` has, for an operand of a function, the numbers of each of the `SPECIAL_KINDS`, `described` the same
+with a name in words, and `tabulated` whole sets of operands, ties among them, as many as fit a table.  All are
+functions of their arguments alone, so that what is drawn and what is tabulated are the same numbers.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -144,10 +142,6 @@ def representations(domain: Interval, dtype: str) -> Points:
     return {str(np.dtype(dtype).type(x)): x for x in numbers}
 
 
-def domain_of(row: Row, place: int) -> Interval:
-    return row.domain[min(place, len(row.domain) - 1)]
-
-
 def within(domain: Interval, points: Points, dtype: str) -> Points:
     """The numbers of a domain, rounded to the dtype, each once."""
     found: dict[bytes, tuple[str, float]] = {}
@@ -162,7 +156,7 @@ def within(domain: Interval, points: Points, dtype: str) -> Points:
 @cache
 def described(row: Row, place: int, dtype: str) -> dict[str, Points]:
     """The special numbers of an operand by kind and name, as far as its domain has any."""
-    domain = domain_of(row, place)
+    domain = row.domain_of(place)
     kinds = {
         "kinks": kinks(row, domain, dtype),
         "signed zeros": {"0": 0.0, "-0": -0.0},
@@ -204,20 +198,6 @@ ONE = ("clip", "modf", "nan_to_num", "ldexp")
 VECTOR = ("partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "trapezoid")
 """Functions that look along a vector and are neither reductions nor scans."""
 
-ORDINARY = (0.75, -1.5, 2.0)
-
-
-def special_operands(row: Row, dtype: str) -> list[tuple[str, Operands]]:
-    """Operands worth a look, in words: numbers, pairs of numbers, or short vectors; none for other functions."""
-    chosen: Iterator[tuple[str, tuple[Any, ...]]] = iter(())
-    if sort_of(row) == "number":
-        chosen = ((words, (x,)) for words, x in numbers_for(row, 0, dtype).items())
-    elif sort_of(row) == "pair":
-        chosen = pairs(row, dtype)
-    elif sort_of(row) == "vector":
-        chosen = ((words, (vector,)) for words, vector in vectors(row, dtype))
-    return each_once(chosen, dtype)
-
 
 def sort_of(row: Row) -> str:
     """What a function is looked at with: a number, a pair of numbers or a vector; nothing for other functions."""
@@ -245,24 +225,6 @@ def numbers_for(row: Row, place: int, dtype: str) -> Points:
     return found
 
 
-CORNERS = ("0", "-0", "1", "-1", "max", "-max", "smallest", "inf", "-inf", "nan")
-
-
-def pairs(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Corners beside corners, ties and what nearly ties, and each number beside an ordinary one."""
-    first, second = (numbers_for(row, place, dtype) for place in (0, 1))
-    for x, y in itertools.product(CORNERS, repeat=2):
-        if x in first and y in second:
-            yield (f"tie at {x}" if x == y else f"{x} and {y}"), (first[x], second[y])
-    for words, number in first.items():
-        near = neighbours({words: number}, dtype) if "ULP" not in words else {}
-        for other, neighbour in within(domain_of(row, 1), near, dtype).items():
-            yield (f"tie at {words}" if other == words else f"{words} and {other}"), (number, neighbour)
-        yield f"{words} and 0.5", (number, 0.5)
-    for words, number in second.items():
-        yield f"0.5 and {words}", (0.5, number)
-
-
 def mixtures(dtype: str) -> dict[str, tuple[float, ...]]:
     """Vectors with ties of every sort, zeros, and what is not finite."""
     above = neighbours({"2": 2.0}, dtype)["2 + 1 ULP"]
@@ -287,7 +249,7 @@ def vectors(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     """The mixtures, and each special number alone and among ordinary ones."""
     yield from mixtures(dtype).items()
     for words, x in numbers_for(row, 0, dtype).items():
-        yield f"{words} among others", (x, *ORDINARY[:2])
+        yield f"{words} among others", (x, 0.75, -1.5)
         yield f"{words} throughout", (x, x, x)
 
 
@@ -328,10 +290,10 @@ VECTORS = (
 def tabulated(row: Row, dtype: str, count: int = 1) -> list[tuple[str, Operands]]:
     """The special operands that a table has for a function, in words, for a call with `count` of them.
 
-    Unlike for `special_operands` the ends of a domain are among them even where they lie outside.
+    The ends of a domain are among them even where they lie outside.
     """
     if sort_of(row) == "vector":
-        every = mixtures(dtype) | dict(vectors(row, dtype))
+        every = dict(vectors(row, dtype))
         return each_once(((words, (every[words],)) for words in (*mixtures(dtype), *VECTORS)), dtype)[:MOST_TABULATED]
     if count == 2:
         wanted: Iterable[tuple[str, ...]] = (*PAIRS_OF.get(row.name, ()), *PAIRS)
@@ -355,7 +317,7 @@ def along_the_axis(operands: Operands) -> tuple[bool, float, bool]:
 
 def most_telling(row: Row) -> list[str]:
     """Numbers by name: zeros, ends, bends, what is not finite, what is next to where it bends or ends, sizes."""
-    ends, bends = [*ends_of(domain_of(row, 0))], [*BENDS.get(row.name, {})]
+    ends, bends = [*ends_of(row.domain_of(0))], [*BENDS.get(row.name, {})]
     bent = ["1", "-1", *bends] if row.event else []
     near = [f"{words} {sign} 1 ULP" for words in ("0", *ends, *bent) for sign in "+-"]
     return ["0", "-0", *ends, *bends, "1", "-1", "inf", "-inf", "nan", *near, *SIZES]
@@ -363,7 +325,7 @@ def most_telling(row: Row) -> list[str]:
 
 def all_numbers(row: Row, place: int, dtype: str) -> Points:
     """The special numbers of all kinds by name, and those at the very ends of a domain even if they lie outside."""
-    domain = domain_of(row, place)
+    domain = row.domain_of(place)
     closed = Interval(domain.low, domain.high)
     found = {"0": 0.0, "-0": -0.0} | kinks(row, domain, dtype) | neighbours(plain(0.5, 2, 3), dtype)
     found = extreme(dtype) | saturated(dtype) | found

@@ -116,7 +116,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         if judged:
             item.user_properties += [("gradients_judged", judged), ("gradients_vacuous", vacuous)]
     if judged == vacuous > 0 and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-        item.warn(VacuousWarning("every gradient in this test was zero or did not exist, so that it shows nothing"))
+        item.warn(VacuousWarning("no gradient in this test shows anything: all are zero, none, or mostly noise"))
     return result
 
 

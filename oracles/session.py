@@ -114,7 +114,7 @@ class Session:
     judged: int = 0
     """Gradients and Hessian products that `assert_grads` compared with the truth."""
     vacuous: int = 0
-    """Those of them that were zero all through, or had no truth to be compared with."""
+    """Those of them that were zero all through, had no truth to be compared with, or were mostly rounding noise."""
 
 
 SESSION = Session()

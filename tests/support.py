@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,11 @@ def assert_close(got: Any, want: Any, rtol: float = 1e-12, about: str = "") -> N
         assert np.shape(g) == np.shape(w), about
         scale = np.max(np.abs(w), initial=1.0)
         npt.assert_allclose(g, w, rtol=rtol, atol=rtol * scale, err_msg=about)
+
+
+def complaints(stderr: str) -> str:
+    """What a command says on stderr, but for the line that names what takes long on a busy machine."""
+    return re.sub(r"^.* \.\.\.\n", "", stderr, flags=re.MULTILINE)
 
 
 @contextmanager

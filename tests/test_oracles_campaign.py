@@ -226,7 +226,7 @@ def test_the_page_leads_with_the_verdict_and_the_command(honest: Outcome) -> Non
 
 def test_the_page_needs_nothing_from_elsewhere(honest: Outcome) -> None:
     page = (honest.folder / "index.html").read_text()
-    assert not re.search(r"https?://|<script .*src|<link|@import", page)
+    assert not re.search(r"(?:src|href|url)\W+https?://|<script .*src|<link|@import", page)
 
 
 def test_the_summary_leads_with_the_verdict(honest: Outcome) -> None:

@@ -144,7 +144,7 @@ def test_a_fingerprint_tells_findings_apart() -> None:
 def test_a_finding_is_known_by_party_label_and_function() -> None:
     [entry, *_] = KNOWN
     mark = mark_of(entry)
-    assert known_as(mark, KNOWN) == f"{entry.reason} (in {entry.versions})"
+    assert known_as(mark, KNOWN) == f"{entry.explanation}, in {entry.versions}"
     assert known_as(mark | {"function": "exp ldexp"}, KNOWN) == known_as(mark, KNOWN)
     for other in ({"function": "exp"}, {"label": "unstable"}, {"party": "minigrad"}):
         assert known_as(mark | other, KNOWN) == ""

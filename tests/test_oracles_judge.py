@@ -73,6 +73,17 @@ def test_a_frame_has_a_row_per_party_and_element(judged: Judgement) -> None:
     assert frame["noise"].between(0, 1e-14, inclusive="neither").all()
 
 
+def test_where_there_is_no_single_truth_the_frame_has_none_and_no_distance() -> None:
+    frame = judge(lambda x: np.sum(np.abs(x)), np.array([0.0, 2.0]), parties=["minigrad"]).to_frame()
+    assert frame["truth"].isna().tolist() == frame["ulp"].isna().tolist() == [False, True, False]
+    assert frame[["low", "high"]].to_numpy().tolist() == [[2.0, 2.0], [-1.0, 1.0], [1.0, 1.0]]
+
+
+def test_the_branch_that_is_taken_is_judged() -> None:
+    judgement = judge(lambda x: x * x if x > 0 else -x, 3.0, parties=["minigrad"])
+    assert judgement.to_frame()["truth"].tolist() == [9.0, 6.0]
+
+
 def test_at_order_2_it_is_the_hessian_times_a_vector() -> None:
     frame = judge(hypot, 3.0, 4.0, order=2, vectors=[1.0, 0.5], parties=FEW).to_frame()
     assert frame["element"].tolist() == ["H/dx", "H/dy"] * 3
@@ -208,7 +219,7 @@ MIXED = "give at least one, and all of float64 (such as 3.0) or all of float32"
         (np.sin, [1.0], {"vectors": [1.0, 2.0]}, "there are 2 vectors for 1 inputs; give one per input"),
         (np.sin, [1.0], {"order": 3}, "order 3: give 1 or 2"),
         (np.sin, [1.0], {"parties": []}, "parties is empty; name at least one"),
-        (np.sin, [1.0], {"parties": ["tf"]}, "subject 'tf' is not known; choose from minigrad, "),
+        (np.sin, [1.0], {"parties": ["tf"]}, "parties 'tf' is not known; choose from minigrad, "),
         (np.argmax, [[1.0, 2.0]], {}, "the function returns int64 for inputs of float64; let it return one array"),
         (lambda x: 3, [1.0], {}, "the function returns int64 for inputs of float64; let it return one array"),
         (lambda x: x > 0, [1.0], {}, "the function returns bool for inputs of float64; let it return one array"),

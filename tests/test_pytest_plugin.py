@@ -14,6 +14,7 @@ import pytest
 
 import oracles.asserting  # noqa: F401 (pytest within pytest forgets what it loads, which NumPy does not bear twice)
 from oracles.session import SESSION
+from tests.support import complaints
 
 pytest_plugins = ["pytester"]
 
@@ -131,7 +132,7 @@ def test_the_report_of_a_failure_has_the_command_that_shows_it_again(run: Run, p
     assert "asserting.py" not in text
     assert ".oracles/layer-" in text
     done = again(text, pytester.path)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, complaints(done.stderr)) == (1, "")
     [got] = re.findall("^E +(got .*)$", text, re.MULTILINE)
     assert f"    {got}\n" in done.stdout
 
@@ -314,7 +315,7 @@ def test_FUNCTION(x, gradients_agree):
     run(source.replace("FUNCTION", "square"), "-W", "error", apart=True).assert_outcomes(passed=1)
     result = run(source.replace("FUNCTION", "zeros_like"), "-W", "default", apart=True)
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*VacuousWarning: every gradient in this test was zero or did not exist*"])
+    result.stdout.fnmatch_lines(["*VacuousWarning: no gradient in this test shows anything*"])
 
 
 def test_markers_and_the_fixture_are_listed(run: Run) -> None:

@@ -1,7 +1,8 @@
 """Adapters: the same questions, asked of minigrad, PyTorch, JAX, HIPS autograd, MyGrad and anyone's engine.
 
 An adapter is any object with ``name``, ``version`` and the methods of `Adapter`.  Each framework
-is imported only in its own module here, and only when that adapter is loaded.
+is imported when its adapter is loaded, only in its own module here and in what compares with it
+(`oracles.bench`, `oracles.faults.checkers`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,18 +35,17 @@ PARTIES = ("torch", "jax", "jax.jit", "minigrad.stage")
 INSTALL = "make setup, or pip install -e '.[{extra}]' in this folder"
 
 STRANGERS = ("autograd", "mygrad")
-"""Engines of the extra of that name, which ``make setup`` does not install."""
+"""Engines of the extra of that name."""
 
 
-@runtime_checkable
 class Adapter(Protocol):
     """What an engine must answer to be judged.
 
     Arrays are NumPy's, of float32 or float64; a returned gradient has the shape and dtype of its
     input, and None stands for zero.  For a program that the engine lacks a function for, raise
     `oracles.Unsupported`.  ``forward``, ``hvp`` and ``jvp`` may be missing; an attribute ``timed``, if there
-    is one, holds the adapter as people call the engine: it is the one whose speed is measured, and that
-    is asked again before the engine is accused.
+    is one, holds the adapter as people call the engine: it is the one whose speed is measured, and, of an
+    engine among `KNOWN`, that is asked again before the engine is accused.
     """
 
     name: str
@@ -93,24 +93,24 @@ def how_to_install(absent: Sequence[str]) -> str:
     return f"pip install -c constraints.txt -e '.[{extras}]' in this folder"
 
 
-def load(spec: str) -> Adapter:
+def load(spec: str, argument: str = "subject") -> Adapter:
     """The adapter called `spec`: a known name, or ``package.module:factory`` for anyone's own.
 
-    Raises `UsageError` for one that cannot be imported or is no adapter.
+    Raises `UsageError`, which begins with the `argument`, for one that cannot be imported or is no adapter.
     """
     path = KNOWN.get(spec, spec)
     module_name, colon, factory_name = path.partition(":")
     if not colon:
         raise UsageError(
-            f"subject {spec!r} is not known; choose from {', '.join(KNOWN)}, or write package.module:factory"
+            f"{argument} {spec!r} is not known; choose from {', '.join(KNOWN)}, or write package.module:factory"
         )
     try:
         adapter = getattr(importlib.import_module(module_name), factory_name)()
     except AttributeError as error:
-        raise UsageError(f"subject {spec}: {error}; name a function or class that makes an adapter") from None
+        raise UsageError(f"{argument} {spec}: {error}; name a function or class that makes an adapter") from None
     except Exception as error:  # a stranger's module may raise anything at all
-        raise UsageError(f"subject {spec}: importing it raised {type(error).__name__}: {error}") from None
-    return complete(adapter, f"subject {spec}: {factory_name}() returned a {type(adapter).__name__}")
+        raise UsageError(f"{argument} {spec}: importing it raised {type(error).__name__}: {error}") from None
+    return complete(adapter, f"{argument} {spec}: {factory_name}() returned a {type(adapter).__name__}")
 
 
 def complete(adapter: Any, told: str) -> Adapter:

@@ -95,5 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
     except KeyboardInterrupt:
-        print("oracles: interrupted; a campaign's journal so far is kept as run.jsonl.partial", file=sys.stderr)
+        kept = "; the journal so far is kept as run.jsonl.partial" if words[0] == "verify" else ""
+        print(f"oracles: interrupted{kept}", file=sys.stderr)
         return INCOMPLETE

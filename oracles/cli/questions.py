@@ -104,7 +104,7 @@ def add_completion(commands: Any) -> None:
 
 
 def run_completion(options: argparse.Namespace) -> int:
-    check_libraries("shtab", "flint", "hypothesis", "jinja2", "pandas", "pebble")
+    check_libraries("shtab", "flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
     import shtab
 
     from oracles import cli

@@ -34,13 +34,13 @@ def add_verify(commands: Any) -> None:
         commands,
         "verify",
         "run a campaign and write its reports",
-        ("verify", "the default campaign: 300 programs in each dtype"),
+        ("verify", "the default campaign: 220 programs in each dtype"),
         ("verify --examples 20000 --seed 7", "a long one, on other cases"),
         ("verify --oracles exact", "the referee alone, without PyTorch and JAX"),
         ("verify --subject mylib.trial:Engine --out reports/mine", "your own engine on trial"),
     )
     command.add_argument(
-        "--examples", type=whole("--examples", 1), default=300, help="drawn programs per dtype (default 300)"
+        "--examples", type=whole("--examples", 1), default=220, help="drawn programs per dtype (default 220)"
     )
     command.add_argument("--seed", type=whole("--seed", 0), default=0, help="what is drawn (default 0)")
     command.add_argument(
@@ -244,7 +244,7 @@ def add_diff(commands: Any) -> None:
 
 
 def run_diff(options: argparse.Namespace) -> int:
-    check_libraries("jinja2", "pandas")
+    check_libraries("flint", "jinja2", "pandas")
     from oracles.diff import compare
     from oracles.diff.printing import PRINTED
     from oracles.journal import read_run

@@ -43,7 +43,7 @@ def add_atlas(commands: Any) -> None:
 def run_atlas(options: argparse.Namespace) -> int:
     check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
     from oracles import atlas
-    from oracles.adapters import INSTALL, KNOWN, check_installed, missing
+    from oracles.adapters import KNOWN, check_installed, how_to_install, missing
 
     functions = choices(atlas.NAMES, "--function")(options.function) if options.function is not None else atlas.NAMES
     if options.parties is not None:
@@ -52,7 +52,7 @@ def run_atlas(options: argparse.Namespace) -> int:
     else:
         parties = tuple(name for name in atlas.PARTIES if not missing([name]))
         for name in missing(atlas.PARTIES):
-            print(f"{name}: not installed; {INSTALL.format(extra=name)}", file=sys.stderr)
+            print(f"{name}: not installed; {how_to_install([name])}", file=sys.stderr)
     workers = options.workers or os.cpu_count() or 1
     chosen = atlas.Options(functions, options.dtype, int(options.order), parties, workers, options.out)
     with display() as show:
@@ -90,7 +90,7 @@ def add_faults(commands: Any) -> None:
 
 
 def run_faults(options: argparse.Namespace) -> int:
-    check_libraries("flint", "hypothesis", "pandas", "pebble", "rich")
+    check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
     from oracles.faults.checkers import CHECKERS, installed
     from oracles.faults.run import Options, run
     from oracles.faults.tables import FAILED as MISSED

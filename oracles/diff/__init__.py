@@ -11,6 +11,7 @@ A map, each file leaning only on those above it:
 ``answers``      the answers of two runs side by side, and the findings that differ
 ``measures``     distances from the truth and times, with what chance may do to them
 ``headlines``    what differs in words, the most important first
+``printing``     the same as text, Markdown and JSON
 ===============  ======================================================================
 """
 

@@ -18,7 +18,7 @@ from oracles.campaign import draw_block
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, Row
 from oracles.known import traced
-from oracles.points import domain_of, sort_of
+from oracles.points import sort_of
 
 MOVES = "moves: each number's gradient goes back to where it came from; one that went to several places gets the sum"
 PASSES = "passes the gradient on as it is"
@@ -77,7 +77,7 @@ def example(name: str) -> Case:
     if row.kind in ("unary", "binary", "special"):
         return at_ordinary(row, ORDINARY, ORDINARY[1:])
     if sort_of(row) == "vector" or row.kind in ("reduce", "scan"):
-        inside = [x for x in ORDINARY if domain_of(row, 0).contains(x)]
+        inside = [x for x in ORDINARY if row.domain_of(0).contains(x)]
         return at_ordinary(row, [inside[:3]])
     if name in PRODUCTS:
         program, inputs = traced(f"np.{name}(W, X)", {"W": W, "X": X}, "float64")
@@ -91,7 +91,7 @@ def at_ordinary(row: Row, *numbers: Sequence[Any]) -> Case:
     call = calls(row)[0]
     names = sorted({"x", "y"} & call_names(call))
     at = {
-        name: next(x for x in choice if domain_of(row, place).contains(x))
+        name: next(x for x in choice if row.domain_of(place).contains(x))
         for place, (name, choice) in enumerate(zip(names, numbers, strict=False))
     }
     program, inputs = traced(call, at, "float64")

@@ -91,7 +91,7 @@ def group(lines: Sequence[atlas.Line], parties: Sequence[str]) -> list[str]:
 def record(name: str) -> list[str]:
     """Where the others mean something else by it, or are known to be off."""
     lines = [
-        f"{entry['party']} means something else: {entry['reason']} ({entry['cite']})"
+        f"{entry['party']} means something else: {known.cited(entry['reason'], entry['cite'])}"
         for entry in known.entries()["semantics"]
         if entry["function"] == name
     ]
@@ -99,7 +99,7 @@ def record(name: str) -> list[str]:
         if name in functions_of(found.case()):
             at = ", ".join(f"{operand} = {value}" for operand, value in found.at.items())
             where = f"{found.call} at {at}, {found.dtype}, order {found.order}"
-            lines.append(f"{found.party} {found.versions}: {found.label} in {where}: {found.reason}")
+            lines.append(f"{found.party} {found.versions}: {found.label} in {where}: {found.explanation}")
     return lines
 
 

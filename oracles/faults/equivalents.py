@@ -98,7 +98,7 @@ def is_open(target: Target) -> bool:
     """Whether no program goes to the edge of the domain itself."""
     row = target.row
     assert row is not None
-    interval = row.domain[min(target.place or 0, len(row.domain) - 1)]
+    interval = row.domain_of(target.place or 0)
     return interval.hole is not None or interval.open_low or interval.open_high
 
 

@@ -47,8 +47,7 @@ def at_same_shape(target: Target) -> bool:
 
 def domain(target: Target) -> Interval:
     assert target.row is not None
-    intervals = target.row.domain
-    return intervals[min(target.place or 0, len(intervals) - 1)]
+    return target.row.domain_of(target.place or 0)
 
 
 def of_elementwise(number: float) -> Fits:

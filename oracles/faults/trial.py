@@ -1,4 +1,4 @@
-"""A faulty engine on trial: asked the questions of a bank, in a campaign's order, until it is caught."""
+"""A faulty engine on trial: asked the questions of a bank until it is caught."""
 
 from __future__ import annotations
 

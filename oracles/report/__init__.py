@@ -1,4 +1,4 @@
-"""From a journal to tables and pages.  Needs pandas, jinja2 and Matplotlib, and neither an engine nor a framework.
+"""From a journal to tables and pages.  Needs pandas, jinja2, Matplotlib and python-flint, but no framework.
 
 ``reports/README.md`` is the dictionary of every file and column written here.
 

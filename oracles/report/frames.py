@@ -83,8 +83,8 @@ def cases_frame(run: Run) -> pd.DataFrame:
     return plain(cases.frame())
 
 
-def gathered(run: Run, *tables: Any) -> tuple[Any, ...]:
-    """Show every case to each table."""
+def gathered(run: Run, *tables: Gathering) -> tuple[Any, ...]:
+    """The tables, once each was shown every case."""
     for record in run.cases:
         for table in tables:
             table.add(record)

@@ -60,9 +60,9 @@ def changes_since(previous: Path, run: Run) -> dict[str, Any] | None:
 
     try:
         changes = compare(read_run(previous), run)
+        return {"lines": changes.lines(), "tables": changes.tables()}
     except (UsageError, KeyError, TypeError, AttributeError):
         return {"lines": ["The journal of the previous run is of another format, and is not compared."], "tables": {}}
-    return {"lines": changes.lines(), "tables": changes.tables()}
 
 
 def context(run: Run, folder: Path) -> dict[str, Any]:

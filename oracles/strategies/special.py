@@ -23,7 +23,7 @@ from minigrad.programs import Program, Ref, Step
 from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case
 from oracles.catalogue import BOUNDED, CATALOGUE, CONDITIONED, REALS, Interval, drawn_within
-from oracles.points import domain_of, exponents, neighbours, share_of, special
+from oracles.points import exponents, neighbours, share_of, special
 from oracles.strategies.builder import Builder
 from oracles.strategies.draft import CHAINS, Allowed, Draw
 from oracles.strategies.entries import arrays, numbers_in, weights
@@ -184,7 +184,7 @@ class SpecialPoint:
 
     def draw_array(self, kind: str, role: Role, shape: Shape) -> Any:
         if kind == "representations":
-            entries = representations(domain_of(self.row, role.place), self.dtype)
+            entries = representations(self.row.domain_of(role.place), self.dtype)
         else:
             entries = st.sampled_from(self.draw_numbers(kind, role.place))
         drawn = self.draw(arrays(self.dtype, shape, entries))
@@ -193,7 +193,7 @@ class SpecialPoint:
 
     def draw_numbers(self, kind: str, place: int) -> list[float]:
         """A few numbers, so that entries tie: special ones, or for the sake of ties any number and its neighbours."""
-        domain = domain_of(self.row, place)
+        domain = self.row.domain_of(place)
         found = [x for x in self.numbers.get(kind, ()) if domain.contains(x)]
         if not (found and self.draw(st.integers(0, 3)) < 3):
             if kind == "kinks" and self.draw(st.integers(0, 3)) == 3:
@@ -264,7 +264,7 @@ def is_finite(step: Step, operands: Sequence[Any], ans: Any) -> bool:
     if any(isinstance(operand, float) and np.isnan(operand) for operand in step.operands):
         return True
     inside = all(
-        domain_of(CATALOGUE[step.function], place).contains(operand)
+        CATALOGUE[step.function].domain_of(place).contains(operand)
         for place, operand in enumerate(operands)
         if isinstance(operand, (np.ndarray, np.generic, int, float))
     )
