@@ -67,6 +67,6 @@ format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove .venv, caches, the latest run, atlas and benchmark
+clean:  ## remove .venv, caches, saved cases, and the latest run, atlas, faults and benchmark
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .oracles reports/latest reports/atlas reports/faults reports/bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
