@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from oracles import cli
 from oracles.journal import Run, read_run
@@ -78,11 +78,11 @@ def visit(browser: Browser, folder: Path, request: pytest.FixtureRequest) -> Ite
     assert visited.complaints == []
 
 
-def address(visit: Visit) -> str:
-    return visit.page.url.partition("#")[2]
+def expect_address(visit: Visit, fragment: str) -> None:
+    expect(visit.page).to_have_url(f"{visit.page.url.partition('#')[0]}#{fragment}")
 
 
-# In a browser.
+# In a browser.  What a browser does in its own time (events of its own, the address) is waited for.
 
 
 def test_it_opens_from_disk_and_asks_for_nothing_else(visit: Visit, folder: Path) -> None:
@@ -102,14 +102,14 @@ def test_filters_hide_and_stand_in_the_address(visit: Visit) -> None:
     page.select_option("select[name=party]", "torch")
     page.fill("#q", "ldexp")
     assert {each.get_attribute("data-party") for each in findings.all() if each.is_visible()} == {"torch"}
-    assert address(visit) == "q=ldexp&party=torch"
+    expect_address(visit, "q=ldexp&party=torch")
     shown = page.locator(".matrix tbody:visible summary").all_inner_texts()
     assert shown == ["ldexp"]
     page.reload()
     assert page.input_value("#q") == "ldexp"
     assert page.locator(".matrix tbody:visible summary").all_inner_texts() == shown
     page.keyboard.press("Escape")
-    assert all(each.is_visible() for each in findings.all())
+    expect(findings.filter(visible=False)).to_have_count(0)
 
 
 def test_the_way_back_undoes_a_filter(visit: Visit) -> None:
@@ -119,9 +119,10 @@ def test_the_way_back_undoes_a_filter(visit: Visit) -> None:
     page.select_option("select[name=party]", "torch")
     fewer = page.locator(".finding:visible").count()
     page.go_back()
-    assert page.input_value("select[name=party]") == ""
+    expect(page.locator("select[name=party]")).to_have_value("")
     page.go_back()
-    assert fewer < before == page.locator(".finding:visible").count()
+    expect(page.locator(".finding:visible")).to_have_count(before)
+    assert fewer < before
 
 
 def test_a_cell_opens_its_functions_pictures(visit: Visit) -> None:
@@ -130,9 +131,9 @@ def test_a_cell_opens_its_functions_pictures(visit: Visit) -> None:
     assert not row.locator("svg").first.is_visible()
     row.locator("td").nth(1).click()
     assert row.locator("svg").first.is_visible()
-    assert address(visit) == "open=tanh"
+    expect_address(visit, "open=tanh")
     page.locator("input[name=view]").nth(1).check()
-    assert address(visit) == "view=float64-2"
+    expect_address(visit, "view=float64-2")
     page.goto(page.url.partition("#")[0] + "#view=float64-2&open=tanh")
     page.reload()
     assert page.locator("#matrix-float64-2 .p:visible").count() == 1
