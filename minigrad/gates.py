@@ -53,7 +53,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @primitive
 def softmax(x: Any, axis: Any = -1) -> Any:
     """``exp(x) / sum(exp(x))`` over some axes, without overflow."""
-    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    with np.errstate(over="ignore"):
+        powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
 

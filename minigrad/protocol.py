@@ -40,12 +40,14 @@ class Signature(NamedTuple):
     """The arguments that may be given by place, in the function's own order, unsupported ones included."""
     variadic: bool = False
     """Whether all arguments by place are operands, as of ``np.einsum``."""
+    rarer: dict[str, Function] = {}  # noqa: RUF012 (never written to: `extend` makes another)
+    """Further parameters, each with what works calls out that give it; they stand in no Program."""
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Sort a call's arguments into positional operands and named parameters.
 
-        Raises `UnsupportedError` for an argument outside the signature unless its value is None;
-        raises `MutationError` for ``out=``.
+        Raises `UnsupportedError` for an argument outside the signature unless its value is None, as a
+        rarer parameter's is where it is not given; raises `MutationError` for ``out=``.
         """
         if not kwargs and (self.variadic or len(args) == len(self.operands)):
             return list(args), {}
@@ -59,10 +61,15 @@ class Signature(NamedTuple):
                 raise TypeError(f"{self.name}: argument {key!r} given twice")
             if key in names:
                 bound[key] = value
-            elif value is not None and value is not np._NoValue:
-                if key == "out":
-                    raise MutationError(f"{self.name}: out= would overwrite an array; use the returned result instead")
-                raise UnsupportedError(f"{self.name}: {key}= is not supported; supported: {', '.join(names)}")
+            elif value is None or value is np._NoValue:
+                continue
+            elif key in self.rarer:
+                bound[key] = value
+            elif key == "out":
+                raise MutationError(f"{self.name}: out= would overwrite an array; use the returned result instead")
+            else:
+                known = ", ".join((*names, *self.rarer))
+                raise UnsupportedError(f"{self.name}: {key}= is not supported; supported: {known}")
         if self.variadic:
             return list(args), bound
         missing = [name for name in self.operands if name not in bound]
@@ -90,9 +97,6 @@ RULES: dict[Function, Rule] = {}
 
 DEFINITIONS: dict[Function, Function] = {}
 """Functions that are worked out by calling others."""
-
-MASKED: dict[Function, Function] = {}
-"""For reductions called with ``where=`` or ``initial=``, what works them out by others."""
 
 RULELESS: set[Function] = set()
 """Primitives of which it is not said yet how they are differentiated."""
@@ -186,6 +190,12 @@ def define(function: Function, definition: Function) -> None:
     DEFINITIONS[function] = definition
 
 
+def extend(function: Function, parameters: str, definition: Function) -> None:
+    """Let `function` take further parameters: calls that give one of them are worked out by `definition`."""
+    own = FUNCTIONS[function]
+    FUNCTIONS[function] = own._replace(rarer=own.rarer | dict.fromkeys(parameters.split(), definition))
+
+
 def leaves(operand: Any) -> Iterator[Any]:
     """The operand itself, or what its lists and tuples hold, at any depth."""
     if isinstance(operand, (list, tuple)):
@@ -221,9 +231,10 @@ def highest(operands: Any) -> Array | None:
 def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand a call to the Array of the highest level among its operands."""
     signature = FUNCTIONS.get(function) or find(function)
-    if kwargs and function in MASKED and not kwargs.keys().isdisjoint(("where", "initial")):
-        return MASKED[function](*args, **kwargs)
     operands, parameters = signature.bind(args, kwargs)
+    for parameter, worked_out in signature.rarer.items():
+        if parameter in parameters:
+            return worked_out(*operands, **parameters)
     if isinstance(function, np.ufunc) or function in (np.where, np.linalg.solve):
         operands = [joined(operand) for operand in operands]
     elif function in (np.concatenate, np.stack) and isinstance(operands[0], (list, tuple)):

@@ -21,6 +21,7 @@ from minigrad import check_grads, grad, hessian, value_and_grad, vjp
 from minigrad.gates import sigmoid_slope
 from minigrad.protocol import (
     DEFINITIONS,
+    FUNCTIONS,
     LATE,
     RULES,
     At,
@@ -143,6 +144,10 @@ def with_nan(*shape: int) -> Any:
     return x
 
 
+def masked_with_nan(**parameters: Any) -> Row:
+    return of(with_nan(3, 4), axis=1, where=ROWS_OF_MASK, **parameters)
+
+
 def zeros_at(*places: int) -> Any:
     x = signed(2, 5)
     x[0, list(places)] = 0
@@ -186,6 +191,11 @@ MATMUL = [
     ((2, 3, 4), (2, 4, 5)),
     ((1, 3, 4), (2, 4, 5)),
     ((2, 1, 3, 4), (3, 4, 2)),
+]
+PARTITIONS: list[tuple[tuple[int, ...], int, dict[str, Any]]] = [
+    ((2, 4), 2, {}),
+    ((4, 2), 1, {"axis": 0}),
+    ((4,), 1, {"kind": "introselect"}),
 ]
 EINSUM: list[tuple[str, list[tuple[int, ...]]]] = [
     ("ij,jk->ik", [(2, 3), (3, 4)]),
@@ -339,13 +349,14 @@ EXAMPLES: dict[Function, list[Row]] = {
         *(of(signed(2, 3, 2), axis=axis) for axis in ((), (2, 1, 0))),
         of(signed(3, 4), axis=1, where=ROWS_OF_MASK),
         of(signed(3), initial=2.0),
+        of(signed(2, 3), axis=0, dtype=np.float64),
         via(lambda xp, x: xp.add.reduce(x), signed(3, 2)),
     ],
     np.mean: [*reduction(), of(signed(3, 4), axis=1, where=ROWS_OF_MASK, keepdims=True), of(signed())],
     np.max: [*reduction(), of(signed(3, 4), axis=1, where=ROWS_OF_MASK, initial=0.1), of(signed())],
     np.min: [*reduction(), of(signed(3, 4), axis=1, where=ROWS_OF_MASK, initial=0.1), of(signed())],
-    np.amax: [of(signed(2, 3), axis=0), of(signed(2, 3), keepdims=True)],
-    np.amin: [of(signed(2, 3), axis=0), of(signed(2, 3), keepdims=True)],
+    np.amax: [of(signed(2, 3), axis=0), of(signed(2, 3), keepdims=True), of(signed(3), where=MASK, initial=0.1)],
+    np.amin: [of(signed(2, 3), axis=0), of(signed(2, 3), keepdims=True), of(signed(3), where=MASK, initial=0.1)],
     np.ptp: reduction(),
     np.prod: [
         *reduction(),
@@ -355,8 +366,18 @@ EXAMPLES: dict[Function, list[Row]] = {
         of(signed(3), initial=2.0),
         via(lambda xp, x: xp.multiply.reduce(x), signed(3, 2)),
     ],
-    np.var: [*reduction(), *reduction(ddof=1)[:3], of(signed(3, 4), axis=1, where=ROWS_OF_MASK)],
-    np.std: [*reduction(), *reduction(ddof=1)[:3], of(signed(3, 4), axis=1, where=ROWS_OF_MASK)],
+    np.var: [
+        *reduction(),
+        *reduction(ddof=1)[:3],
+        of(signed(3, 4), axis=1, where=ROWS_OF_MASK),
+        of(signed(3, 4), axis=1, where=ROWS_OF_MASK, correction=1, dtype=np.float64),
+    ],
+    np.std: [
+        *reduction(),
+        *reduction(ddof=1)[:3],
+        of(signed(3, 4), axis=1, where=ROWS_OF_MASK),
+        of(signed(3), correction=1.5),
+    ],
     np.median: [*reduction(), of(signed(5)), of(signed(4))],
     np.quantile: [
         of(signed(4, 3), 0.3, axis=0),
@@ -364,11 +385,16 @@ EXAMPLES: dict[Function, list[Row]] = {
         *(of(signed(5), q=q) for q in (0.0, 1.0, np.array([0.125, 0.5, 0.75], np.float32))),
         of(signed(2, 4), q=np.array([0.25, 0.625], np.float32), axis=-1, keepdims=True),
         by_limits(of(signed(5), q=np.array([[0.25, 0.875]], np.float32))),
+        *(
+            by_limits(of(signed(5), q=np.array([0, 0.1875, 0.3125, 0.5, 0.9375], np.float32), method=method))
+            for method in ("linear", "midpoint", "lower", "higher", "nearest")
+        ),
     ],
     np.percentile: [
         of(signed(4, 3), 30, axis=0),
         by_limits(of(signed(5), q=np.array([25.0, 50.0, 75.0], np.float32))),
         of(signed(4, 3), 75.0, keepdims=True),
+        by_limits(of(signed(4, 3), 30, axis=0, method="lower")),
     ],
     np.average: [
         of(signed(2, 3)),
@@ -377,7 +403,7 @@ EXAMPLES: dict[Function, list[Row]] = {
         via(lambda xp, x, w: xp.average(x, weights=w), signed(2, 3), positive(2, 3)),
         via(lambda xp, x, w: xp.average(x, 0, w, keepdims=True), signed(2, 3), positive(2)),
     ],
-    np.cumsum: [of(signed(2, 3)), of(signed(2, 3), axis=0), of(signed(2, 3), axis=-1)],
+    np.cumsum: [of(signed(2, 3)), of(signed(2, 3), axis=0), of(signed(2, 3), axis=-1), of(signed(3), dtype=np.float64)],
     np.cumprod: [
         of(signed(2, 3)),
         of(signed(2, 3), axis=0),
@@ -394,15 +420,21 @@ EXAMPLES: dict[Function, list[Row]] = {
     reductions.running_logsumexp: [
         via(lambda xp, x, axis=axis: xp.logaddexp.accumulate(x, axis=axis), signed(3, 4)) for axis in (0, -1)
     ],
-    np.nansum: [of(with_nan(2, 3), axis=axis) for axis in (None, 0, 1)],
-    np.nanprod: [of(with_nan(2, 3), axis=axis) for axis in (None, 1)],
-    np.nanmax: [of(with_nan(2, 3), axis=axis) for axis in (None, 1)],
-    np.nanmin: [of(with_nan(2, 3), axis=axis) for axis in (None, 1)],
-    np.nanmean: [of(with_nan(2, 3), axis=1, keepdims=keepdims) for keepdims in (False, True)],
+    np.nansum: [*(of(with_nan(2, 3), axis=axis) for axis in (None, 0, 1)), masked_with_nan(initial=2.0)],
+    np.nanprod: [*(of(with_nan(2, 3), axis=axis) for axis in (None, 1)), masked_with_nan(initial=2.0)],
+    np.nanmax: [*(of(with_nan(2, 3), axis=axis) for axis in (None, 1)), masked_with_nan(initial=-9.0)],
+    np.nanmin: [*(of(with_nan(2, 3), axis=axis) for axis in (None, 1)), masked_with_nan(initial=9.0)],
+    np.nanmean: [*(of(with_nan(2, 3), axis=1, keepdims=keepdims) for keepdims in (False, True)), masked_with_nan()],
     np.nancumsum: [of(with_nan(2, 3)), of(with_nan(2, 3), axis=1)],
     np.nancumprod: [of(with_nan(2, 3)), of(with_nan(2, 3), axis=1)],
-    np.diff: [of(signed(5)), of(signed(4, 3), n=2, axis=0), of(signed(2, 3), n=0)],
-    np.ediff1d: at_each(signed(5), signed(2, 3)),
+    np.diff: [
+        of(signed(5)),
+        of(signed(4, 3), n=2, axis=0),
+        of(signed(2, 3), n=0),
+        of(signed(2, 3), axis=0, prepend=1.0, append=[[1.0, 2.0, 3.0]]),
+        via(lambda xp, x, y: xp.diff(x, append=y), signed(2, 3), signed(2, 1)),
+    ],
+    np.ediff1d: [*at_each(signed(5), signed(2, 3)), of(signed(3), to_begin=1.0, to_end=np.array([2, 3]))],
     np.trapezoid: [
         of(signed(2, 5), np.sort(signed(5))),
         of(signed(2, 5), np.sort(signed(2, 5))),
@@ -421,6 +453,7 @@ EXAMPLES: dict[Function, list[Row]] = {
         of(signed(2, 3), (3, -1)),
         of(signed(2, 3), -1, order="F"),
         of(signed(), (1, 1)),
+        of(signed(2, 3), 6, copy=True),
         via(lambda xp, x: x.reshape(3, 2), signed(6)),
         via(lambda xp, x: x.ravel(), signed(2, 3)),
     ],
@@ -449,12 +482,14 @@ EXAMPLES: dict[Function, list[Row]] = {
         of((signed(2, 3), signed(2, 1)), axis=-1),
         of([signed(2, 3), signed(4)], axis=None),
         via(lambda xp, x: xp.concatenate([x, np.ones((1, 3)), x]), signed(2, 3)),
+        of([signed(2), signed(3)], dtype=np.float64),
     ],
     np.stack: [
         of([signed(2, 3), signed(2, 3), signed(2, 3)]),
         of([signed(), signed()]),
         of((signed(2, 3), signed(2, 3)), axis=1),
         of((signed(2, 3), signed(2, 3)), axis=-1),
+        of((signed(2), signed(2)), axis=1, dtype=np.float64, casting="safe"),
     ],
     np.vstack: [of([signed(2, 3), signed(3)])],
     np.hstack: [of([signed(2), signed(3)]), of([signed(2, 3), signed(2, 1)])],
@@ -490,14 +525,18 @@ EXAMPLES: dict[Function, list[Row]] = {
     np.atleast_3d: at_each(signed(), signed(3), signed(2, 3)),
     np.broadcast_arrays: [of(signed(3), signed(2, 1))],
     np.meshgrid: [of(signed(3), signed(2)), of(signed(3), signed(2), indexing="ij")],
-    np.sort: [of(signed(2, 4)), of(signed(2, 4), axis=0), of(signed(2, 4), axis=None)],
-    np.partition: [by_limits(of(signed(2, 4), 2)), by_limits(of(signed(4, 2), 1, axis=0))],
+    np.sort: [of(signed(2, 4)), of(signed(2, 4), axis=0), of(signed(2, 4), axis=None), of(signed(3), stable=True)],
+    np.partition: [by_limits(of(signed(*shape), k, **how)) for shape, k, how in PARTITIONS],
     np.pad: [
         of(signed(2, 3), 1),
         of(signed(2, 3), ((1, 0), (2, 1)), constant_values=3.0),
         *(of(signed(3, 3), ((2, 1), (0, 2)), mode=mode) for mode in ("edge", "reflect", "symmetric", "wrap")),
     ],
-    np.full_like: [of(signed(2, 3), signed()), of(signed(2, 3), signed(3))],
+    np.full_like: [
+        of(signed(2, 3), signed()),
+        of(signed(2, 3), signed(3)),
+        of(signed(2), signed(), dtype=np.float64, shape=(3,)),
+    ],
     operator.getitem: [
         *(via(lambda xp, x: x[1], x) for x in (signed(3), signed(3, 2))),
         via(lambda xp, x: x[-1, ::-2], signed(3, 4)),
@@ -533,7 +572,10 @@ EXAMPLES: dict[Function, list[Row]] = {
         *(of(signed(*x), signed(*y)) for x, y in MATMUL),
         via(lambda xp, x, y: x @ y, signed(2, 3), signed(3)),
     ],
-    np.vecdot: [of(signed(2, 3), signed(3)), of(signed(3), signed(3)), of(signed(2, 1, 3), signed(4, 3))],
+    np.vecdot: [
+        *(of(signed(*x), signed(*y)) for x, y in (((2, 3), (3,)), ((3,), (3,)), ((2, 1, 3), (4, 3)))),
+        of(signed(3, 2), signed(3, 2), axis=0),
+    ],
     np.matvec: [of(signed(2, 3), signed(3)), of(signed(2, 3), signed(4, 1, 3))],
     np.vecmat: [of(signed(2), signed(2, 3)), of(signed(4, 1, 2), signed(2, 3))],
     np.dot: [
@@ -550,8 +592,13 @@ EXAMPLES: dict[Function, list[Row]] = {
     ],
     np.einsum: [of(subscripts, *(signed(*shape) for shape in shapes)) for subscripts, shapes in EINSUM],
     np.kron: [of(signed(2, 3), signed(3, 2)), of(signed(2), signed(3, 2)), of(signed(2, 1, 2), signed(3))],
-    np.cross: [of(signed(3), signed(3)), of(signed(2, 3), signed(3)), of(signed(3, 2), signed(3, 2), axis=0)],
-    np.trace: [of(signed(3, 3)), of(signed(2, 3, 4), 1, 0, 2)],
+    np.cross: [
+        of(signed(3), signed(3)),
+        of(signed(2, 3), signed(3)),
+        of(signed(3, 2), signed(3, 2), axis=0),
+        of(signed(3, 2), signed(2, 3), axisa=0, axisc=0),
+    ],
+    np.trace: [of(signed(3, 3)), of(signed(2, 3, 4), 1, 0, 2), of(signed(3, 3), dtype=np.float64)],
     # Linear algebra.
     np.linalg.inv: MATRICES,
     np.linalg.det: [*MATRICES, *at_each(signed(1, 1), signed(4, 4))],
@@ -560,7 +607,7 @@ EXAMPLES: dict[Function, list[Row]] = {
         *(via(lambda xp, x: xp.linalg.cholesky((x + x.mT) / 2), symmetric(*shape)) for shape in ((3, 3), (2, 2, 2))),
         *map(by_limits, MATRICES),
     ],
-    np.linalg.pinv: TALL_AND_WIDE,
+    np.linalg.pinv: [*TALL_AND_WIDE, of(signed(3, 2), rtol=1e-10)],
     np.linalg.solve: [
         of(symmetric(3, 3), signed(3)),
         of(symmetric(3, 3), signed(3, 2)),
@@ -585,7 +632,7 @@ EXAMPLES: dict[Function, list[Row]] = {
         by_limits(of(signed(2, 3))),
         of(signed(4, 3), mode="r"),
     ],
-    np.linalg.cond: MATRICES,
+    np.linalg.cond: [*MATRICES, *(of(symmetric(3, 3), p=p) for p in (2, -2, 1, np.inf, "fro"))],
     np.linalg.norm: [
         *(of(signed(2, 3), **form) for form in ({}, {"axis": 0}, {"axis": (0, 1), "keepdims": True})),
         *(of(signed(3), order) for order in (1, 2, 3, np.inf, -np.inf, 2.5)),
@@ -602,15 +649,18 @@ EXAMPLES: dict[Function, list[Row]] = {
     np.linalg.matrix_norm: [of(signed(2, 3, 2)), of(signed(2, 3, 2), ord="nuc", keepdims=True)],
     np.linalg.matrix_power: [of(symmetric(3, 3), n) for n in (3, 1, 0, -2, 4)] + [of(signed(2, 2, 2), 5)],
     np.linalg.multi_dot: [of([signed(2, 3), signed(3, 4), signed(4)]), of([signed(3), signed(3, 2)])],
-    np.linalg.tensorsolve: [of(identity_like(2, 3, 6), signed(2, 3))],
+    np.linalg.tensorsolve: [
+        of(identity_like(2, 3, 6), signed(2, 3)),
+        of(np.moveaxis(identity_like(2, 3, 6), -1, 0), signed(2, 3), axes=(0,)),
+    ],
     np.linalg.tensorinv: [of(identity_like(2, 3, 6)), of(identity_like(6, 2, 3), ind=1)],
     np.linalg.matmul: [of(signed(2, 3), signed(3, 2))],
     np.linalg.outer: [of(signed(2), signed(3))],
     np.linalg.cross: [of(signed(2, 3), signed(2, 3))],
-    np.linalg.vecdot: [of(signed(2, 3), signed(3))],
+    np.linalg.vecdot: [of(signed(2, 3), signed(3)), of(signed(3, 2), signed(3, 2), axis=0)],
     np.linalg.tensordot: [of(signed(2, 3), signed(3, 2), axes=1)],
     np.linalg.diagonal: [of(signed(2, 3, 3)), of(signed(2, 3), offset=1)],
-    np.linalg.trace: [of(signed(2, 3, 3)), of(signed(2, 3), offset=1)],
+    np.linalg.trace: [of(signed(2, 3, 3)), of(signed(2, 3), offset=1), of(signed(2, 2), dtype=np.float64)],
     np.linalg.matrix_transpose: [of(signed(2, 3, 4))],
     # SciPy's.
     sp.expit: unary(),
@@ -746,8 +796,9 @@ def test_examples_reach_what_they_are_filed_under_and_together_every_rule(monkey
         for i, row in enumerate(rows):
             found.clear()
             derivatives(vjp, partial(row.call, function, np), *trial(function, row))
-            # With where= or initial=, a reduction is worked out by others.
-            if function not in found and row.parameters.keys().isdisjoint(("where", "initial")):
+            # With a rarer parameter, such as where=, a call is worked out by others.
+            rarer = FUNCTIONS[function].rarer if function in FUNCTIONS else {}
+            if function not in found and rarer.keys().isdisjoint(row.parameters):
                 strays.append(f"{title(function)}-{i}")
             everything |= found
     assert strays == []
@@ -1018,6 +1069,13 @@ def test_values_that_coincide_have_a_gradient_where_nobody_uses_their_vectors(va
     """A symmetric function of them is smooth there: of log det it is the inverse."""
     a = np.diag([2.0, 2.0, 4.0])
     assert grad(lambda a: np.sum(np.log(values(a))))(a).tolist() == np.diag([0.5, 0.5, 0.25]).tolist()
+
+
+@pytest.mark.parametrize("x", [np.ones((2, 3, 4)), np.float64(3.0)])
+def test_norm_of_some_order_wants_an_axis_where_numpy_does(x: Any) -> None:
+    for norm in (np.linalg.norm, grad(np.linalg.norm)):
+        with pytest.raises(ValueError, match=r"norm"):
+            norm(x, 3)
 
 
 def test_vectors_of_values_that_coincide_have_none() -> None:

@@ -112,6 +112,49 @@ def test_parameters_by_place_are_in_numpys_places() -> None:
     assert {name: pair for name, pair in found.items() if pair} == {}
 
 
+# So is every argument: it is taken, or refused for a reason.
+
+NOT_TAKEN: dict[str, set[str] | None] = {
+    # Would overwrite an array, or says how the result lies in memory, which nothing here depends on.
+    **dict.fromkeys(("out", "overwrite_input", "copy", "order", "subok", "device")),
+    # A second differentiable operand where one is registered.
+    "mean": {"var", "std"},
+    "weights": {"quantile", "percentile"},
+    # A second result.
+    "returned": {"average"},
+    # Other functions: of which half of the matrix is read.
+    "hermitian": {"linalg.pinv"},
+    "upper": {"linalg.cholesky"},
+    # For complex numbers.
+    "tol": {"real_if_close"},
+    # Of ways to pad that are not supported; of the ufunc behind.
+    "kwargs": {"pad", "clip", "einsum"},
+}
+"""Arguments, and the functions of which they are refused; None where they are of every function."""
+
+
+def not_taken(function: Function) -> set[str]:
+    """The arguments that NumPy's function has and ours has not."""
+    own = FUNCTIONS[function]
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except ValueError:  # those written in C do not tell their signature
+        return set()
+    named = {p.name for p in arguments if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)}
+    return named - {*own.operands, *own.parameters, *own.rarer}
+
+
+def test_every_argument_of_what_is_differentiated_is_taken_or_refused_for_a_reason() -> None:
+    missing: dict[str, set[str]] = {}
+    for function in SURFACE:
+        if (function in RULES or function in DEFINITIONS) and not isinstance(function, np.ufunc):
+            for name in not_taken(function):
+                missing.setdefault(name, set()).add(FUNCTIONS[function].name)
+    assert {name: functions for name, functions in missing.items() if NOT_TAKEN.get(name, functions)} == {
+        name: functions for name, functions in NOT_TAKEN.items() if functions
+    }
+
+
 # What is refused says so when it is called, and what to use instead.
 
 x = Tensor(np.array([3.0, 1.0, 2.0]))

@@ -264,9 +264,12 @@ def test_unsupported_function_is_named_with_what_to_use_instead(f: Function, nam
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda x: np.sum(x, dtype=float), "sum: dtype= is not supported; supported: a, axis, keepdims"),
-        (lambda x: np.mean(x, dtype=float), "mean: dtype= is not supported"),
-        (lambda x: np.sort(x, order="a"), "sort: order= is not supported; supported: a, axis"),
+        (
+            lambda x: np.var(x, mean=2.0),
+            "var: mean= is not supported; supported: a, axis, ddof, keepdims, dtype, correct",
+        ),
+        (lambda x: np.sort(x, order="a"), "sort: order= is not supported; supported: a, axis, kind, stable"),
+        (lambda x: np.sort(x, -1, None, "a"), "sort: order= is not supported"),
     ],
 )
 def test_unsupported_keyword_is_named(f: Function, message: str) -> None:
@@ -326,8 +329,10 @@ def test_too_many_arguments_are_refused() -> None:
 
 @pytest.mark.parametrize("function", [np.sum, np.mean, np.prod])
 def test_third_place_is_dtypes_as_in_numpy(function: Function) -> None:
-    with pytest.raises(UnsupportedError, match="dtype= is not supported"):
-        function(Tensor(vector()), 0, np.float32)
+    result = function(Tensor(vector()), 0, np.float32)
+    assert bits(result.value) == bits(function(vector(), 0, np.float32))
+    with pytest.raises(MutationError, match="out= would overwrite an array"):
+        function(Tensor(vector()), 0, np.float32, np.zeros(()))
 
 
 def test_complex_numbers_are_refused() -> None:

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import regained
-from minigrad.protocol import DEFINITIONS, Array, Function, defvjp, leaves, map_operand, primitive, register_like
+from minigrad.protocol import (
+    DEFINITIONS,
+    Array,
+    Function,
+    defvjp,
+    extend,
+    leaves,
+    map_operand,
+    primitive,
+    register_like,
+)
 
 broadcasting = partial(defvjp, broadcasts=True)
 
@@ -31,6 +41,16 @@ def nonzero(x: Any) -> Any:
 def cast(x: Any, a: Any) -> Any:
     """`x` in the dtype of `a`."""
     return x if getattr(x, "dtype", a.dtype) == a.dtype else x.astype(a.dtype)
+
+
+def of_dtype(*functions: Function) -> None:
+    """Functions of one array that also take the dtype to compute in."""
+
+    def typed(function: Function, a: Any, dtype: Any, **rest: Any) -> Any:
+        return function(np.astype(a, dtype), **rest)
+
+    for function in functions:
+        extend(function, "dtype", partial(typed, function))
 
 
 def spread(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:

@@ -19,9 +19,10 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
-from minigrad.protocol import define, defvjp, primitive
-from minigrad.rules.common import broadcasting, merged, nonzero, power_of_two, rest, unit
+from minigrad.protocol import define, defvjp, extend, primitive
+from minigrad.rules.common import broadcasting, merged, nonzero, of_dtype, power_of_two, rest, unit
 from minigrad.rules.places import scatter
+from minigrad.rules.products import vecdot_along
 from minigrad.rules.reductions import kept_shape, others
 
 EighResult: Any = type(np.linalg.eigh(np.eye(1)))
@@ -227,6 +228,8 @@ def norm_slope_dx(g: Any, ans: Any, x: Any, power: float, axis: int) -> Any:
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 (NumPy's name)
+    if axis is None and ord is not None and np.ndim(x) not in (1, 2):
+        raise ValueError(f"linalg.norm: ord={ord!r} of an array with {np.ndim(x)} axes; say by axis= which are meant")
     pair = axis is None and ord is not None and np.ndim(x) == 2
     axes = (0, 1) if pair else axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     if ord in (None, "fro") or (ord == 2 and not isinstance(axes, tuple)):
@@ -266,12 +269,15 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:  # noq
     return norm(x, ord, (-2, -1), keepdims)
 
 
-def condition_number(x: Any) -> Any:
-    s = singular_values(x)
-    return s[..., 0] / s[..., -1]
+def condition_number(x: Any, p: Any = 2) -> Any:
+    if p in (2, -2):
+        s = singular_values(x)
+        return s[..., 0] / s[..., -1] if p == 2 else s[..., -1] / s[..., 0]
+    return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
 
 
-def tensorsolve(a: Any, b: Any) -> Any:
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    a = np.moveaxis(a, axes or (), [*range(-len(axes or ()), 0)])
     flat = np.linalg.solve(np.reshape(a, (np.size(b), -1)), np.reshape(b, -1))
     return np.reshape(flat, np.shape(a)[np.ndim(b) :])
 
@@ -338,13 +344,13 @@ define(np.linalg.eigvalsh,  lambda a, UPLO="L": eigenvalues(a, UPLO))
 define(np.linalg.svd,       unpacked_svd)
 define(np.linalg.svdvals,   lambda x: singular_values(x))
 define(np.linalg.qr,        unpacked_qr)
-define(np.linalg.cond,      condition_number)
+define(np.linalg.cond,      lambda x: condition_number(x))
 define(np.linalg.norm,      norm)
 define(np.linalg.vector_norm, vector_norm)
 define(np.linalg.matrix_norm, matrix_norm)
 define(np.linalg.matrix_power, matrix_power)
 define(np.linalg.multi_dot, lambda arrays: reduce(np.dot, arrays))
-define(np.linalg.tensorsolve, tensorsolve)
+define(np.linalg.tensorsolve, lambda a, b: tensorsolve(a, b))
 define(np.linalg.tensorinv, tensorinv)
 define(np.linalg.matmul,    lambda x1, x2: np.matmul(x1, x2))
 define(np.linalg.outer,     lambda x1, x2: np.outer(x1, x2))
@@ -354,4 +360,9 @@ define(np.linalg.tensordot, lambda a, b, axes=2: np.tensordot(a, b, axes))
 define(np.linalg.diagonal,  lambda x, offset=0: np.diagonal(x, offset, -2, -1))
 define(np.linalg.trace,     lambda x, offset=0: np.trace(x, offset, -2, -1))
 define(np.linalg.matrix_transpose, lambda x: np.swapaxes(x, -1, -2))
+extend(np.linalg.pinv,      "rtol", lambda a, rtol: np.linalg.pinv(a, rcond=rtol))
+extend(np.linalg.cond,      "p", condition_number)
+extend(np.linalg.tensorsolve, "axes", tensorsolve)
+extend(np.linalg.vecdot,    "axis", lambda x1, x2, axis: vecdot_along(x1, x2, axis))
+of_dtype(np.linalg.trace)
 # fmt: on

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import UnsupportedError
-from minigrad.protocol import Array, Function, define, defvjp, index_add, index_set, joined, primitive
+from minigrad.protocol import (
+    Array,
+    Function,
+    define,
+    defvjp,
+    extend,
+    index_add,
+    index_set,
+    innermost,
+    joined,
+    primitive,
+)
 from minigrad.rules.common import broadcasting, cast, inverse, move, moving
 
 
@@ -46,17 +57,30 @@ def unstack(g: Any, arrays: Any, axis: int) -> list[Any]:
     return [g[(*before, i)] for i in range(len(arrays))]
 
 
-def sort(a: Any, axis: int | None = -1) -> Any:
-    return ordered(np.argsort, a, axis)
+def sort(a: Any, axis: int | None = -1, **order: Any) -> Any:
+    return ordered(partial(np.argsort, **order), a, axis)
 
 
-def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
-    return ordered(partial(np.argpartition, kth=kth), a, axis)
+def partition(a: Any, kth: Any, axis: int | None = -1, **order: Any) -> Any:
+    return ordered(partial(np.argpartition, kth=kth, **order), a, axis)
 
 
 def ordered(argorder: Function, a: Any, axis: int | None) -> Any:
     a, axis = (np.reshape(a, -1), 0) if axis is None else (a, axis)
     return np.take_along_axis(a, argorder(a, axis=axis), axis)
+
+
+def joined_as(function: Function) -> Function:
+    """A joining function that also says of which dtype the result is."""
+
+    def typed(arrays: Any, dtype: Any = None, casting: Any = "same_kind", **rest: Any) -> Any:
+        ans = function(arrays, **rest)
+        dtype = ans.dtype if dtype is None else np.dtype(dtype)
+        if not all(np.can_cast(x.dtype, dtype, casting) for x in map(innermost, arrays) if hasattr(x, "dtype")):
+            raise TypeError(f"{function.__name__}: the arrays cannot be cast to {dtype} under casting={casting!r}")
+        return np.astype(ans, dtype)
+
+    return typed
 
 
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
@@ -86,6 +110,11 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 def like(values: Any, part: Any) -> Any:
     """A gradient with as many axes as `values`, which NumPy writes without those of length 1 in front."""
     return np.reshape(part, (*(1,) * (np.ndim(values) - np.ndim(part)), *np.shape(part)))
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+    zeros = np.zeros_like(a, dtype=dtype, shape=shape)
+    return zeros + cast(fill_value, zeros)
 
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
@@ -121,7 +150,7 @@ define(np.ravel,             lambda a, order="C": np.reshape(a, -1, order=order)
 define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
 define(np.sort,              sort)
 define(np.partition,         partition)
-define(np.full_like,         lambda a, fill_value: np.zeros_like(a) + cast(fill_value, a))
+define(np.full_like,         lambda a, fill_value: full_like(a, fill_value))
 define(np.pad,               pad)
 define(np.append,            append)
 define(np.broadcast_arrays,  broadcast_arrays)
@@ -132,4 +161,11 @@ moving(np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.lib.stride
 moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, data=slice(None))
 moving(np.compress, np.extract, data=slice(1, 2))
 define(np.insert,            insert)
+extend(np.sort,              "kind stable", sort)
+extend(np.partition,         "kind", partition)
+extend(np.concatenate,       "dtype casting", joined_as(np.concatenate))
+extend(np.stack,             "dtype casting", joined_as(np.stack))
+extend(np.full_like,         "dtype shape", full_like)
+extend(np.reshape,           "copy", lambda a, shape, copy, **rest: np.reshape(a, shape, **rest))
+extend(np.astype,            "copy", lambda x, dtype, copy: np.astype(x, dtype))
 # fmt: on

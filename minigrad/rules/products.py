@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import UnsupportedError
-from minigrad.protocol import define, defvjp, joined, primitive
-from minigrad.rules.common import broadcasting
+from minigrad.protocol import define, defvjp, extend, joined, primitive
+from minigrad.rules.common import broadcasting, of_dtype
 
 
 def as_matrix(x: Any, y: Any) -> tuple[Any, Any]:
@@ -94,12 +94,20 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(rows * columns, [n * m for n, m in zip(left, right, strict=True)])
 
 
+def vecdot_along(x: Any, y: Any, axis: int) -> Any:
+    return np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1))
+
+
 def cross(a: Any, b: Any, axis: int = -1) -> Any:
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
         raise UnsupportedError("cross: supported for vectors of length 3; write x[0] * y[1] - x[1] * y[0] for two")
     ahead, behind = [1, 2, 0], [2, 0, 1]
     return np.moveaxis(a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead], -1, axis)
+
+
+def cross_of_axes(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1) -> Any:
+    return np.moveaxis(cross(np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)), -1, axisc)
 
 
 def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
@@ -147,4 +155,7 @@ define(np.einsum,        einsum)
 define(np.kron,          kron)
 define(np.cross,         cross)
 define(np.trace,         lambda a, offset=0, axis1=0, axis2=1: np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1))
+extend(np.vecdot,        "axis", vecdot_along)
+extend(np.cross,         "axisa axisb axisc", cross_of_axes)
+of_dtype(np.trace)
 # fmt: on

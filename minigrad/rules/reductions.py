@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
-from minigrad.protocol import MASKED, METHODS, Array, Function, define, defvjp, leaves, primitive
-from minigrad.rules.common import cast, count, merged, nonzero, power_of_two, spread, unit
+from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, leaves, primitive
+from minigrad.rules.common import cast, count, merged, nonzero, of_dtype, power_of_two, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -149,15 +150,20 @@ def masked_deviation(a: Any, axis: Any, keepdims: bool, where: Any) -> tuple[Any
 def without_nan(function: Function, instead: float) -> Function:
     """A reduction with `instead` in place of every NaN."""
 
-    def reduced(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def reduced(a: Any, axis: Any = None, keepdims: bool = False, **rest: Any) -> Any:
         kept = {"keepdims": keepdims} if keepdims else {}
-        return function(np.where(np.isnan(a), instead, a), axis=axis, **kept)
+        return function(np.where(np.isnan(a), instead, a), axis=axis, **kept, **rest)
 
     return reduced
 
 
-def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, ~np.isnan(a))
+def nanmean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+    return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, where & ~np.isnan(a))
+
+
+def corrected(function: Function) -> Function:
+    """A variance or deviation under the array API's name for `ddof`."""
+    return lambda a, correction, **rest: function(a, ddof=correction, **rest)
 
 
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -172,6 +178,20 @@ def step(a: Any, axis: int) -> Any:
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     return reduce(lambda a, _: step(a, axis), range(n), a)
+
+
+def diff_of_longer(a: Any, prepend: Any = None, append: Any = None, n: int = 1, axis: int = -1) -> Any:
+    """Ends that are numbers stand for one entry along the axis."""
+
+    one = list(np.shape(a))
+    one[axis] = 1
+    parts = [x if np.ndim(x) else np.broadcast_to(x, one) for x in (prepend, a, append) if x is not None]
+    return np.diff(np.concatenate(parts, axis), n, axis)
+
+
+def ediff1d_between(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    ends = [None if x is None else cast(np.reshape(x, -1), ary) for x in (to_begin, to_end)]
+    return np.concatenate([x for x in (ends[0], np.ediff1d(ary), ends[1]) if x is not None])
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
@@ -211,23 +231,33 @@ def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.reshape(ans, kept_shape(a, axis)) if keepdims else ans
 
 
-def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Linear interpolation between the neighbours in order; the axes of `q` come first."""
+METHODS_OF_QUANTILE = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
+"""Those that take one of the neighbours in order, by the place between them."""
+
+
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Any:
+    """Interpolation between the neighbours in order; the axes of `q` come first."""
+    if method not in ("linear", "midpoint", *METHODS_OF_QUANTILE):
+        raise UnsupportedError(
+            f"quantile: method {method!r} is not supported; use linear, midpoint, {', '.join(METHODS_OF_QUANTILE)}"
+        )
     if not isinstance(q, Array):
         q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
     if np.any(q < 0) or np.any(q > 1):
         raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
     entries = in_order(a, axis)
     place = q * (np.shape(entries)[-1] - 1)
+    place = METHODS_OF_QUANTILE.get(method, np.positive)(place)
     below, above = np.floor(place), np.ceil(place)
-    part, low, high = place - below, entries[..., below.astype(int)], entries[..., above.astype(int)]
+    part = (above - below) / 2 if method == "midpoint" else place - below
+    low, high = entries[..., below.astype(int)], entries[..., above.astype(int)]
     ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
     ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
 
-def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return quantile(a, q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100), axis, keepdims)
+def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Any:
+    return quantile(a, q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100), axis, keepdims, method)
 
 
 def kept_shape(a: Any, axis: Any) -> tuple[int, ...]:
@@ -303,10 +333,30 @@ define(np.trapezoid,      trapezoid)
 define(np.convolve,       convolve)
 define(np.correlate,      correlate)
 
-MASKED.update({np.sum: masked(np.sum, 0, np.add), np.prod: masked(np.prod, 1, np.multiply)})
-MASKED.update({np.max: masked(np.max, -np.inf, np.maximum), np.min: masked(np.min, np.inf, np.minimum)})
-MASKED.update({np.any: masked(np.any, False, np.logical_or), np.all: masked(np.all, True, np.logical_and)})
-MASKED.update({np.mean: masked_mean, np.var: masked_var, np.std: masked_std})
+of_dtype(np.sum, np.prod, np.mean, np.var, np.std, np.cumsum, np.cumprod, np.cumulative_sum, np.cumulative_prod)
+of_dtype(np.nansum, np.nanprod, np.nanmean, np.nancumsum, np.nancumprod)
+extend(np.sum,            "where initial", masked(np.sum, 0, np.add))
+extend(np.prod,           "where initial", masked(np.prod, 1, np.multiply))
+extend(np.max,            "where initial", masked(np.max, -np.inf, np.maximum))
+extend(np.min,            "where initial", masked(np.min, np.inf, np.minimum))
+extend(np.amax,           "where initial", np.max)
+extend(np.amin,           "where initial", np.min)
+extend(np.nansum,         "where initial", without_nan(np.sum, 0))
+extend(np.nanprod,        "where initial", without_nan(np.prod, 1))
+extend(np.nanmax,         "where initial", without_nan(np.max, -np.inf))
+extend(np.nanmin,         "where initial", without_nan(np.min, np.inf))
+extend(np.any,            "where", masked(np.any, False, np.logical_or))
+extend(np.all,            "where", masked(np.all, True, np.logical_and))
+extend(np.var,            "correction", corrected(np.var))
+extend(np.std,            "correction", corrected(np.std))
+extend(np.mean,           "where", masked_mean)
+extend(np.var,            "where", masked_var)
+extend(np.std,            "where", masked_std)
+extend(np.nanmean,        "where", nanmean)
+extend(np.diff,           "prepend append", diff_of_longer)
+extend(np.ediff1d,        "to_begin to_end", ediff1d_between)
+extend(np.quantile,       "method", quantile)
+extend(np.percentile,     "method", percentile)
 
 METHODS.update({(np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod, (np.maximum, "reduce"): np.max})
 METHODS.update({(np.minimum, "reduce"): np.min, (np.logaddexp, "reduce"): logsumexp})
