@@ -42,7 +42,7 @@ from oracles.errors import HarnessError, UsageError
 from oracles.examine import Examination, Setup, examine
 from oracles.facts import Point
 from oracles.findings import AT_MOST, Ledger, Suspect, fingerprint, is_telling, known_as
-from oracles.journal import NAME, JournalWriter
+from oracles.journal import NAME, STARTED, JournalWriter
 from oracles.known import Finding, findings
 from oracles.laws import LAW_NAMES, RARE, law_for, shown_by
 from oracles.named import NAMED
@@ -59,6 +59,8 @@ TIMEOUT = 60.0
 
 PATIENCE = 8
 """A party that has killed or hung this many workers is not asked again."""
+
+SILENCED = f"not asked again after {PATIENCE} times: "
 
 SHRINKING = 40.0
 """Seconds after which the smallest case found so far has to do."""
@@ -87,6 +89,8 @@ class Options:
     workers: int = 1
     out: Path = Path("reports/latest")
     setup: Setup = field(default_factory=Setup)
+    resume: bool = False
+    """Go on with the interrupted run in the folder."""
 
     @property
     def command(self) -> str:
@@ -346,11 +350,13 @@ class Campaign:
         check_out(options.out)
         start = time.time()
         context = multiprocessing.get_context("spawn")
-        with JournalWriter(options.out, header(options, {s: str(a.version) for s, a in adapters.items()})) as journal:
+        head = header(options, {s: str(a.version) for s, a in adapters.items()})
+        with JournalWriter(options.out, head, options.resume) as journal:
             with ProcessPool(options.workers, context=context, initializer=start_worker) as self.pool:
                 try:
-                    for record in self.examined():
-                        journal.case(record)
+                    for number, record in enumerate(self.examined(journal.earlier())):
+                        if number >= journal.kept:
+                            journal.case(record)
                         self.count(record)
                     shrunk = self.shrink_failures()
                 except BaseException:
@@ -372,20 +378,25 @@ class Campaign:
                 "quotas": found,
                 "cost": dict(self.cost),
                 "silent": self.silent,
-                "seconds": time.time() - start,
+                "seconds": journal.spent + time.time() - start,
                 "shrunk": [record for record, _ in shrunk],
             }
             write_repros(options.out, shrunk)
             journal.close(footer)
         return footer
 
-    def examined(self) -> Iterator[dict[str, Any]]:
-        """A record per case, in the order of the cases."""
+    def examined(self, earlier: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """A record per case, in the order of the cases; the first are those of the run that is resumed."""
         setup = self.options.setup
         pending: deque[tuple[Case, Future[dict[str, Any]]]] = deque()
         drawn = Counter[str]()
         for case in all_cases(self.options):
             drawn[case.dtype] += "block" in case.origin
+            if (record := next(earlier, None)) is not None:
+                check_same(case, record)
+                self.silent |= {v["party"]: v["why"] for v in record["verdicts"] if v["why"].startswith(SILENCED)}
+                yield record
+                continue
             timed = "block" not in case.origin or drawn[case.dtype] % TIMED_EVERY == 0
             task = (case.as_data(), setup_for(case, drawn[case.dtype], setup), dict(self.silent), timed)
             future = self.pool.schedule(examine_data, task, timeout=TIMEOUT)
@@ -418,7 +429,7 @@ class Campaign:
                 guilty[spec] = describe(error)
                 self.blows[spec] += 1
                 if self.blows[spec] == PATIENCE:
-                    self.silent[spec] = f"not asked again after {PATIENCE} times: {guilty[spec]}"
+                    self.silent[spec] = SILENCED + guilty[spec]
         if guilty:
             try:
                 arguments = (data, setup, guilty, False)
@@ -499,6 +510,16 @@ class Campaign:
             yield record if labels[0] == labels[1] else small
 
 
+def check_same(case: Case, record: Mapping[str, Any]) -> None:
+    """Refuse to resume a run that drew other cases."""
+    for key, value in json.loads(json.dumps(case.as_data())).items():
+        if key != "format" and record.get(key) != value:
+            raise UsageError(
+                f"--resume: case {record.get('id')} of the interrupted run is not what is drawn now, as the code has "
+                "changed; leave --resume away"
+            )
+
+
 def given_up(case: Case, setup: Setup, why: str) -> dict[str, Any]:
     """The record of a case that the referee does not get done with."""
     verdicts = [Verdict(p, order, Label.UNDECIDED, why=why) for order in setup.orders for p in setup.parties]
@@ -549,7 +570,7 @@ def header(options: Options, versions: dict[str, str]) -> dict[str, Any]:
         "workers": options.workers,
         "versions": {"python": platform.python_version(), **versions},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": time.strftime(STARTED, time.gmtime()),
     }
 
 

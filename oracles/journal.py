@@ -1,12 +1,16 @@
 """The journal of a run: JSON lines, a header first, one line per case, a footer last.
 
 Reports read journals only.  While a run is under way its journal is called ``run.jsonl.partial``;
-it takes its final name once the footer is written, so a ``run.jsonl`` is always whole.
+it takes its final name once the footer is written, so a ``run.jsonl`` is always whole.  A run that
+was interrupted can be resumed from what its journal holds.
 """
 
 from __future__ import annotations
 
+import calendar
+import itertools
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +25,12 @@ VERSION = 1
 NAME = "run.jsonl"
 PREVIOUS = "previous.jsonl"
 """The journal of the run before in the same folder, which reports compare with."""
+
+STARTED = "%Y-%m-%dT%H:%M:%SZ"
+"""How a header says when the run was started."""
+
+OF_THE_MOMENT = ("command", "started", "workers", "machine")
+"""What two headers may differ in where the same cases are put to the same parties."""
 
 
 class Cases(Sequence[dict[str, Any]]):
@@ -60,14 +70,32 @@ class Run:
 
 
 class JournalWriter:
-    """Writes a run's journal line by line; a context manager."""
+    """Writes a run's journal line by line; a context manager.
 
-    def __init__(self, folder: Path, header: dict[str, Any]):
+    With `resume`, it goes on after the last whole line of an interrupted run's, whose cases are `earlier`.
+    Raises `UsageError` if there is none, or if it is of another run than the header's.
+    """
+
+    def __init__(self, folder: Path, header: dict[str, Any], resume: bool = False):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
         self.partial = folder / f"{NAME}.partial"
-        self._file: TextIO = self.partial.open("w")
-        self._write({"kind": "header", "format": FORMAT, "version": VERSION, **header})
+        header = {"kind": "header", "format": FORMAT, "version": VERSION, **header}
+        if resume:
+            self.kept, end, self.spent = interrupted(self.partial, header)
+            self._file: TextIO = self.partial.open("r+")
+            self._file.truncate(end)
+            self._file.seek(end)
+        else:
+            self.kept, self.spent = 0, 0.0
+            self._file = self.partial.open("w")
+            self._write(header)
+
+    def earlier(self) -> Iterator[dict[str, Any]]:
+        """The cases that were there already."""
+        with self.partial.open("rb") as file:
+            for line in islice(file, 1, self.kept + 1):
+                yield json.loads(line)
 
     def case(self, record: dict[str, Any]) -> None:
         self._write(record)
@@ -91,6 +119,33 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def interrupted(path: Path, header: dict[str, Any]) -> tuple[int, int, float]:
+    """Of an interrupted run's journal, how many cases are whole, where they end, and how many seconds they took."""
+    number = end = 0
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+            for number, line in enumerate(itertools.chain([first], file)):
+                if not line.endswith(b"\n") or line.startswith(b'{"kind":"footer"'):
+                    number -= 1
+                    break
+                end += len(line)
+        found = json.loads(first)
+    except OSError:
+        raise UsageError(f"--resume: {path.parent} holds no interrupted run; leave --resume away") from None
+    except ValueError:
+        found = None
+    if not is_header(found):
+        raise UsageError(f"--resume: {path.parent} holds no journal of this version; leave --resume away")
+    for key in header.keys() - OF_THE_MOMENT:
+        if (was := found.get(key)) != header[key]:
+            raise UsageError(
+                f"--resume: the interrupted run has {key} {was!r}, and this one {header[key]!r}; ask for the same, "
+                "or leave --resume away"
+            )
+    return max(number, 0), end, path.stat().st_mtime - calendar.timegm(time.strptime(found["started"], STARTED))
 
 
 def read_run(path: Path) -> Run:

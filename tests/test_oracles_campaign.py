@@ -372,6 +372,87 @@ def test_a_known_finding_that_no_longer_reproduces_is_stale(tmp_path: Path, monk
     assert f"stale: {mended.id} was wrong, and is agrees now; see oracles/known.toml" in outcome.printed
 
 
+# A run that was cut short.
+
+BRIEF = ("--examples", 4, "--dtypes", "float64", "--oracles", "exact", "--workers", 2)
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return verify(tmp_path_factory.mktemp("brief"), *BRIEF)
+
+
+def cut_short(outcome: Outcome, folder: Path, cases: int, change: Callable[[str], str] = str) -> Path:
+    """A folder with what the run left if it was killed in the middle of the line after so many cases."""
+    head, *lines = (outcome.folder / "run.jsonl").read_text().splitlines(keepends=True)
+    kept = "".join([head, *lines[:cases]])
+    (folder / "run.jsonl.partial").write_text(change(kept) + lines[cases][:40])
+    return folder
+
+
+@pytest.mark.parametrize("cases", [0, 3, len(NAMED) + 2])
+def test_an_interrupted_run_is_resumed(cases: int, brief: Outcome, tmp_path: Path) -> None:
+    again = verify(cut_short(brief, tmp_path, cases), *BRIEF, "--resume")
+    assert again.code == brief.code, again.complaints
+    lines = [(outcome.folder / "run.jsonl").read_text().splitlines() for outcome in (brief, again)]
+    assert lines[0][: cases + 1] == lines[1][: cases + 1]
+    told = [[(r["id"], r["program"], r["verdicts"]) for r in outcome.run.cases] for outcome in (brief, again)]
+    assert told[0] == told[1]
+    footers = [{k: v for k, v in o.run.footer.items() if k not in ("cost", "seconds")} for o in (brief, again)]
+    assert footers[0] == footers[1]
+    assert not (tmp_path / "run.jsonl.partial").exists()
+
+
+def test_a_run_killed_at_its_very_end_is_resumed(brief: Outcome, tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl.partial").write_bytes((brief.folder / "run.jsonl").read_bytes())
+    again = verify(tmp_path, *BRIEF, "--resume")
+    assert (again.code, len(again.run.cases)) == (brief.code, len(brief.run.cases)), again.complaints
+
+
+def test_who_was_not_asked_again_stays_silent(brief: Outcome, tmp_path: Path) -> None:
+    why = f"{campaign.SILENCED}the worker died"
+
+    def silence(text: str) -> str:
+        *before, last = text.splitlines()
+        record = json.loads(last)
+        record["verdicts"][0] |= {"label": "errored", "why": why}
+        return "\n".join([*before, json.dumps(record)]) + "\n"
+
+    again = verify(cut_short(brief, tmp_path, 2, silence), *BRIEF, "--resume")
+    assert again.run.footer["silent"] == {"minigrad": why}
+    assert all(v["label"] == "errored" for r in again.run.cases[2:] for v in r["verdicts"])
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "message"),
+    [
+        (("--seed", 7), str, "--resume: the interrupted run has seed 0, and this one 7; ask for the same, or leave"),
+        ((), lambda text: text.replace('"numpy":"', '"numpy":"old-'), "--resume: the interrupted run has versions {"),
+        (
+            (),
+            lambda text: text.replace('"program":', '"another":'),
+            "is not what is drawn now, as the code has changed",
+        ),
+        ((), lambda text: "", "holds no journal of this version; leave --resume away"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_and_kept(
+    options: tuple[Any, ...], change: Callable[[str], str], message: str, brief: Outcome, tmp_path: Path
+) -> None:
+    path = cut_short(brief, tmp_path, 2, change) / "run.jsonl.partial"
+    before = path.read_text()
+    refused = verify(tmp_path, *BRIEF, *options, "--resume")
+    assert refused.code == 2
+    assert message in refused.complaints
+    assert path.read_text().startswith(before[: before.rfind("\n") + 1])
+
+
+def test_nothing_to_resume_is_refused(tmp_path: Path) -> None:
+    refused = verify(tmp_path, *BRIEF, "--resume")
+    assert refused.code == 2
+    assert f"--resume: {tmp_path} holds no interrupted run; leave --resume away" in refused.complaints
+
+
 # The honest engine, and what spoils it.
 
 TRIED = 60

@@ -95,6 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
     except KeyboardInterrupt:
-        kept = "; the journal so far is kept as run.jsonl.partial" if words[0] == "verify" else ""
+        kept = "; verify with the same options and --resume goes on from here" if words[0] == "verify" else ""
         print(f"oracles: interrupted{kept}", file=sys.stderr)
         return INCOMPLETE

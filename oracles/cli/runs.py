@@ -67,6 +67,7 @@ def add_verify(commands: Any) -> None:
         "--workers", type=whole("--workers", 1), default=None, help="processes (default: one per core)"
     )
     command.add_argument("--out", type=Path, default=Path(LATEST), help="folder of the run (default reports/latest)")
+    command.add_argument("--resume", action="store_true", help="go on with the interrupted run in that folder")
     command.set_defaults(run=run_verify)
 
 
@@ -80,7 +81,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
     setup = Setup(options.subject, options.oracles, tuple(int(order) for order in options.orders))
     workers = options.workers or os.cpu_count() or 1
-    chosen = Options(options.examples, options.seed, options.dtypes, workers, options.out, setup)
+    chosen = Options(options.examples, options.seed, options.dtypes, workers, options.out, setup, options.resume)
     with display() as show:
         footer = Campaign(chosen, show).run()
     from oracles.report import write_reports
