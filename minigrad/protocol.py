@@ -28,6 +28,11 @@ Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+FLAGS = frozenset({"overwrite_input", "returned", "hermitian", "subok"})
+"""Arguments that are not supported, and mean nothing as long as they are False."""
 
 
 class Signature(NamedTuple):
@@ -59,9 +64,11 @@ class Signature(NamedTuple):
         for key, value in (*by_place, *kwargs.items()):
             if key in bound:
                 raise TypeError(f"{self.name}: argument {key!r} given twice")
+            if value is np._NoValue or (value is False and key in FLAGS):
+                continue
             if key in names:
                 bound[key] = value
-            elif value is None or value is np._NoValue:
+            elif value is None:
                 continue
             elif key in self.rarer:
                 bound[key] = value
@@ -160,7 +167,7 @@ def register_like(function: Function, model: Function) -> None:
     arguments = inspect.signature(model).parameters.values()
     variadic = [p for p in arguments if p.kind is p.VAR_POSITIONAL]
     operands = tuple(p.name for p in arguments if p.default is p.empty and p.kind in POSITIONAL)
-    parameters = tuple(p.name for p in arguments if p.name not in operands and p not in variadic)
+    parameters = tuple(p.name for p in arguments if p.name not in operands and p.kind not in VARIADIC)
     register(function, operands, parameters, bool(variadic))
 
 
@@ -237,7 +244,7 @@ def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             return worked_out(*operands, **parameters)
     if isinstance(function, np.ufunc) or function in (np.where, np.linalg.solve):
         operands = [joined(operand) for operand in operands]
-    elif function in (np.concatenate, np.stack) and isinstance(operands[0], (list, tuple)):
+    elif function in (np.concatenate, np.stack) and isinstance(operands[0], (list, tuple, Array)):
         operands[0] = [joined(item) for item in operands[0]]
     top = highest(operands)
     hidden = highest(parameters.values()) if parameters else None

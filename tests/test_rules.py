@@ -28,6 +28,7 @@ from minigrad.protocol import (
     Function,
     index_add,
     index_set,
+    innermost,
     leaves,
     map_operand,
     name_of,
@@ -1069,6 +1070,109 @@ def test_values_that_coincide_have_a_gradient_where_nobody_uses_their_vectors(va
     """A symmetric function of them is smooth there: of log det it is the inverse."""
     a = np.diag([2.0, 2.0, 4.0])
     assert grad(lambda a: np.sum(np.log(values(a))))(a).tolist() == np.diag([0.5, 0.5, 0.25]).tolist()
+
+
+CUBE = np.linspace(-1, 1, 8).reshape(2, 2, 2) ** 3
+MIXED = np.array([[1.0, -2.0, 4.0], [0.5, 3.0, -1.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: np.sum(x) * np.mean(x > 1.5, where=x < 9), MIXED),
+        (lambda x: np.sum(x) * np.var(x > 1.5, where=x < 9), MIXED),
+        (lambda x: np.sum(x) * np.quantile(np.argsort(x[0]), 0.5, method="linear"), MIXED),
+        (lambda x: x[0][np.max(np.argsort(x[0]), initial=0)], MIXED),
+        (lambda x: np.var(x, axis=1, ddof=1, where=[True, False, True], dtype=np.float64), MIXED),
+        (lambda x: np.std(x, axis=(0, 1, 2), where=[True, False]), CUBE),
+        (lambda x: np.pad(x, 1, constant_values=np.sum(x)), MIXED),
+        (lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=((x[0, 0], 5.0), (6.0, 0.0))), MIXED),
+        (lambda x: np.reshape(x.T, -1, order="A") * np.arange(6.0), MIXED),
+        (lambda x: np.trapezoid(x, dx=np.array([1.0, 10.0, 3.0]), axis=0), MIXED),
+        (lambda x: np.trapezoid(x, dx=np.array([1.0, 10.0]), axis=1), MIXED),
+        (lambda x: np.linalg.eigvalsh(x @ x.T, UPLO="l"), MIXED),
+        (lambda x: np.full_like(x, [x[0, 0], 2.0, 3.0], dtype=np.float64), MIXED),
+        (lambda x: np.quantile(x, [0.2, 0.9], axis=1, method="lower"), MIXED),
+        (lambda x: np.concatenate(x, dtype=np.dtype(float)), MIXED),
+        (lambda x: np.stack(x, axis=1), MIXED),
+        (lambda x: np.vstack([x, [1.0, 2.0, 3.0]], dtype=np.float64), MIXED),
+        (lambda x: np.hstack([x, x], dtype=np.float64, casting="no"), MIXED),
+        (lambda x: np.ediff1d([1.0, 2.0], to_end=x), MIXED),
+        (lambda x: np.insert([1.0, 2.0], 1, x[0]), MIXED),
+        (lambda x: np.cross(x[0], x[1], axis=None), MIXED),
+        (lambda x: np.median(x, 0, None, False, True), MIXED),
+        (lambda x: np.sum(x, axis=1, keepdims=np._NoValue), MIXED),
+        (lambda x: np.diff(x, n=0, prepend=0.0), MIXED),
+        (lambda x: np.linalg.cholesky(x @ x.T + np.diag([0.0, 1.0]), upper=True), MIXED),
+    ],
+)
+def test_arguments_mean_what_they_mean_to_numpy(f: Function, x: Any) -> None:
+    want, dtype = f(x), np.asarray(f(x)).dtype
+    traced, staged = mg.trace(f, x)(x), mg.stage(lambda x: np.sum(f(x) * 1.5), x)(x)
+    got = innermost(f(Tensor(x)))
+    for each in (got, traced):
+        assert np.asarray(each).dtype == dtype
+        assert_close([each], [want])
+    check_grads(f, (x,), order=1)
+    assert_close(staged[1], [grad(lambda x: np.sum(f(x) * 1.5))(x)])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.mean(x, dtype=int),
+        lambda x: np.sum(x * 100, dtype=np.int8),
+        lambda x: np.cumsum(x, dtype=bool),
+        lambda x: np.full_like(x, 2.7, dtype=int),
+    ],
+)
+def test_integers_asked_for_by_dtype_are_integers(f: Function) -> None:
+    x = np.array([1.25, 1.5, 2.0])
+    assert bits(innermost(f(Tensor(x)))) == bits(f(x))
+
+
+@pytest.mark.parametrize(
+    ("f", "error"),
+    [
+        (lambda x: np.mean(x, where=x), TypeError),
+        (lambda x: np.sum(x, where=np.ones((2, 3), bool)), ValueError),
+        (lambda x: np.sum(x, initial=[1.0, 2.0]), (ValueError, TypeError)),
+        (lambda x: np.max(x, where=[True, False, True]), ValueError),
+        (lambda x: np.diff(x, n=-1), ValueError),
+        (lambda x: np.tensordot(np.stack([x, x]), np.ones((3, 2))), ValueError),
+        (lambda x: np.tensordot(np.stack([x, x]), np.ones((3, 2)), ((5,), (0,))), IndexError),
+        (lambda x: np.linalg.matrix_power(np.outer(x, x), 2.5), TypeError),
+        (lambda x: np.meshgrid(x, x, indexing="foo"), ValueError),
+        (lambda x: np.pad(x, 1, mode="edge", constant_values=3.0), ValueError),
+    ],
+)
+def test_what_numpy_refuses_is_refused(f: Function, error: Any) -> None:
+    for x in (np.arange(3.0), Tensor(np.arange(3.0))):
+        with pytest.raises(error):
+            f(x)
+
+
+def test_constants_of_a_padding_have_a_derivative_where_they_are_zero() -> None:
+    assert grad(lambda x, c: np.sum(np.pad(x, 1, constant_values=c)), (0, 1))(np.ones(2), 0.0)[1] == 2
+
+
+def test_a_quantile_that_is_an_entry_has_its_dtype_and_may_stand_beside_infinity() -> None:
+    x = np.array([1.0, -np.inf, np.inf], np.float32)
+    for method in ("lower", "higher", "nearest"):
+        got = np.quantile(Tensor(x), [0.0, 0.6, 1.0], method=method)
+        assert bits(got.value) == bits(np.quantile(x, [0.0, 0.6, 1.0], method=method))
+
+
+def test_pinv_that_cuts_what_is_not_zero_is_refused() -> None:
+    a = np.array([[3.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    assert grad(lambda a: np.sum(np.linalg.pinv(a, rtol=1e-3)))(a).shape == a.shape
+    with pytest.raises(mg.UnsupportedError, match="not zero are cut off"):
+        grad(lambda a: np.sum(np.linalg.pinv(a, rtol=0.5)))(a)
+
+
+def test_singular_values_of_half_a_matrix_are_refused() -> None:
+    with pytest.raises(mg.UnsupportedError, match="hermitian=False"):
+        np.linalg.svd(Tensor(np.eye(2)), compute_uv=False, hermitian=True)
 
 
 @pytest.mark.parametrize("x", [np.ones((2, 3, 4)), np.float64(3.0)])

@@ -219,7 +219,9 @@ def fingerprint(*parts: Any) -> Any:
     """Equal for equal calls: arrays are compared by their bits."""
 
     def bits(x: Any) -> Any:
-        return (x.dtype, x.shape, hashlib.sha256(x.tobytes()).digest()) if hasattr(x, "tobytes") else x
+        return (
+            (x.dtype, x.shape, hashlib.sha256(x.tobytes()).digest()) if isinstance(x, (np.ndarray, np.generic)) else x
+        )
 
     return repr(map_operand(bits, parts))
 

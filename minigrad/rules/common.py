@@ -44,10 +44,11 @@ def cast(x: Any, a: Any) -> Any:
 
 
 def of_dtype(*functions: Function) -> None:
-    """Functions of one array that also take the dtype to compute in."""
+    """Functions of one array that also take the dtype to compute in, which the result has too."""
 
     def typed(function: Function, a: Any, dtype: Any, **rest: Any) -> Any:
-        return function(np.astype(a, dtype), **rest)
+        ans = function(np.astype(a, np.dtype(dtype)), **rest)
+        return ans if ans.dtype == dtype else np.astype(ans, np.dtype(dtype))
 
     for function in functions:
         extend(function, "dtype", partial(typed, function))

@@ -12,6 +12,7 @@ everything else in minigrad needs to know of single arrays alone.
 from __future__ import annotations
 
 import math
+import operator
 from functools import reduce
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
-from minigrad.protocol import define, defvjp, extend, primitive
+from minigrad.protocol import define, defvjp, extend, innermost, primitive
 from minigrad.rules.common import broadcasting, merged, nonzero, of_dtype, power_of_two, rest, unit
 from minigrad.rules.places import scatter
 from minigrad.rules.products import vecdot_along
@@ -154,7 +155,13 @@ def one_triangle(full: Any, UPLO: str) -> Any:
     return np.tril(full) + np.tril(mt(full), -1) if UPLO == "L" else np.triu(full) + np.triu(mt(full), 1)
 
 
-def pinv_da(g: Any, ans: Any, a: Any) -> Any:
+def pinv_da(g: Any, ans: Any, a: Any, rcond: Any) -> Any:
+    if rcond is not None:
+        s = np.linalg.svdvals(innermost(a))
+        largest = np.max(s, axis=-1, keepdims=True, initial=0)
+        rounding = max(np.shape(a)) * np.finfo(a.dtype).eps
+        if np.any((s <= np.expand_dims(rcond, -1) * largest) & (s > rounding * largest)):
+            raise UnsupportedError("linalg.pinv: singular values that are not zero are cut off; do so by np.linalg.svd")
     left = np.eye(np.shape(a)[-2], dtype=a.dtype) - a @ ans
     right = np.eye(np.shape(a)[-1], dtype=a.dtype) - ans @ a
     gt, pt = mt(g), mt(ans)
@@ -288,6 +295,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 
 def matrix_power(a: Any, n: int) -> Any:
+    n = operator.index(n)
     if n < 0:
         return matrix_power(np.linalg.inv(a), -n)
     if n == 0:
@@ -297,14 +305,14 @@ def matrix_power(a: Any, n: int) -> Any:
 
 
 def unpacked_eigh(a: Any, UPLO: Any = "L") -> Any:
-    packed = packed_eigh(a, UPLO)
+    packed = packed_eigh(a, UPLO.upper())
     return EighResult(packed[..., 0, :], packed[..., 1:, :])
 
 
 def unpacked_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    if not compute_uv:
-        return singular_values(a)
     m, n = np.shape(a)[-2:]
+    if not (compute_uv or hermitian):
+        return singular_values(a)
     if hermitian or (full_matrices and m != n):
         raise UnsupportedError("linalg.svd: give full_matrices=False and hermitian=False; the rest is not unique")
     packed = packed_svd(a)
@@ -327,7 +335,7 @@ defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
 defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
 defvjp(sign_of_det,         None)
 defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
-defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a))
+defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a, rcond))
 defvjp(norm_of_order,       lambda g, ans, x, power, axis: g * norm_slope(x, power=power, axis=axis))
 defvjp(norm_slope,          norm_slope_dx)
 defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False:
@@ -340,7 +348,7 @@ defvjp(packed_qr,           lambda g, ans, a: packed_qr_da(g, ans, a))
 broadcasting(np.linalg.solve, lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b))
 define(np.linalg.slogdet,   lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))
 define(np.linalg.eigh,      unpacked_eigh)
-define(np.linalg.eigvalsh,  lambda a, UPLO="L": eigenvalues(a, UPLO))
+define(np.linalg.eigvalsh,  lambda a, UPLO="L": eigenvalues(a, UPLO.upper()))
 define(np.linalg.svd,       unpacked_svd)
 define(np.linalg.svdvals,   lambda x: singular_values(x))
 define(np.linalg.qr,        unpacked_qr)
@@ -360,6 +368,7 @@ define(np.linalg.tensordot, lambda a, b, axes=2: np.tensordot(a, b, axes))
 define(np.linalg.diagonal,  lambda x, offset=0: np.diagonal(x, offset, -2, -1))
 define(np.linalg.trace,     lambda x, offset=0: np.trace(x, offset, -2, -1))
 define(np.linalg.matrix_transpose, lambda x: np.swapaxes(x, -1, -2))
+extend(np.linalg.cholesky,  "upper", lambda a, upper: mt(np.linalg.cholesky(mt(a))) if upper else np.linalg.cholesky(a))
 extend(np.linalg.pinv,      "rtol", lambda a, rtol: np.linalg.pinv(a, rcond=rtol))
 extend(np.linalg.cond,      "p", condition_number)
 extend(np.linalg.tensorsolve, "axes", tensorsolve)

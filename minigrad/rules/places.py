@@ -42,6 +42,12 @@ def last_set(index: Any, *, shape: tuple[int, ...], count: tuple[int, ...]) -> A
     return places[index] == order
 
 
+def order_of(order: Any, a: Any) -> Any:
+    """The order in which the entries of `a` are read, which it decides itself for "A"."""
+    flags = innermost(a).flags
+    return ("F" if flags.f_contiguous and not flags.c_contiguous else "C") if order == "A" else order
+
+
 def split(g: Any, arrays: Any, axis: int | None) -> list[Any]:
     """Cut a concatenation's cotangent where its operands met."""
     if axis is None:
@@ -83,6 +89,11 @@ def joined_as(function: Function) -> Function:
     return typed
 
 
+def hstack(tup: Any) -> Any:
+    arrays = [np.atleast_1d(joined(x)) for x in tup]
+    return np.concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
+
+
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     return np.concatenate(
         [np.reshape(arr, -1), np.reshape(values, -1)] if axis is None else [arr, values], axis=axis or 0
@@ -95,6 +106,8 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
 
 
 def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing is {indexing!r}; give 'xy' or 'ij'")
     n = len(xi)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else [*range(n)]
     grids = [np.reshape(x, [-1 if i == k else 1 for i in range(n)]) for k, x in zip(order, xi, strict=True)]
@@ -102,8 +115,8 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy") -> tuple[Any,
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
-    values = joined(values)
-    values = cast(values, arr) if isinstance(values, Array) else np.asarray(values, arr.dtype)
+    arr = array_of(arr)
+    values = cast(array_of(values), arr)
     return move(np.insert, slice(0, 3, 2), arr, obj, values, axis=axis)
 
 
@@ -113,22 +126,34 @@ def like(values: Any, part: Any) -> Any:
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
-    zeros = np.zeros_like(a, dtype=dtype, shape=shape)
-    return zeros + cast(fill_value, zeros)
+    fill = np.astype(array_of(fill_value), a.dtype if dtype is None else np.dtype(dtype))
+    return np.copy(np.broadcast_to(fill, np.shape(a) if shape is None else shape))
 
 
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect or wrap")
     ans = move(partial(np.pad, mode=mode), slice(1), array, pad_width)
-    if mode != "constant" or np.all(np.equal(constant_values, 0)):
+    if constant_values is None:
         return ans
-    return ans + np.pad(np.zeros(np.shape(array), array.dtype), pad_width, constant_values=constant_values)
+    if mode != "constant":
+        raise ValueError(f"pad: mode {mode!r} takes no constant_values")
+    # Which of the constants, one before and one after along each axis, stands where; 0 where none does.
+    constants = np.reshape(np.broadcast_to(array_of(constant_values), (np.ndim(array), 2)), -1)
+    numbers = np.arange(1, np.size(constants) + 1).reshape(-1, 2)
+    places = np.pad(np.zeros(np.shape(array), int), pad_width, constant_values=numbers)
+    return np.where(places == 0, ans, cast(constants, array)[places - 1]) if np.size(constants) else ans
+
+
+def array_of(x: Any) -> Any:
+    """A number or a list, in which there may be Arrays, as an array."""
+    x = joined(x)
+    return x if isinstance(x, Array) else np.asarray(x)
 
 
 # fmt: off
 broadcasting(np.broadcast_to, lambda g, ans, array, shape: g)
-defvjp(np.reshape,           lambda g, ans, a, shape, order="C": np.reshape(g, np.shape(a), order=order))
+defvjp(np.reshape,           lambda g, ans, a, shape, order="C": np.reshape(g, np.shape(a), order=order_of(order, a)))
 defvjp(np.transpose,         lambda g, ans, a, axes=None: np.transpose(g, inverse(axes)))
 defvjp(np.swapaxes,          lambda g, ans, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
 defvjp(np.moveaxis,          lambda g, ans, a, source, destination: np.moveaxis(g, destination, source))
@@ -157,14 +182,18 @@ define(np.broadcast_arrays,  broadcast_arrays)
 define(np.meshgrid,          meshgrid)
 moving(np.fliplr, np.flipud, np.rot90, np.rollaxis, np.repeat, np.tile, np.resize, np.diag, np.diagflat, np.diagonal)
 moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)
-moving(np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
+moving(np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
 moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, data=slice(None))
 moving(np.compress, np.extract, data=slice(1, 2))
+define(np.vstack,            lambda tup: np.concatenate([np.atleast_2d(joined(x)) for x in tup]))
+define(np.hstack,            hstack)
 define(np.insert,            insert)
 extend(np.sort,              "kind stable", sort)
 extend(np.partition,         "kind", partition)
 extend(np.concatenate,       "dtype casting", joined_as(np.concatenate))
 extend(np.stack,             "dtype casting", joined_as(np.stack))
+extend(np.vstack,            "dtype casting", joined_as(np.vstack))
+extend(np.hstack,            "dtype casting", joined_as(np.hstack))
 extend(np.full_like,         "dtype shape", full_like)
 extend(np.reshape,           "copy", lambda a, shape, copy, **rest: np.reshape(a, shape, **rest))
 extend(np.astype,            "copy", lambda x, dtype, copy: np.astype(x, dtype))

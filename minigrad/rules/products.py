@@ -77,7 +77,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """One matrix product, of the operands with the summed axes merged."""
     if isinstance(axes, int):
         axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
-    summed = [[i % np.ndim(x) for i in np.atleast_1d(each).tolist()] for x, each in zip((a, b), axes, strict=True)]
+    pairs = [(x, np.atleast_1d(each).tolist()) for x, each in zip((a, b), axes, strict=True)]
+    lengths = [[np.shape(x)[i] for i in each] for x, each in pairs]
+    if lengths[0] != lengths[1]:
+        raise ValueError(
+            f"tensordot: axes of lengths {lengths[0]} and {lengths[1]} are summed together; name equal ones"
+        )
+    summed = [[i % np.ndim(x) for i in each] for x, each in pairs]
     kept = [[i for i in range(np.ndim(x)) if i not in s] for x, s in zip((a, b), summed, strict=True)]
     rows, columns = ([np.shape(x)[i] for i in k] for x, k in zip((a, b), kept, strict=True))
     length = math.prod(np.shape(a)[i] for i in summed[0])
@@ -98,7 +104,8 @@ def vecdot_along(x: Any, y: Any, axis: int) -> Any:
     return np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1))
 
 
-def cross(a: Any, b: Any, axis: int = -1) -> Any:
+def cross(a: Any, b: Any, axis: int | None = None) -> Any:
+    axis = -1 if axis is None else axis
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
         raise UnsupportedError("cross: supported for vectors of length 3; write x[0] * y[1] - x[1] * y[0] for two")

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
-from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, leaves, primitive
+from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, joined, leaves, primitive
 from minigrad.rules.common import cast, count, merged, nonzero, of_dtype, power_of_two, spread, unit
 
 
@@ -115,36 +115,60 @@ def deviation(a: Any, axis: Any) -> Any:
     return away - np.mean(away, axis=axis, keepdims=True)
 
 
+def mask_of(where: Any, a: Any) -> Any:
+    """A mask in the shape of `a`."""
+    where = where if isinstance(where, Array) else np.asarray(where)
+    if where.dtype != bool:
+        raise TypeError(f"where= has dtype {where.dtype}; give an array of bools, such as x > 0")
+    return np.broadcast_to(where, np.shape(a))
+
+
 def masked(function: Function, neutral: Any, join: Function) -> Function:
-    """A reduction over the entries where ``where=`` holds, joined with the ``initial=`` value."""
+    """A reduction over the entries where ``where=`` holds, joined with the ``initial=`` value.
+
+    Entries left out are `neutral`, or where that is None, as for the largest of none, the initial value.
+    """
 
     def reduced(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True, initial: Any = None) -> Any:
-        kept = np.where(where, a, neutral)
+        if np.ndim(initial):
+            raise ValueError(f"initial= has shape {np.shape(initial)}; give a single number")
+        if initial is not None:
+            initial = cast(initial, a)
+        elif neutral is None:
+            raise ValueError(f"{function.__name__}: of no entries there is none; give initial= beside where=")
+        kept = a if where is True else np.where(mask_of(where, a), a, initial if neutral is None else neutral)
         ans = function(kept, axis=axis, keepdims=keepdims)
-        return ans if initial is None else join(ans, cast(initial, kept))
+        return ans if initial is None else join(ans, initial)
 
     return reduced
 
 
 def masked_mean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
-    numbers = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
-    return np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims) / np.astype(numbers, a.dtype)
+    total = np.sum(np.where(mask_of(where, a), a, 0), axis=axis, keepdims=keepdims)
+    return total / masked_count(a, axis, keepdims, where)
 
 
 def masked_var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
-    away, numbers = masked_deviation(a, axis, keepdims, where)
-    return np.sum(away * away, axis=axis, keepdims=keepdims) / (numbers - ddof)
+    away = masked_deviation(a, axis, where)
+    freedom = np.maximum(masked_count(a, axis, keepdims, where) - ddof, 0)
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / freedom
 
 
 def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
-    away, numbers = masked_deviation(a, axis, keepdims, where)
-    return np.linalg.norm(away, axis=axis, keepdims=keepdims) / np.sqrt(numbers - ddof)
+    away = masked_deviation(a, axis, where)
+    freedom = np.maximum(masked_count(a, axis, keepdims, where) - ddof, 0)
+    return np.linalg.vector_norm(away, axis=axis, keepdims=keepdims) / np.sqrt(freedom)
 
 
-def masked_deviation(a: Any, axis: Any, keepdims: bool, where: Any) -> tuple[Any, Any]:
-    """How far each entry is from the mean, 0 for those left out, and the number of the others."""
-    numbers = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
-    return np.where(where, a - masked_mean(a, axis, True, where), 0), np.astype(numbers, a.dtype)
+def masked_count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """The number of entries that are not left out, as a float of the mean's dtype."""
+    numbers = np.sum(mask_of(where, a), axis=axis, keepdims=keepdims)
+    return np.astype(numbers, a.dtype if a.dtype.kind == "f" else np.float64)
+
+
+def masked_deviation(a: Any, axis: Any, where: Any) -> Any:
+    """How far each entry is from the mean, 0 for those left out."""
+    return np.where(mask_of(where, a), a - masked_mean(a, axis, True, where), 0)
 
 
 def without_nan(function: Function, instead: float) -> Function:
@@ -158,7 +182,7 @@ def without_nan(function: Function, instead: float) -> Function:
 
 
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
-    return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, where & ~np.isnan(a))
+    return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, mask_of(where, a) & ~np.isnan(a))
 
 
 def corrected(function: Function) -> Function:
@@ -177,12 +201,16 @@ def step(a: Any, axis: int) -> Any:
 
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    if n < 0:
+        raise ValueError(f"diff: n is {n}; give how many times to take differences, 0 or more")
     return reduce(lambda a, _: step(a, axis), range(n), a)
 
 
 def diff_of_longer(a: Any, prepend: Any = None, append: Any = None, n: int = 1, axis: int = -1) -> Any:
     """Ends that are numbers stand for one entry along the axis."""
 
+    if n == 0:
+        return a
     one = list(np.shape(a))
     one[axis] = 1
     parts = [x if np.ndim(x) else np.broadcast_to(x, one) for x in (prepend, a, append) if x is not None]
@@ -190,13 +218,19 @@ def diff_of_longer(a: Any, prepend: Any = None, append: Any = None, n: int = 1, 
 
 
 def ediff1d_between(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    ends = [None if x is None else cast(np.reshape(x, -1), ary) for x in (to_begin, to_end)]
-    return np.concatenate([x for x in (ends[0], np.ediff1d(ary), ends[1]) if x is not None])
+    inner = np.ediff1d(joined(ary))
+    parts = [x if x is None or x is inner else np.reshape(x, -1) for x in (to_begin, inner, to_end)]
+    return np.concatenate([x for x in parts if x is not None], dtype=inner.dtype)
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y = np.moveaxis(y, axis, -1)
-    width = dx if x is None else step(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1), -1)
+    if x is None:
+        width = np.moveaxis(dx, axis, -1) if np.ndim(dx) == np.ndim(y) else dx
+        if 0 < np.ndim(dx) < np.ndim(y):
+            width = np.moveaxis(np.broadcast_to(dx, np.shape(step(np.moveaxis(y, -1, axis), axis))), axis, -1)
+    else:
+        width = step(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1), -1)
     return np.sum(width * (y[..., 1:] + y[..., :-1]) / 2, axis=-1)
 
 
@@ -242,16 +276,18 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: s
             f"quantile: method {method!r} is not supported; use linear, midpoint, {', '.join(METHODS_OF_QUANTILE)}"
         )
     if not isinstance(q, Array):
-        q = np.asarray(q, a.dtype if isinstance(q, (int, float)) else None)
+        q = np.asarray(q, a.dtype if isinstance(q, (int, float)) and a.dtype.kind == "f" else None)
     if np.any(q < 0) or np.any(q > 1):
         raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
     entries = in_order(a, axis)
     place = q * (np.shape(entries)[-1] - 1)
-    place = METHODS_OF_QUANTILE.get(method, np.positive)(place)
-    below, above = np.floor(place), np.ceil(place)
-    part = (above - below) / 2 if method == "midpoint" else place - below
-    low, high = entries[..., below.astype(int)], entries[..., above.astype(int)]
-    ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+    if method in METHODS_OF_QUANTILE:
+        ans = entries[..., METHODS_OF_QUANTILE[method](place).astype(int)]
+    else:
+        below, above = np.floor(place), np.ceil(place)
+        part = (above - below) / 2 if method == "midpoint" else place - below
+        low, high = entries[..., below.astype(int)], entries[..., above.astype(int)]
+        ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
     ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
@@ -315,8 +351,8 @@ define(np.amax,           lambda a, axis=None, keepdims=False: np.max(a, axis=ax
 define(np.amin,           lambda a, axis=None, keepdims=False: np.min(a, axis=axis, keepdims=keepdims))
 define(np.ptp,            ptp)
 define(np.median,         median)
-define(np.quantile,       quantile)
-define(np.percentile,     percentile)
+define(np.quantile,       lambda a, q, axis=None, keepdims=False: quantile(a, q, axis, keepdims))
+define(np.percentile,     lambda a, q, axis=None, keepdims=False: percentile(a, q, axis, keepdims))
 define(np.average,        average)
 define(np.cumulative_sum, cumulative(np.cumsum, 0))
 define(np.cumulative_prod, cumulative(np.cumprod, 1))
@@ -326,7 +362,7 @@ define(np.nanmax,         without_nan(np.max, -np.inf))
 define(np.nanmin,         without_nan(np.min, np.inf))
 define(np.nancumsum,      without_nan(np.cumsum, 0))
 define(np.nancumprod,     without_nan(np.cumprod, 1))
-define(np.nanmean,        nanmean)
+define(np.nanmean,        lambda a, axis=None, keepdims=False: nanmean(a, axis, keepdims))
 define(np.diff,           diff)
 define(np.ediff1d,        lambda ary: step(np.reshape(ary, -1), 0))
 define(np.trapezoid,      trapezoid)
@@ -337,8 +373,8 @@ of_dtype(np.sum, np.prod, np.mean, np.var, np.std, np.cumsum, np.cumprod, np.cum
 of_dtype(np.nansum, np.nanprod, np.nanmean, np.nancumsum, np.nancumprod)
 extend(np.sum,            "where initial", masked(np.sum, 0, np.add))
 extend(np.prod,           "where initial", masked(np.prod, 1, np.multiply))
-extend(np.max,            "where initial", masked(np.max, -np.inf, np.maximum))
-extend(np.min,            "where initial", masked(np.min, np.inf, np.minimum))
+extend(np.max,            "where initial", masked(np.max, None, np.maximum))
+extend(np.min,            "where initial", masked(np.min, None, np.minimum))
 extend(np.amax,           "where initial", np.max)
 extend(np.amin,           "where initial", np.min)
 extend(np.nansum,         "where initial", without_nan(np.sum, 0))
