@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ def some_tie(a: Any, axis: Any, keepdims: bool) -> Mask:
     """Whether any two of the entries along some axes are tied."""
     axes = axes_of(a, axis)
     moved = np.moveaxis(a, axes, range(-len(axes), 0))
-    entries = np.sort(np.reshape(moved, (*moved.shape[: moved.ndim - len(axes)], -1)), axis=-1)
+    kept = moved.ndim - len(axes)
+    entries = np.sort(np.reshape(moved, (*moved.shape[:kept], math.prod(moved.shape[kept:]))), axis=-1)
     found = np.any(tied(entries[..., 1:], entries[..., :-1]), axis=-1)
     return np.expand_dims(found, axes) if keepdims else np.asarray(found)
 
@@ -267,7 +269,8 @@ def rank_lost(ans: Any, a: Any, mode: str = "reduced") -> Mask:
 
 def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
     """A whole positive exponent makes a polynomial, which is smooth at 0."""
-    return at_zero(ans, x) & (not isinstance(y, int) or y < 1)
+    whole = type(y) in (int, float) and float(y).is_integer()  # a constant, not a number that a step computed
+    return at_zero(ans, x) & (not whole or y < 1)
 
 
 WINDOW = (

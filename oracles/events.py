@@ -55,7 +55,8 @@ def find_events(case: Case) -> list[Event]:
             mask = np.asarray(row.where(result, *operands, **step.parameters))
             if mask.any():
                 events.append(Event(number, row.event, mask))
-        for part in leaves(result):
+        constants = [np.asarray(leaf, case.dtype) for leaf in leaves(step.operands) if type(leaf) is float]
+        for part in (*leaves(result), *constants):
             events.extend(Event(number, what, mask) for what, mask in out_of_range(part) if mask.any())
         return result
 

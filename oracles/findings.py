@@ -124,6 +124,7 @@ def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
         if (
             mark["party"].partition(".")[0] == entry.party.partition(".")[0]
             and (mark["label"], mark["law"]) == (entry.label, entry.law)
+            and mark["order"] >= entry.order  # a first derivative owes nothing to what a second one does
             and functions <= set(mark["function"].split())
         ):
             return f"{entry.explanation}, in {entry.versions}"

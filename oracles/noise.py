@@ -163,6 +163,17 @@ class Flushing(Noisy):
         return np.where(np.abs(value) < np.finfo(dtype).tiny, value * 0, value)
 
 
+class FlushingOperands(Flushing):
+    """And so is whatever a step takes, the program's own constants among it."""
+
+    rounds_terms = True
+
+    def nudge(self, value: Any, alike: bool = False) -> Any:
+        return super().nudge(
+            np.asarray(value, self.passes.given[0].dtype)[()] if type(value) is float else value, alike
+        )
+
+
 class Passes:
     """What an engine of NumPy's kind computes for a case, as one program of its inputs, cotangent and vectors."""
 

@@ -14,7 +14,7 @@ from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point
 from oracles.known import meant_otherwise
-from oracles.noise import Flushing, floor_of
+from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -94,12 +94,16 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
         there = flushed.facts(order, len(EFFORTS) - 1)
         if not judge(answer, order, there).is_off and not invents(answer, facts, there):
             return True
-    replay = map(np.asarray, point.passes(order).replay(Flushing))
-    return all(
-        # Where rounding may do anything, zeros for subnormal numbers must give the very answer.
-        np.all(units_outside(mine, zeroed, zeroed, np.where(np.isinf(noise), floor_of(zeroed), noise)) <= UNITS)
-        for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
-    )
+
+    def comes_of(kind: type[Noisy]) -> bool:
+        replay = map(np.asarray, point.passes(order).replay(kind))
+        return all(
+            # Where rounding may do anything, zeros for subnormal numbers must give the very answer.
+            np.all(units_outside(mine, zeroed, zeroed, np.where(np.isinf(noise), floor_of(zeroed), noise)) <= UNITS)
+            for mine, zeroed, noise in zip(formed(answer, facts), replay, facts.noise, strict=True)
+        )
+
+    return comes_of(Flushing) or comes_of(FlushingOperands)
 
 
 def invents(answer: Answer, facts: Facts, flushed: Facts) -> bool:
@@ -149,7 +153,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
-    return ""
+    # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
+    overflows = np.isinf(here.size) and any(event.is_loss for event in point.events)
+    return "numbers leave the range on the way" if overflows else ""
 
 
 def at_end_of_range(point: Point, facts: Facts) -> bool:
@@ -191,11 +197,13 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, truth.value, 0)), initial=0.0) or 1.0))
         factors.append(np.where(certain & (truth.value != 0), mine / truth.value, np.nan).ravel())
-    each = np.concatenate(sizes)
+    each, shares = np.concatenate(sizes), np.concatenate(factors)
+    # Of what is off at a kink there is no share to compare by.
+    told = np.where(np.isnan(shares), 0.0, each)
     agrees = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
     if not each.size:
         return Error(0.0, agrees)
-    return Error(float(np.max(each)), agrees, int(np.argmax(each)), np.concatenate(factors))
+    return Error(float(np.max(each)), agrees, int(np.argmax(told if np.any(told) else each)), shares)
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:

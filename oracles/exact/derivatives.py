@@ -229,11 +229,6 @@ def derivatives(
     with precision(ctx.prec, order, directions=1 + case_size(case)):
         value, last = run(set_moving(inputs, places, case.vectors if order == 2 else None))
         total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
-    if not all(v.value.is_finite() for v in value.flat):
-        # There may be more to say of inputs that stay put: a constant 0 is 0 whatever it is multiplied with.
-        ties = Jet.ties
-        value, _ = run([np.asarray(JETS(x), object) for x in inputs])
-        Jet.ties = ties  # which are the same again
     gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
     # Where there are no two derivatives along the vectors, there is no Hessian.
     bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))

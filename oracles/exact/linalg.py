@@ -313,7 +313,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
     axes = tuple(range(np.ndim(x))) if axis is None else tuple(np.atleast_1d(axis).tolist())
     last = np.moveaxis(x, axes, range(-len(axes), 0)) if axes else x[..., None]
-    flat = np.reshape(last, (*np.shape(last)[: np.ndim(last) - max(len(axes), 1)], -1))
+    kept = np.ndim(last) - max(len(axes), 1)
+    flat = np.reshape(last, (*np.shape(last)[:kept], math.prod(np.shape(last)[kept:])))
     ans = norm_of_vectors(flat, ord)
     return np.expand_dims(ans, axes) if keepdims else ans
 

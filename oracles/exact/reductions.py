@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -60,7 +61,8 @@ def merged(a: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
     a = np.asarray(a, object)
     axes = tuple(range(a.ndim)) if axis is None else tuple(i % a.ndim for i in np.atleast_1d(axis))
     kept = [n for i, n in enumerate(a.shape) if i not in axes]
-    entries = np.moveaxis(a, axes, range(-len(axes), 0)).reshape((*kept, -1)) if axes else a[..., None]
+    count = math.prod(a.shape[i] for i in axes)
+    entries = np.moveaxis(a, axes, range(-len(axes), 0)).reshape((*kept, count)) if axes else a[..., None]
     return entries, [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else kept
 
 

@@ -51,6 +51,9 @@ SIDES = 12
 NEXT_TO_NOTHING = 2.0**-400
 """What a nudge, or its cube root, may make of a zero."""
 
+SAME = 8
+"""How many roundings of the largest element gradients nearby may lie apart and count as one, if noise allows it."""
+
 JUMP = 2.0**-30
 """Values nearby that differ by more than this part of them are on two sides of a jump."""
 
@@ -274,7 +277,8 @@ class Referee:
         # of a nudge is no zero yet, nor what a second derivative beside tiny numbers makes of one.
         _, exponent = math.frexp(smallest_of(self.case))
         none_yet = max(NEXT_TO_NOTHING, math.ldexp(1.0, 64 - Nudge.bits - exponent) if order == 2 else 0.0)
-        attained = np.where(around.jumps | (np.fmax(np.abs(low), np.abs(high)) < none_yet), at, np.nan)
+        no_zero_yet = np.fmax(np.fmax(np.abs(low), np.abs(high)), np.abs(at)) < none_yet
+        attained = np.where(around.jumps | no_zero_yet, at, np.nan)
         low, high = np.fmin(low, attained), np.fmax(high, attained)
         lowest, highest = np.fmin(lowest, attained), np.fmax(highest, attained)
         if order == 1 and k == 0:
@@ -283,9 +287,12 @@ class Referee:
             low, high = np.where(known, at, low), np.where(known, at, high)
             lowest, highest = np.where(known, at, lowest), np.where(known, at, highest)
         with np.errstate(all="ignore"):
-            one = (highest - lowest <= noise) & np.isfinite(low)
+            # However noisy, what lies on two sides of a kink is not one number.
+            largest = np.max(np.fmax(np.abs(lowest), np.abs(highest)), initial=0.0, where=np.isfinite(lowest + highest))
+            fine = np.minimum(noise, np.maximum(SAME * np.finfo(self.case.dtype).eps * largest, none_yet))
+            one = (highest - lowest <= fine) & np.isfinite(low)
             # Of a choice at the very point that no gradient nearby bears out, nothing follows.
-            borne_out = one & (np.abs(at - low) <= noise)
+            borne_out = one & (np.abs(at - low) <= fine)
             middle = np.where(borne_out | np.isinf(at), at, low / 2 + high / 2)
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
