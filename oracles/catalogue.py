@@ -330,8 +330,8 @@ ROWS: tuple[Row, ...] = (
     Row("minigrad.relu",     "unary", (REALS,),      "kink: relu at 0",              at_zero,
         torch="torch.relu", jax="jax.nn.relu"),
     Row("minigrad.softplus", "unary", torch="torch.nn.functional.softplus({0}, threshold=80)", jax="jax.nn.softplus"),
-    Row("minigrad.softmax",  "scan", torch="torch.softmax", jax="jax.nn.softmax"),
-    Row("minigrad.log_softmax", "scan", torch="torch.log_softmax", jax="jax.nn.log_softmax"),
+    Row("minigrad.softmax",  "scan", torch="torch.softmax({0}, {axis})", jax="jax.nn.softmax"),
+    Row("minigrad.log_softmax", "scan", torch="torch.log_softmax({0}, {axis})", jax="jax.nn.log_softmax"),
     Row("minigrad.logsumexp", "reduce", torch="torch.logsumexp({0}, {axis}{...})", jax="jax.nn.logsumexp"),
     # Elementwise, two operands
     Row("add",         "binary"),

@@ -207,6 +207,76 @@ def test_who_is_wrong_is_told_why() -> None:
 MIXED = "give at least one, and all of float64 (such as 3.0) or all of float32"
 
 
+X = np.array([[0.3, -0.7, 2.25], [1.5, 0.2, -1.1]])
+V = np.array([0.3, 0.7, -2.0])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        *((f, V) for f in (mg.softmax, mg.log_softmax, np.sort, np.diag, np.cumulative_sum, np.cumulative_prod)),
+        *((f, X) for f in (np.cumsum, np.cumprod, np.nancumsum, np.nancumprod, np.flip, np.std, np.var, np.average)),
+        *((f, X) for f in (np.tril, np.triu, np.diagflat, np.diagonal, np.trace, np.rot90)),
+        (lambda x: np.roll(x, 1), X),
+        (lambda x: np.repeat(x, 2), X),
+        (lambda x: np.append(x, x), X),
+        (lambda x: np.partition(x, 1), X),
+        (lambda x: np.tensordot(x, x.T, 1), X),
+        (lambda x: np.convolve(x, np.array([1.0, 2.0])), V),
+        (lambda x: np.correlate(x, np.array([1.0, 2.0])), V),
+        (lambda x: np.cross(x, x * x), V),
+        (lambda x: x[np.argsort(x)] * np.sign(x), V),
+        (lambda x: np.where((x < 0.5) | (x >= 1.75), x * x, x), X),
+        (lambda x: np.where(np.logical_and(x == x, x != 0.5), x * x, np.floor(x)), X),
+        (lambda x: np.where(np.isfinite(x) & ~np.isnan(x), x * x, 0.0), X),
+    ],
+)
+def test_functions_are_judged_as_people_call_them(f: Callable[..., Any], x: Any) -> None:
+    """With the defaults that NumPy has, and frameworks have not."""
+    judgement = judge(f, x, parties=FEW)
+    assert {party: str(verdict.label) for party, verdict in judgement.verdicts.items()} == dict.fromkeys(FEW, "agrees")
+
+
+def test_an_undefined_value_is_not_made_up() -> None:
+    """0 times infinity has no value, though a constant 0 times anything is 0."""
+    with np.errstate(all="ignore"):
+        assert labels(judge(lambda x: x * (1 / x), 0.0, parties=FEW)) == {"edge"}
+        assert labels(judge(lambda x: np.exp(x / np.sum(x)), np.zeros(2), parties=FEW)) == {"edge"}
+
+
+def test_a_kink_that_rounding_crosses_is_one_all_the_same() -> None:
+    frame = judge(lambda x, b: mg.relu(x + b - 3.0), 3.0, 0.0, parties=FEW).to_frame()
+    assert {(row.low, row.high) for row in frame[frame.element == "d/dx"].itertuples()} == {(0, 1)}
+    assert set(frame.label) == {"convention"}
+
+
+def test_a_constant_has_derivative_zero_even_between_equal_bounds() -> None:
+    judgement = judge(lambda x: np.clip(x, 1.0, 1.0), 1.0, parties=["minigrad", "tests.trial:Certified"])
+    assert labels(judgement) == {"agrees"}
+    assert set(judgement.to_frame().query("element == 'd/dx'").truth) == {0}
+
+
+def test_a_constant_that_overflows_makes_nobody_wrong() -> None:
+    with np.errstate(over="ignore"):
+        assert labels(judge(lambda x: np.log(np.sum(np.exp(x + 1000))), V, parties=FEW)) == {"unstable"}
+
+
+def test_a_subnormal_constant_is_flushed_too() -> None:
+    assert labels(judge(lambda x: (x * 1e-308) * 1e300, 3.0, parties=["jax"])) == {"flush"}
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.0, 3])
+def test_whole_powers_are_smooth_at_zero(power: float) -> None:
+    for order in (1, 2):
+        assert labels(judge(lambda x: x**power, 0.0, order=order, parties=["minigrad", "torch"])) == {"agrees"}
+    assert labels(judge(lambda x: x**1.5, 0.0, order=2, parties=["minigrad"])) == {"edge"}
+
+
+@pytest.mark.parametrize("f", [np.max, np.median, np.linalg.norm, np.prod, np.ptp, mg.softmax, mg.logsumexp])
+def test_reductions_of_an_empty_batch_are_decided(f: Callable[..., Any]) -> None:
+    assert labels(judge(lambda x: f(x, axis=1), np.zeros((0, 3)), parties=["minigrad"])) == {"agrees"}
+
+
 @pytest.mark.parametrize(
     ("f", "inputs", "options", "message"),
     [

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import minigrad as mg
 from minigrad.programs import Input, Program, Ref, Step
 from oracles.asking import ask
 from oracles.cases import Case
@@ -585,6 +586,25 @@ def test_a_broadcasting_fault_beside_a_tie_is_wrong() -> None:
     verdict = on_trial(trial.NoUnbroadcast, case).verdict(spec(trial.NoUnbroadcast), 1)
     assert verdict.label is Label.WRONG
     assert verdict.where.startswith("d/dy")
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs", "order"),
+    [
+        (lambda x, b: np.sum(mg.relu(x + b - 3.0)), ([[3.0, 4.0], [5.0, 1.0], [2.0, 7.0]], [0.0, 1.0]), 1),
+        (lambda x, b: np.sum(mg.relu(x + b - 3.0)), ([3.0, 5.0], 0.0), 1),
+        (lambda x, b: np.sum(np.maximum(x, 1.0) * b), ([[1.0, 2.0], [1.0, 0.5], [3.0, 1.0]], [2.0, -1.0]), 2),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_broadcasting_fault_shows_beside_a_tie_that_rounding_crosses(
+    f: Any, inputs: Any, order: int, dtype: str
+) -> None:
+    """And where it could hide at ordinary points."""
+    vectors = [np.linspace(0.3, 1.9, np.size(x)).reshape(np.shape(x)) for x in inputs]
+    found = on_trial(trial.NoUnbroadcast, case_of(f, *inputs, vectors=vectors, dtype=dtype), (order,))
+    assert found.verdict(spec(trial.NoUnbroadcast), order).label is Label.WRONG
+    assert found.failed(spec(trial.NoUnbroadcast))
 
 
 def test_agreement_within_the_noise_needs_no_more_than_the_allowed_units() -> None:

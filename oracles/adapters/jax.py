@@ -40,9 +40,9 @@ class JaxSpelling(Spelling):
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
         row = CATALOGUE.get(function)
-        if row is None or row.jax == ABSENT:
+        if (row is None and not hasattr(jnp, function)) or (row is not None and row.jax == ABSENT):
             raise Unsupported(f"JAX has no spelling of {function} here")
-        if row.jax is None:
+        if row is None or row.jax is None:
             return super().call(function, operands, parameters)
         return spelled(row.jax, operands, {key: self.parameter(value) for key, value in parameters.items()})
 

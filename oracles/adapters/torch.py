@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 
 from minigrad.programs import OPERATORS, Program, Spelling, literal
+from minigrad.protocol import NAMES
 from oracles.adapters import spelled, subnormals
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
@@ -22,6 +25,19 @@ torch.set_num_threads(1)
 ONE_AXIS = ("prod", "median", "quantile", "percentile")
 """Reductions that take no tuple of axes."""
 
+FLAT = {**dict.fromkeys(("cumsum", "cumprod", "nancumsum", "nancumprod", "take"), 1), "append": 2}
+"""Functions that read so many operands flat unless an axis is given."""
+
+ALL_AXES = {"flip": "*range({0}.ndim)", "roll": "()", "repeat": "None", "cumulative_sum": "0", "cumulative_prod": "0"}
+ALL_AXES |= {"cross": "-1"}
+"""What stands for the axis that is not given, where NumPy's own default is None."""
+
+OTHERWISE = {"equal": "eq", "not_equal": "ne", "invert": "bitwise_not"}
+PLAIN = frozenset({"less", "greater_equal", "isnan", "isfinite", "isinf", "signbit", "logical_not", "logical_and"})
+PLAIN |= {"logical_or", "logical_xor", "sign", "floor", "ceil", "trunc", "argmax", "argmin", "argsort", *OTHERWISE}
+PLAIN |= {"bitwise_and", "bitwise_or", "bitwise_xor"}
+"""Functions without a derivative that have NumPy's arguments in PyTorch."""
+
 
 class TorchSpelling(Spelling):
     """Most of NumPy's names are PyTorch's too, ``axis=`` and ``keepdims=`` included."""
@@ -30,19 +46,28 @@ class TorchSpelling(Spelling):
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
         row = CATALOGUE.get(function)
+        texts = {key: self.parameter(value) for key, value in parameters.items()}
+        if row is None and function in PLAIN:
+            return spelled(f"torch.{OTHERWISE.get(function, function)}", operands, texts)
         if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
-        texts = {key: self.parameter(value) for key, value in parameters.items()}
+        if function in FLAT and "axis" not in texts:
+            flat = [f"{operand}.reshape(-1)" for operand in operands[: FLAT[function]]]
+            operands, texts = [*flat, *operands[FLAT[function] :]], {**texts, "axis": "0"}
         named = "keepdims" in texts and function not in ONE_AXIS
         if row.kind == "reduce" and "axis" not in texts and (named or "{axis}" in (row.torch or "")):
             # PyTorch keeps dimensions only where they are named.
             texts = {"axis": f"tuple(range({operands[0]}.ndim))", **texts}
         if function in ONE_AXIS and texts.get("axis", "").startswith("("):
             raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
+        if function in ONE_AXIS and "keepdims" in texts and "axis" not in texts:
+            raise Unsupported(f"PyTorch's {function} keeps dimensions of a single axis only")
         if row.torch is None:
             if function in OPERATORS or function in ("getitem", "negative"):
                 return super().call(function, operands, parameters)
             return spelled(f"torch.{function}", operands, texts)
+        if function == "average" and "weights" not in texts:
+            return spelled("torch.mean", operands, texts)
         if row.torch == "permute":
             axes = texts.get("axes", f"tuple(reversed(range({operands[0]}.ndim)))")
             return f"torch.permute({operands[0]}, {axes})"
@@ -53,7 +78,9 @@ class TorchSpelling(Spelling):
                 (y if y.isidentifier() else f"torch.as_tensor({y}, dtype={x}.dtype)"),
             )
             return f"torch.{function}({x}, {y})"
-        return spelled(row.torch, operands, texts)
+        if "axis" not in texts and function in ALL_AXES:
+            texts["axis"] = ALL_AXES[function].replace("{0}", operands[0])
+        return spelled(row.torch, operands, {**defaults(function, row.torch), **texts})
 
     def parameter(self, value: Any) -> str:
         return self.array(value) if isinstance(value, np.ndarray) else super().parameter(value)
@@ -62,6 +89,17 @@ class TorchSpelling(Spelling):
         if not value.size:
             return f"torch.zeros({value.shape}, dtype=torch.{value.dtype.name})"
         return f"torch.tensor({literal(value.tolist())}, dtype=torch.{value.dtype.name})"
+
+
+@functools.lru_cache(maxsize=512)
+def defaults(function: str, spelling: str) -> Mapping[str, str]:
+    """What NumPy takes for the parameters that a spelling names, where it is a number or numbers."""
+    try:
+        own = inspect.signature(NAMES[function]).parameters
+    except (KeyError, ValueError):  # functions that are written in C do not tell
+        return {}
+    found = {name: own[name].default for name in re.findall(r"{([a-z]\w*)}", spelling) if name in own}
+    return {name: repr(value) for name, value in found.items() if isinstance(value, (int, str, tuple))}
 
 
 @functools.lru_cache(maxsize=64)
