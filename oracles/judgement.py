@@ -182,6 +182,8 @@ def judge(
     """
     if order not in (1, 2):
         raise UsageError(f"order {order!r}: give 1 or 2")
+    if not callable(function):
+        raise UsageError(f"function is {function!r:.40}; give a function of NumPy arrays, or a Program")
     arrays = checked(inputs)
     program = function if isinstance(function, mg.Program) else follow(function, *arrays)[0]
     case = posed(program, arrays, cotangent, vectors, seed, plain=True)
@@ -215,6 +217,8 @@ def posed(
             f"the function returns {kind} for inputs of {arrays[0].dtype}; let it return one array of that dtype"
         )
     value = np.asarray(result)
+    if not (isinstance(seed, (int, np.integer)) and seed >= 0):
+        raise UsageError(f"seed is {seed!r}; give a whole number, 0 or more")
     random = np.random.default_rng(seed)
 
     def weights(given: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -222,25 +226,41 @@ def posed(
             drawn = np.round(random.uniform(0.25, 2, shape) * random.choice([-1, 1], shape), 3)
             single = 1.0 if plain else random.choice(NOT_ONE)
             return np.asarray(drawn if shape else single, value.dtype)
-        given = np.asarray(given, value.dtype)
+        given = array_of(given, name)
+        if given.dtype.kind not in "biuf":
+            raise UsageError(f"{name} has dtype {given.dtype}; give real numbers")
+        given = given.astype(value.dtype)
         if given.shape != shape:
             raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
         return given
 
     vectors = [None] * len(arrays) if vectors is None else vectors
+    if not isinstance(vectors, Sequence) or isinstance(vectors, str):
+        raise UsageError(f"vectors is a {type(vectors).__name__}; give a list, with one per input")
     if len(vectors) != len(arrays):
         raise UsageError(f"there are {len(vectors)} vectors for {len(arrays)} inputs; give one per input")
     along = tuple(weights(v, x.shape, "a vector") for v, x in zip(vectors, arrays, strict=True))
     return Case("judged", program, tuple(arrays), weights(cotangent, value.shape, "cotangent"), along)
 
 
+def array_of(x: Any, name: str) -> Any:
+    """What is given as an array; raises `UsageError` for what is none, or only looks like one."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise UsageError(f"{name} is a masked array, of which the mask would be lost; give x.filled(...)")
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise UsageError(f"{name} is a list of lists of unequal length; give an array of numbers") from None
+
+
 def checked(inputs: Sequence[Any]) -> tuple[Any, ...]:
     """The inputs as arrays of one float dtype."""
-    arrays = tuple(np.array(x) for x in inputs)
+    arrays = tuple(array_of(x, f"input {i}").copy() for i, x in enumerate(inputs))
     dtypes = sorted({x.dtype.name for x in arrays})
     if dtypes not in (["float64"], ["float32"]):
+        each = ", ".join(x.dtype.name for x in arrays) if len(dtypes) > 1 else dtypes[0] if dtypes else ""
         raise UsageError(
-            f"the inputs have {', '.join(dtypes) or 'no dtype, there being none'}; give at least one, "
+            f"the inputs have {each or 'no dtype, there being none'}; give at least one, "
             "and all of float64 (such as 3.0) or all of float32; bind what is not differentiated in a lambda"
         )
     return arrays

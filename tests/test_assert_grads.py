@@ -538,7 +538,7 @@ def test_a_result_that_depends_on_no_input_is_refused() -> None:
     [
         (np.sin, [3], {}, "the inputs have int64; give at least one, and all of float64"),
         (np.sin, [3], {"dtypes": "float32"}, "the inputs have int64; "),
-        (np.add, [1.0, np.float32(1)], {}, "the inputs have float32, float64; "),
+        (np.add, [1.0, np.float32(1)], {}, "the inputs have float64, float32; "),
         (np.sin, [], {}, "the inputs have no dtype, there being none"),
         (np.modf, [1.5], {}, "the function returns a tuple for inputs of float64; let it return one array"),
         (np.argmax, [np.ones(2)], {"vjp": none}, "the function returns int64 for inputs of float64"),
