@@ -208,7 +208,6 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 def diff_of_longer(a: Any, prepend: Any = None, append: Any = None, n: int = 1, axis: int = -1) -> Any:
     """Ends that are numbers stand for one entry along the axis."""
-
     if n == 0:
         return a
     one = list(np.shape(a))
@@ -224,14 +223,11 @@ def ediff1d_between(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = np.moveaxis(y, axis, -1)
-    if x is None:
-        width = np.moveaxis(dx, axis, -1) if np.ndim(dx) == np.ndim(y) else dx
-        if 0 < np.ndim(dx) < np.ndim(y):
-            width = np.moveaxis(np.broadcast_to(dx, np.shape(step(np.moveaxis(y, -1, axis), axis))), axis, -1)
-    else:
-        width = step(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1), -1)
-    return np.sum(width * (y[..., 1:] + y[..., :-1]) / 2, axis=-1)
+    axis %= np.ndim(y)
+    before = (slice(None),) * axis
+    if x is not None:
+        dx = step(x, axis) if np.ndim(x) > 1 else np.reshape(step(x, 0), (-1, *(1,) * (np.ndim(y) - axis - 1)))
+    return np.sum(dx * (y[(*before, slice(1, None))] + y[(*before, slice(-1))]) / 2, axis=axis)
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
