@@ -154,8 +154,20 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
-    overflows = np.isinf(here.size) and any(event.is_loss for event in point.events)
-    return "numbers leave the range on the way" if overflows else ""
+    return "numbers leave the range on the way" if loses_its_value(point, answer, facts) else ""
+
+
+def loses_its_value(point: Point, answer: Answer, facts: Facts) -> bool:
+    """Whether NumPy's own value is nowhere finite although the truth is, and so is no element that is off here."""
+    value = point.facts(1).truths[0]
+    with np.errstate(all="ignore"):
+        forward = np.asarray(point.case.program(*point.case.inputs))
+    if np.any(np.isfinite(forward)) or np.any(value.status != Status.CERTAIN):
+        return False
+    return all(
+        not np.any(np.isfinite(mine) & (units_outside(mine, truth.low, truth.high, noise) > UNITS))
+        for mine, truth, noise in zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
+    )
 
 
 def at_end_of_range(point: Point, facts: Facts) -> bool:

@@ -259,6 +259,9 @@ def test_a_constant_has_derivative_zero_even_between_equal_bounds() -> None:
 def test_a_constant_that_overflows_makes_nobody_wrong() -> None:
     with np.errstate(over="ignore"):
         assert labels(judge(lambda x: np.log(np.sum(np.exp(x + 1000))), V, parties=FEW)) == {"unstable"}
+        assert labels(judge(lambda x: x * 1e200 * 1e200 / 1e300, 3.0, parties=FEW)) == {"unstable"}
+        others = ["tests.test_oracles_guards:Says42", "tests.test_oracles_guards:SaysOtherwise"]
+        assert labels(judge(lambda x: x * 1e200 * 1e200 / 1e300, 3.0, parties=others)) == {"wrong"}
 
 
 def test_a_subnormal_constant_is_flushed_too() -> None:

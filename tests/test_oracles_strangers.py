@@ -142,7 +142,9 @@ def test_script_of_a_finding_needs_numpy_and_that_engine_alone(found: str, tmp_p
     assert done.returncode == 1
     assert f"as {label}: " in text
     assert (
-        ("TypeError" in done.stderr) if label == Label.ERRORED else ("OFF" in done.stdout or "instead" in done.stdout)
+        ("raised TypeError" in done.stdout and "the truth is" in done.stdout)
+        if label == Label.ERRORED
+        else ("OFF" in done.stdout or "instead" in done.stdout)
     )
 
 

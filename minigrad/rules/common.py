@@ -106,6 +106,11 @@ def inverse(axes: Any) -> Any:
     return None if axes is None else tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
 
 
+def vecdot_along(x: Any, y: Any, axis: int) -> Any:
+    """``np.vecdot`` along another axis than the last."""
+    return np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1))
+
+
 def moving(*functions: Function, data: slice = slice(1)) -> None:
     """Functions that only move the entries of some operands: where to, they tell by moving numbered places."""
     for function in functions:

@@ -21,9 +21,8 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, extend, innermost, primitive
-from minigrad.rules.common import broadcasting, merged, nonzero, of_dtype, power_of_two, rest, unit
+from minigrad.rules.common import broadcasting, merged, nonzero, of_dtype, power_of_two, rest, unit, vecdot_along
 from minigrad.rules.places import scatter
-from minigrad.rules.products import vecdot_along
 from minigrad.rules.reductions import kept_shape, others
 
 EighResult: Any = type(np.linalg.eigh(np.eye(1)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.protocol import define, defvjp, extend, joined, primitive
-from minigrad.rules.common import broadcasting, of_dtype
+from minigrad.rules.common import broadcasting, of_dtype, vecdot_along
 
 
 def as_matrix(x: Any, y: Any) -> tuple[Any, Any]:
@@ -98,10 +98,6 @@ def kron(a: Any, b: Any) -> Any:
     rows = np.reshape(a, [n for length in left for n in (length, 1)])
     columns = np.reshape(b, [n for length in right for n in (1, length)])
     return np.reshape(rows * columns, [n * m for n, m in zip(left, right, strict=True)])
-
-
-def vecdot_along(x: Any, y: Any, axis: int) -> Any:
-    return np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1))
 
 
 def cross(a: Any, b: Any, axis: int | None = None) -> Any:
