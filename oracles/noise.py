@@ -27,7 +27,7 @@ ROUNDS_ONCE = ("unary", "binary")
 
 ROUNDS_ALIKE = frozenset(
     {"minigrad.cofactor", "minigrad.logabsdet", "minigrad.singular_values", "minigrad.eigenvalues"}
-    | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"}
+    | {"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr", "minigrad.nuclear", "minigrad.polar"}
 )
 """Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 

@@ -553,6 +553,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.cosine", "minigrad.spherical_bessel"), "the derivatives of hypot and sinc"),
     **dict.fromkeys(("minigrad.cofactor", "minigrad.logabsdet"), "of det, and of slogdet"),
     **dict.fromkeys(("minigrad.euclidean", "minigrad.singular_values", "minigrad.eigenvalues"), "norms, svd, eigvalsh"),
+    **dict.fromkeys(("minigrad.nuclear", "minigrad.polar"), "the nuclear norm and its derivative"),
     **dict.fromkeys(("minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"), "several results as one"),
     **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),

@@ -17,7 +17,7 @@ import pytest
 import scipy.special as sp
 
 import minigrad as mg
-from minigrad import check_grads, grad, hessian, value_and_grad, vjp
+from minigrad import check_grads, grad, hessian, hvp, value_and_grad, vjp
 from minigrad.gates import sigmoid_slope
 from minigrad.protocol import (
     DEFINITIONS,
@@ -1070,6 +1070,34 @@ def test_values_that_coincide_have_a_gradient_where_nobody_uses_their_vectors(va
     """A symmetric function of them is smooth there: of log det it is the inverse."""
     a = np.diag([2.0, 2.0, 4.0])
     assert grad(lambda a: np.sum(np.log(values(a))))(a).tolist() == np.diag([0.5, 0.5, 0.25]).tolist()
+
+
+def test_the_nuclear_norm_bends_where_singular_values_tie() -> None:
+    """At the identity the second derivative along a direction is its antisymmetric part, over the sum of the values."""
+    v = np.array([[1.0, 2.0, -0.5], [4.0, 8.0, 1.5], [0.25, -3.0, 2.0]])
+    (found,) = hvp(lambda x: np.linalg.norm(x, "nuc"), (np.eye(3),), (v,))
+    assert np.allclose(found, (v - v.T) / 2, rtol=1e-15, atol=1e-15)
+
+
+def test_singular_vectors_of_a_singular_matrix_have_derivatives() -> None:
+    a = np.array([[0.0, 3.0], [0.0, 0.0]])
+    found = grad(lambda a: np.linalg.svd(a)[0][0, 1] ** 2 + np.linalg.svd(a)[1][0])(a)
+    assert found.tolist() == [[0, 1], [0, 0]]
+
+
+def test_a_singular_matrix_has_a_determinant_whose_logarithm_is_at_the_edge() -> None:
+    stack = np.array([[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.0], [0.0, 4.0]]])
+    found = grad(lambda a: np.sum(np.linalg.slogdet(a)[1]))(stack)
+    assert np.all(np.isnan(found[0]))
+    assert found[1].tolist() == [[0.5, 0], [0, 0.25]]
+
+
+def test_a_determinant_of_nan_has_a_gradient_of_nan() -> None:
+    stack = np.array([[[1.0, np.nan], [2.0, 4.0]], [[2.0, 0.0], [0.0, 4.0]]])
+    with np.errstate(invalid="ignore"):
+        found = grad(lambda a: np.sum(np.linalg.det(a)))(stack)
+    assert np.all(np.isnan(found[0]))
+    assert np.allclose(found[1], [[4, 0], [0, 2]], rtol=1e-15, atol=0)
 
 
 CUBE = np.linspace(-1, 1, 8).reshape(2, 2, 2) ** 3

@@ -48,6 +48,11 @@ def logabsdet(a: Any) -> Any:
     return np.linalg.slogdet(a)[1]
 
 
+def if_regular(a: Any, ans: Any) -> Any:
+    """The matrices, and NaN for those whose determinant is 0, which have no inverse."""
+    return np.where(ans[..., None, None] == -np.inf, np.nan, a)
+
+
 @primitive
 def sign_of_det(a: Any) -> Any:
     return np.linalg.slogdet(a)[0]
@@ -56,8 +61,10 @@ def sign_of_det(a: Any) -> Any:
 @primitive
 def cofactor(a: Any) -> Any:
     """The derivative of ``det``: ``det(a) * inv(a).T``, but without dividing, so that singular matrices have it too."""
-    u, s, vh = np.linalg.svd(a)
-    return (np.linalg.det(u) * np.linalg.det(vh))[..., None, None] * (u * row(others(s))) @ vh
+    finite = np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
+    u, s, vh = np.linalg.svd(np.where(finite, a, 0))
+    ans = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None] * (u * row(others(s))) @ vh
+    return np.where(finite, ans, np.nan)
 
 
 def cofactor_da(g: Any, a: Any) -> Any:
@@ -101,12 +108,14 @@ def packed_svd_da(g: Any, ans: Any, a: Any) -> Any:
     m = np.shape(a)[-2]
     u, s, v = ans[..., :m, :], ans[..., m, :], ans[..., m + 1 :, :]
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
-    sums = row(s) + column(s)
+    same = np.eye(np.shape(s)[-1], dtype=s.dtype)
+    sums = row(s) + column(s) + same  # of the diagonal nothing is left over the gaps
     uu, vv = over_gaps(mt(u) @ gu, s) / sums, over_gaps(mt(v) @ gv, s) / sums
-    core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * np.eye(np.shape(s)[-1], dtype=s.dtype)
-    left = (gu - u @ (mt(u) @ gu)) / row(s) @ mt(v)
-    right = u @ mt((gv - v @ (mt(v) @ gv)) / row(s))
-    return u @ core @ mt(v) + left + right
+    core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * same
+    ans = u @ core @ mt(v)
+    if m > np.shape(a)[-1]:
+        return ans + (gu - u @ (mt(u) @ gu)) / row(s) @ mt(v)
+    return ans + u @ mt((gv - v @ (mt(v) @ gv)) / row(s)) if m < np.shape(a)[-1] else ans
 
 
 @primitive
@@ -197,6 +206,30 @@ def singular_values_da(g: Any, a: Any) -> Any:
     return u * row(g) @ vh
 
 
+@primitive
+def nuclear(a: Any) -> Any:
+    """The sum of the singular values."""
+    return np.sum(np.linalg.svd(a, compute_uv=False), axis=-1)
+
+
+@primitive
+def polar(a: Any) -> Any:
+    """The gradient of `nuclear`: ``u @ vh``, which is smooth where singular values tie."""
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u @ vh
+
+
+def polar_da(g: Any, a: Any) -> Any:
+    """What a Hessian makes of a matrix, it makes of a cotangent: so this is how ``u @ vh`` itself moves along `g`."""
+    m, n = np.shape(a)[-2:]
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    inner = mt(u) @ g @ mt(vh)
+    ans = u @ ((inner - mt(inner)) / (row(s) + column(s))) @ vh
+    if m > n:
+        return ans + (g - u @ (mt(u) @ g)) @ (mt(vh) / row(s)) @ vh
+    return ans + u / row(s) @ (mt(u) @ (g - g @ mt(vh) @ vh)) if m < n else ans
+
+
 def eigenvalues_da(g: Any, a: Any, UPLO: Any) -> Any:
     v = np.linalg.eigh(a, UPLO)[1]
     return one_triangle(v * row(g) @ mt(v), UPLO)
@@ -255,9 +288,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 def norm_of_matrices(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
     x = np.moveaxis(x, axes, (-2, -1))
-    if ord in (2, -2, "nuc"):
-        s = singular_values(x)
-        ans = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord > 0 else -1]
+    if ord == "nuc":
+        ans = nuclear(x)
+    elif ord in (2, -2):
+        ans = singular_values(x)[..., 0 if ord > 0 else -1]
     elif ord in (1, -1, np.inf, -np.inf):
         ans = (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
     else:
@@ -331,7 +365,7 @@ def unpacked_qr(a: Any, mode: str = "reduced") -> Any:
 defvjp(np.linalg.inv,       lambda g, ans, a: -mt(ans) @ g @ mt(ans))
 defvjp(np.linalg.det,       lambda g, ans, a: g[..., None, None] * cofactor(a))
 defvjp(cofactor,            lambda g, ans, a: cofactor_da(g, a))
-defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(a)))
+defvjp(logabsdet,           lambda g, ans, a: g[..., None, None] * mt(np.linalg.inv(if_regular(a, ans))))
 defvjp(sign_of_det,         None)
 defvjp(np.linalg.cholesky,  lambda g, ans, a: cholesky_da(g, ans))
 defvjp(np.linalg.pinv,      lambda g, ans, a, rcond=None: pinv_da(g, ans, a, rcond))
@@ -339,6 +373,8 @@ defvjp(norm_of_order,       lambda g, ans, x, power, axis: g * norm_slope(x, pow
 defvjp(norm_slope,          norm_slope_dx)
 defvjp(euclidean,           lambda g, ans, x, axis=None, keepdims=False:
                                 regained(g, axis, keepdims) * unit(x, axis=axis))
+defvjp(nuclear,             lambda g, ans, a: g[..., None, None] * polar(a))
+defvjp(polar,               lambda g, ans, a: polar_da(g, a))
 defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))
 defvjp(eigenvalues,         lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
 defvjp(packed_eigh,         lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))

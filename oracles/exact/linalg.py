@@ -18,6 +18,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 
 from oracles.exact.jets import Jet, UndecidedError, constant, jet, jets
+from oracles.exact.reductions import largest, smallest
 
 MIDDLES = np.frompyfunc(lambda x: float(jet(x).value.mid()), 1, 1)
 
@@ -282,7 +283,7 @@ def norm_of_vectors(x: Any, ord: Any) -> Any:  # noqa: A002 (NumPy's name)
     if ord in (None, 2):
         return np.sqrt(jets(np.sum(x * x, axis=-1)))
     if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(size, axis=-1)
+        return (largest if ord > 0 else smallest)(size, axis=-1)
     if ord == 0:
         return np.asarray(np.count_nonzero(x, axis=-1))
     return jets(np.sum(size**ord, axis=-1)) ** (1 / jet(ord))
@@ -297,7 +298,7 @@ def norm_of_matrices(x: Any, ord: Any) -> Any:  # noqa: A002
         return np.sum(svdvals(x), axis=-1)
     if abs(ord) == 2:
         return svdvals(x)[..., 0 if ord > 0 else -1]
-    return (np.max if ord > 0 else np.min)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
+    return (largest if ord > 0 else smallest)(np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1), axis=-1)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
@@ -324,6 +325,11 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:  # noq
 
 
 # Decompositions as single arrays.
+
+
+def polar(a: Any) -> Any:
+    u, _, vh = svd(a, full_matrices=False)
+    return u @ vh
 
 
 def packed_eigh(a: Any, UPLO: str = "L") -> Any:
@@ -365,9 +371,11 @@ FORMS: dict[str, Callable[..., Any]] = {
     "minigrad.eigenvalues": lambda a, UPLO="L": eigh(a, UPLO)[0],
     "minigrad.euclidean": norm,
     "minigrad.logabsdet": logabsdet,
+    "minigrad.nuclear": lambda a: np.sum(svdvals(a), axis=-1),
     "minigrad.packed_eigh": packed_eigh,
     "minigrad.packed_qr": packed_qr,
     "minigrad.packed_svd": packed_svd,
+    "minigrad.polar": polar,
     "minigrad.sign_of_det": sign_of_det,
     "minigrad.singular_values": svdvals,
 }

@@ -40,7 +40,7 @@ def at_elementwise(target: Target) -> bool:
 
 def at_same_shape(target: Target) -> bool:
     """Functions whose result can stand for an operand by its shape."""
-    square = ("linalg.inv", "linalg.cholesky", "linalg.pinv", "minigrad.cofactor")
+    square = ("linalg.inv", "linalg.cholesky", "linalg.pinv", "minigrad.cofactor", "minigrad.polar")
     scans = target.row is not None and target.row.kind == "scan"
     return at_elementwise(target) or (target.has_rule and (scans or target.name in square))
 

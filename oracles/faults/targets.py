@@ -38,6 +38,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.norm_of_order": ("linalg.norm", "linalg.vector_norm"),
     "minigrad.norm_slope": ("linalg.norm", "linalg.vector_norm"),
     "minigrad.singular_values": ("linalg.svdvals", "linalg.cond"),
+    **dict.fromkeys(("minigrad.nuclear", "minigrad.polar"), ("linalg.norm", "linalg.matrix_norm")),
     "minigrad.eigenvalues": ("linalg.eigvalsh",),
     "minigrad.packed_eigh": ("linalg.eigh",),
     "minigrad.packed_svd": ("linalg.svd",),
