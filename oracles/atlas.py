@@ -31,7 +31,6 @@ from oracles.cases import Case, FloatArray, write_text
 from oracles.catalogue import CATALOGUE, ROWS, Row
 from oracles.exact import Status
 from oracles.examine import Setup, examine
-from oracles.judgement import Judgement
 from oracles.known import traced
 from oracles.points import sort_of, tabulated
 from oracles.report import environment
@@ -76,6 +75,18 @@ CALLS: dict[str, tuple[str, ...]] = {
         *("np.linalg.norm(x)", "np.linalg.norm(x, ord=1, axis=0)", "np.linalg.norm(x, ord=3, axis=0)"),
         *("np.linalg.norm(x, ord=np.inf, axis=0)", "np.linalg.norm(x, ord=-np.inf, axis=0)"),
     ),
+    "where": ("np.where(x > 0, x, 0.5 * x)", "np.where(x > 0, np.log(x), 0)"),
+    "select": ("np.select([x > 1, x > 0], [2 * x, x], 0 * x)",),
+    "linalg.matrix_norm": tuple(f"np.linalg.matrix_norm(x{p})" for p in ("", ", ord=2", ", ord='nuc'", ", ord=1")),
+    "linalg.slogdet": ("np.linalg.slogdet(x)[1]",),
+    "linalg.matrix_power": ("np.linalg.matrix_power(x, 3)", "np.linalg.matrix_power(x, -1)"),
+    "linalg.solve": ("np.linalg.solve(x, np.arange(1, len(x) + 1, dtype=x.dtype))",),
+    "linalg.tensorsolve": ("np.linalg.tensorsolve(x, np.arange(1, len(x) + 1, dtype=x.dtype))",),
+    "linalg.tensorinv": ("np.linalg.tensorinv(x, ind=1)",),
+    # Eigenvectors, and singular ones, are what they are but for a sign.
+    "linalg.eigh": ("np.square(np.linalg.eigh(x)[1])",),
+    "linalg.svd": ("np.square(np.linalg.svd(x)[0])",),
+    "linalg.qr": ("np.square(np.linalg.qr(x)[1])",),
     "linalg.vector_norm": ("np.linalg.vector_norm(x)", "np.linalg.vector_norm(x, ord=3)"),
 }
 
@@ -120,6 +131,15 @@ class Spot:
             tuple(v.astype(dtype) for v in vectors),
         )
 
+    def has_value(self) -> bool:
+        """Whether NumPy computes it, as it does no inverse of a singular matrix."""
+        try:
+            with np.errstate(all="ignore"):
+                self.case()
+        except (np.linalg.LinAlgError, mg.MinigradError):
+            return False
+        return True
+
     @property
     def operands(self) -> str:
         return "; ".join(f"{name} = {listed(x, lambda each: str(each))}" for name, x in self.at.items())
@@ -130,17 +150,18 @@ class Spot:
 
 
 def listed(x: FloatArray, write: Callable[[Any], str]) -> str:
-    return f"[{', '.join(map(write, x))}]" if x.shape else write(x[()])
+    return f"[{', '.join(listed(part, write) for part in x)}]" if np.ndim(x) else write(np.asarray(x)[()])
 
 
 def spots(functions: Iterable[str], dtype: str, order: int) -> list[Spot]:
-    """Every point of every call of some functions."""
-    return [
+    """Every point of every call of some functions, but those at which NumPy raises."""
+    found = [
         Spot(name, call, words, dict(zip("xy", operands, strict=False)), order)
         for name in functions
         for call in calls(CATALOGUE[name])
         for words, operands in tabulated(CATALOGUE[name], dtype, 2 if "y" in call_names(call) else 1)
     ]
+    return [spot for spot in found if sort_of(CATALOGUE[spot.function]) != "matrix" or spot.has_value()]
 
 
 def call_names(call: str) -> set[str]:
@@ -217,7 +238,7 @@ def look(spot: Spot, parties: Sequence[str]) -> Entry:
         found = examine(case, Setup(parties[0], tuple(parties[1:]), (spot.order,)))
         left_alone = unjudged(spot, case)
     facts = found.facts[spot.order]
-    elements = [*Judgement(case, spot.order, found).elements()]
+    elements = [*facts.elements()]
     truths = [truth_of(name, facts, k, place, left_alone) for name, k, place in elements]
     replies = {
         verdict.party: replies_of(answer, verdict, facts, [(k, place) for _, k, place in elements], left_alone)

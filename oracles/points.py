@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oracles.cases import FloatArray
-from oracles.catalogue import Interval, Row
+from oracles.catalogue import CONDITIONED, Interval, Row
 
 Points = dict[str, float]
 """Numbers by their name in words."""
@@ -200,9 +200,14 @@ VECTOR = ("partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "
 
 
 def sort_of(row: Row) -> str:
-    """What a function is looked at with: a number, a pair of numbers or a vector; nothing for other functions."""
-    if row.kind in ("unary", "special") or row.name in ONE:
+    """What a function is looked at with: a number, a pair of numbers, a vector or a matrix.
+
+    Nothing for other functions, which move, add or multiply numbers: these have no kinks and no edges.
+    """
+    if row.kind in ("unary", "special", "choice") or row.name in ONE:
         return "number"
+    if row.kind in CONDITIONED or row.name == "linalg.matrix_norm":
+        return "matrix"
     if row.kind == "binary" or row.name == "divmod":
         return "pair"
     return "vector" if row.kind in ("reduce", "scan", "nan") or row.name in VECTOR else ""
@@ -253,6 +258,34 @@ def vectors(row: Row, dtype: str) -> Iterator[tuple[str, tuple[float, ...]]]:
         yield f"{words} throughout", (x, x, x)
 
 
+def matrices(dtype: str) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Singular ones, nearly so and not, ties of eigenvalues and of singular values, and the ends of the range."""
+    above, below = (neighbours({"4": 4.0}, dtype)[f"4 {sign} 1 ULP"] for sign in "+-")
+    large, small = math.sqrt(float(np.finfo(dtype).max)), math.sqrt(float(np.finfo(dtype).tiny))
+    return {
+        "identity": ((1.0, 0.0), (0.0, 1.0)),
+        "zeros": ((0.0, 0.0), (0.0, 0.0)),
+        "diagonal": ((2.0, 0.0), (0.0, -1.0)),
+        "all entries alike": ((1.0, 1.0), (1.0, 1.0)),
+        "rank 1": ((1.0, 2.0), (2.0, 4.0)),
+        "1 ULP above rank 1": ((1.0, 2.0), (2.0, above)),
+        "1 ULP below rank 1": ((1.0, 2.0), (2.0, below)),
+        "rank 1, not symmetric": ((0.0, 1.0), (0.0, 0.0)),
+        "a turn": ((0.0, 1.0), (-1.0, 0.0)),
+        "eigenvalues 1 and -1": ((0.0, 1.0), (1.0, 0.0)),
+        "positive definite": ((2.0, 1.0), (1.0, 3.0)),
+        "not symmetric": ((2.0, 1.0), (-0.5, 3.0)),
+        "rank 1 of 3": ((1.0, 2.0, -1.0), (2.0, 4.0, -2.0), (-1.0, -2.0, 1.0)),
+        "rank 2 of 3": ((1.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 0.0)),
+        "two eigenvalues of 3 alike": ((2.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 1.0)),
+        "sqrt(max) times a definite one": ((2 * large, large), (large, 3 * large)),
+        "sqrt(smallest) times a definite one": ((2 * small, small), (small, 3 * small)),
+        "large and small eigenvalues": ((large, 0.0), (0.0, small)),
+        "nan among others": ((math.nan, 1.0), (1.0, 3.0)),
+        "inf among others": ((math.inf, 1.0), (1.0, 3.0)),
+    }
+
+
 # As many of all these as fit a table.
 
 MOST_TABULATED = 24
@@ -292,6 +325,8 @@ def tabulated(row: Row, dtype: str, count: int = 1) -> list[tuple[str, Operands]
 
     The ends of a domain are among them even where they lie outside.
     """
+    if sort_of(row) == "matrix":
+        return each_once(((words, (rows,)) for words, rows in matrices(dtype).items()), dtype)
     if sort_of(row) == "vector":
         every = dict(vectors(row, dtype))
         return each_once(((words, (every[words],)) for words in (*mixtures(dtype), *VECTORS)), dtype)[:MOST_TABULATED]

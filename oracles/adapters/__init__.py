@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from minigrad.programs import Program
+from minigrad.programs import Program, Step
+from minigrad.protocol import leaves
+from oracles.catalogue import CATALOGUE
 from oracles.errors import MissingError, Unsupported, UsageError
 
 KNOWN = {
@@ -129,6 +131,34 @@ def subnormals(halve: Callable[[Any], Any]) -> str:
         if not np.all(np.asarray(halve(np.full(9, np.finfo(dtype).tiny, dtype))) > 0)
     ]
     return f"taken as zero in {' and '.join(flushed)}" if flushed else "kept"
+
+
+NUMBERS_OF_KINDS = ("product", "masked", "index", "reduce", "update", "nan", "binary")
+NUMBERS_OF = ("take", "delete", "repeat")
+"""Of these, by kind or by name, what is given as a list of numbers is an array; of others, a shape or the like."""
+
+
+def with_arrays(program: Program) -> Program:
+    """The program with arrays for lists of numbers where NumPy takes either, and PyTorch and JAX but the former."""
+
+    def made(operand: Any) -> Any:
+        if isinstance(operand, tuple):
+            return tuple(made(part) for part in operand)
+        numbers = isinstance(operand, list) and all(isinstance(x, (bool, int, float)) for x in leaves(operand))
+        return np.asarray(operand) if numbers and operand else operand
+
+    def taken(step: Step) -> bool:
+        row = CATALOGUE.get(step.function)
+        return step.function in NUMBERS_OF or (row is not None and row.kind in NUMBERS_OF_KINDS)
+
+    steps = [
+        Step(s.function, tuple(map(made, s.operands)), {k: made(v) if k == "weights" else v for k, v in given})
+        if taken(s)
+        else s
+        for s in program.steps
+        for given in [s.parameters.items()]
+    ]
+    return Program(program.inputs, tuple(steps), program.output)
 
 
 def spelled(spelling: str, operands: Sequence[str], parameters: Mapping[str, str]) -> str:

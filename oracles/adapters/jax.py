@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from minigrad.programs import Program, Spelling, literal
-from oracles.adapters import spelled, subnormals
+from oracles.adapters import spelled, subnormals, with_arrays
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
@@ -59,7 +59,7 @@ class JaxSpelling(Spelling):
 def compiled(program: Program) -> Callable[..., Any]:
     """The program as a Python function of JAX arrays."""
     namespace: dict[str, Any] = {"jax": jax, "jnp": jnp}
-    exec(program.source(spelling=JaxSpelling()), namespace)
+    exec(with_arrays(program).source(spelling=JaxSpelling()), namespace)
     return namespace["program"]  # type: ignore[no-any-return]
 
 

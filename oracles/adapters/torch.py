@@ -14,7 +14,7 @@ import torch
 
 from minigrad.programs import OPERATORS, Program, Spelling, literal
 from minigrad.protocol import NAMES
-from oracles.adapters import spelled, subnormals
+from oracles.adapters import spelled, subnormals, with_arrays
 from oracles.catalogue import ABSENT, CATALOGUE
 from oracles.errors import Unsupported
 
@@ -106,7 +106,7 @@ def defaults(function: str, spelling: str) -> Mapping[str, str]:
 def compiled(program: Program) -> Callable[..., Any]:
     """The program as a Python function of tensors."""
     namespace: dict[str, Any] = {"torch": torch}
-    exec(program.source(spelling=TorchSpelling()), namespace)
+    exec(with_arrays(program).source(spelling=TorchSpelling()), namespace)
     return namespace["program"]  # type: ignore[no-any-return]
 
 
