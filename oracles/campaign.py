@@ -469,7 +469,7 @@ class Campaign:
         """The most telling cases, shrunk, until they explain all others or are enough."""
         shrunk: list[tuple[dict[str, Any], str]] = []
         while len(shrunk) < AT_MOST and (batch := self.ledger.batch(AT_MOST - len(shrunk))):
-            names = [f"{s.record['id']}-small{len(shrunk) + number}" for number, s in enumerate(batch, 1)]
+            names = [f"{s.title}-small{len(shrunk) + number}" for number, s in enumerate(batch, 1)]
             futures = [  # the longest, which come last in the batch, begin first, so that no worker waits for them
                 self.pool.schedule(shrink_data, arguments, timeout=2 * TIMEOUT)
                 for arguments in zip(batch[::-1], names[::-1], strict=True)

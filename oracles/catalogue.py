@@ -236,7 +236,8 @@ def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: boo
     matrix = np.moveaxis(x, (rows, columns), (-2, -1))
     if ord in (2, -2, "nuc"):
         chosen = np.linalg.svdvals(np.where(np.isfinite(matrix), matrix, 0))
-        rough = some_tie(chosen, -1, False) | vanishes(chosen[..., -1], chosen, -1)
+        rough = vanishes(chosen[..., -1], chosen, -1)
+        rough = rough if ord == "nuc" else rough | some_tie(chosen, -1, False)
     else:
         chosen = np.sum(np.abs(matrix), axis=-2 if abs(ord) == 1 else -1)
         rough = some_tie(chosen, -1, False) | np.any(is_zero(matrix), axis=(-2, -1))
@@ -265,6 +266,27 @@ def rank_lost(ans: Any, a: Any, mode: str = "reduced") -> Mask:
     """Of all of Q and R, whether R has a zero on its diagonal."""
     r = ans if mode == "r" else ans[1]
     return np.asarray(np.any(is_zero(np.diagonal(r, axis1=-2, axis2=-1)), axis=-1)[..., None, None])
+
+
+def det_vanishes(ans: Any, a: Any) -> Mask:
+    return np.asarray(np.any(is_zero(ans[0])))
+
+
+def values_tie(ans: Any, *_: Any, **__: Any) -> Mask:
+    """Whether any of the values that vectors go with coincide, so that these are any of a plane."""
+    if not isinstance(ans, tuple):
+        return np.asarray(False)
+    return np.asarray(np.any(some_tie(ans[-2], -1, False)))
+
+
+def spectrum_ties(ans: Any, *_: Any, **__: Any) -> Mask:
+    return np.broadcast_to(some_tie(ans, -1, True), np.shape(ans))
+
+
+def cond_kink(ans: Any, x: Any, p: Any = None) -> Mask:
+    """Only that by singular values; others are made of norms."""
+    chosen = np.linalg.svdvals(np.where(np.isfinite(x), x, 0))
+    return np.reshape(some_tie(chosen, -1, False), np.shape(ans))
 
 
 def power_at_zero(ans: Any, x: Any, y: Any) -> Mask:
@@ -382,19 +404,21 @@ ROWS: tuple[Row, ...] = (
     Row("percentile",  "reduce",  (REALS,),          "kink: tie",                    tie_in_middle,
         torch="torch.quantile({0}, {1} / 100{...})"),
     Row("nansum",      "nan",     (WITH_NAN,)),
-    Row("nanprod",     "nan",     (WITH_NAN,),       torch="torch.prod(torch.nan_to_num({0}, nan=1.0){...})"),
+    Row("nanprod",     "nan",     (WITH_NAN,),       torch="torch.prod(torch.where(torch.isnan({0}), 1.0, {0}){...})"),
     Row("nanmean",     "nan",     (WITH_NAN,)),
     Row("nanmax",      "nan",     (WITH_NAN,),       "kink: several attain",         many_attain,
-        torch="torch.amax(torch.nan_to_num({0}, nan=-float('inf')){...})"),
+        torch="torch.amax(torch.where(torch.isnan({0}), -float('inf'), {0}){...})"),
     Row("nanmin",      "nan",     (WITH_NAN,),       "kink: several attain",         many_attain,
-        torch="torch.amin(torch.nan_to_num({0}, nan=float('inf')){...})"),
+        torch="torch.amin(torch.where(torch.isnan({0}), float('inf'), {0}){...})"),
     # Scans and differences
     Row("cumsum",      "scan"),
     Row("cumprod",     "scan"),
     Row("cumulative_sum", "scan", torch="torch.cumsum({0}, {axis})"),
     Row("cumulative_prod", "scan", torch="torch.cumprod({0}, {axis})"),
-    Row("nancumsum",   "nan",     (WITH_NAN,),       torch="torch.cumsum(torch.nan_to_num({0}, nan=0.0), {axis})"),
-    Row("nancumprod",  "nan",     (WITH_NAN,),       torch="torch.cumprod(torch.nan_to_num({0}, nan=1.0), {axis})"),
+    Row("nancumsum",   "nan",     (WITH_NAN,),
+        torch="torch.cumsum(torch.where(torch.isnan({0}), 0.0, {0}), {axis})"),
+    Row("nancumprod",  "nan",     (WITH_NAN,),
+        torch="torch.cumprod(torch.where(torch.isnan({0}), 1.0, {0}), {axis})"),
     Row("minigrad.running_max", "scan", (REALS,),    "kink: several attain",         running_tie,
         torch="torch.cummax({0}, {axis}).values", jax="jax.lax.cummax"),
     Row("minigrad.running_min", "scan", (REALS,),    "kink: several attain",         running_tie,
@@ -433,7 +457,8 @@ ROWS: tuple[Row, ...] = (
     Row("tile",        "shape"),
     Row("resize",      "shape",   torch=ABSENT),
     Row("pad",         "shape",
-        torch="torch.nn.functional.pad({0}, [width for pair in reversed({1}) for width in pair])"),
+        torch="torch.nn.functional.pad({0}, [width for pair in "
+        "reversed(torch.as_tensor({1}).broadcast_to(({0}.ndim, 2)).tolist()) for width in pair])"),
     Row("take",        "shape",   torch="torch.index_select({0}, {axis}, {1})"),
     Row("take_along_axis", "shape", torch="torch.take_along_dim({0}, {1}, {axis})"),
     Row("delete",      "shape",   torch=ABSENT),
@@ -499,18 +524,18 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.matrix_norm", "chosen", (REALS,),    "kink: norm",                   matrix_norm_kink),
     Row("linalg.inv",     "regular"),
     Row("linalg.det",     "regular"),
-    Row("linalg.slogdet", "regular"),
+    Row("linalg.slogdet", "regular", (REALS,),       "edge: the matrix is singular", det_vanishes),
     Row("linalg.matrix_power", "regular"),
     Row("linalg.solve",   "regular"),
     Row("linalg.tensorsolve", "regular"),
     Row("linalg.tensorinv", "regular"),
     Row("linalg.cholesky", "definite"),
-    Row("linalg.eigh",    "symmetric"),
-    Row("linalg.eigvalsh", "symmetric"),
-    Row("linalg.svd",     "distinct"),
-    Row("linalg.svdvals", "distinct"),
+    Row("linalg.eigh",    "symmetric", (REALS,),     "edge: eigenvalues tie",        values_tie),
+    Row("linalg.eigvalsh", "symmetric", (REALS,),    "kink: eigenvalues tie",        spectrum_ties),
+    Row("linalg.svd",     "distinct", (REALS,),      "edge: singular values tie",    values_tie),
+    Row("linalg.svdvals", "distinct", (REALS,),      "kink: singular values tie",    spectrum_ties),
     Row("linalg.qr",      "distinct", (REALS,),      "edge: R is singular",          rank_lost),
-    Row("linalg.cond",    "distinct"),
+    Row("linalg.cond",    "distinct", (REALS,),      "kink: singular values tie",    cond_kink),
     Row("linalg.pinv",    "distinct"),
 )
 
@@ -547,6 +572,13 @@ CATALOGUE: dict[str, Row] = {row.name: row for row in ROWS}
 
 DIFFERENTIATED = tuple(row.name for row in ROWS if row.kind != "compare")
 """The functions that take turns in a campaign."""
+
+
+def is_entry_by_entry(name: str) -> bool:
+    """Whether no entry of an operand has a part in what becomes of another."""
+    function = NAMES.get(name)
+    is_gate = name in CATALOGUE and CATALOGUE[name].kind == "unary"
+    return is_gate or (isinstance(function, np.ufunc) and function.signature is None)
 
 
 def names(kinds: Sequence[str]) -> list[str]:

@@ -118,7 +118,7 @@ class Census:
         proves_little = {
             "vacuous": record["vacuous"],
             "ill-conditioned": Label.ILL_CONDITIONED in labels,
-            "excused": not labels.isdisjoint((*EXCUSED, Label.NONFINITE)),
+            "excused": not labels.isdisjoint(EXCUSED),
         }
         able = "unsupported" if labels == {Label.UNSUPPORTED} else "telling"
         return {

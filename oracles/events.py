@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, Mask
+from oracles.catalogue import CATALOGUE, Mask, is_entry_by_entry
 
 NOT_FINITE = "range: not finite"
 
@@ -39,9 +39,13 @@ class Event:
 
 
 def met(events: Sequence[Event]) -> dict[str, Any]:
-    """What the referee must know of them: whether there are kinks or edges, and where the edges are."""
-    edges = {event.step: event.mask for event in events if event.what.startswith("edge")}
-    return {"watched": any(event.is_break for event in events), "edges": edges}
+    """What the referee must know of them: whether there are kinks or edges, and where they are."""
+    places: dict[str, dict[int, Mask]] = {"kink": {}, "edge": {}}
+    for event in events:
+        if event.is_break:
+            found = places[event.what[:4]]
+            found[event.step] = event.mask | found.get(event.step, np.False_)
+    return {"watched": any(places.values()), "kinks": places["kink"], "edges": places["edge"]}
 
 
 def find_events(case: Case) -> list[Event]:
@@ -55,6 +59,9 @@ def find_events(case: Case) -> list[Event]:
             mask = np.asarray(row.where(result, *operands, **step.parameters))
             if mask.any():
                 events.append(Event(number, row.event, mask))
+        mask = past_domain(step.function, operands, result)
+        if mask.any():
+            events.append(Event(number, f"edge: {step.function.rpartition('.')[2]} is not defined", mask))
         constants = [np.asarray(leaf, case.dtype) for leaf in leaves(step.operands) if type(leaf) is float]
         for part in (*leaves(result), *constants):
             events.extend(Event(number, what, mask) for what, mask in out_of_range(part) if mask.any())
@@ -62,6 +69,17 @@ def find_events(case: Case) -> list[Event]:
 
     case.program.run(case.inputs, NAMES.__getitem__, watch)
     return [event for event in events if event.step == 0 or n + event.step - 1 in live]
+
+
+def past_domain(name: str, operands: Sequence[Any], result: Any) -> Mask:
+    """The entries of a result that are NaN although what they are made of is finite; of several results, all if any."""
+    masks = [np.isnan(part) for part in map(np.asarray, leaves(result)) if part.dtype.kind == "f"]
+    mask = masks[0] if len(masks) == 1 else np.asarray(any(m.any() for m in masks))
+    if not mask.any():
+        return mask
+    finite = [np.isfinite(leaf) for leaf in map(np.asarray, leaves(operands)) if leaf.dtype.kind in "fiub"]
+    made_of = finite if is_entry_by_entry(name) else [f.all() for f in finite]
+    return np.asarray(np.logical_and.reduce(np.broadcast_arrays(mask, *made_of)), bool)
 
 
 def out_of_range(array: Any) -> list[tuple[str, Mask]]:

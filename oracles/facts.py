@@ -34,6 +34,9 @@ SMALL_STEP = 2.0**-12
 OFF_STEPS = (2.0**-10, 2.0**-6)
 """How far to go from a kink or an edge until there is none."""
 
+WITHIN_AND_BEYOND_1 = (0.6, 1.6)
+"""What is not finite becomes, off it: some functions are defined below 1, and some above."""
+
 OFF_SIDES = 12
 """In how many directions, after upwards and downwards: some domains end above, and others below."""
 
@@ -164,15 +167,17 @@ class Point:
     def off_the_event(self) -> Point | None:
         """A nearby point, no farther out of any domain, with no kinks and edges, or fewer where some are everywhere.
 
-        None if there is none nearby.
+        What is not finite is an ordinary number there.  None if there is none nearby.
         """
         random = np.random.default_rng(len(self.case.program.steps))
         fewest, found = self.troubles or 1, None
         for side, size in itertools.product(range(2 + OFF_SIDES), OFF_STEPS):
             parts = [random.uniform(0.5, 1, x.shape) for x in self.case.inputs]
             signs = [(1, -1)[side] if side < 2 else random.choice([-1, 1], x.shape) for x in self.case.inputs]
-            steps = [s * size * (1 + np.abs(x)) * p for x, p, s in zip(self.case.inputs, parts, signs, strict=True)]
-            moved = tuple((x + s).astype(x.dtype) for x, s in zip(self.case.inputs, steps, strict=True))
+            ordinary = WITHIN_AND_BEYOND_1[side % 2]
+            finite = [np.where(np.isfinite(x), x, np.copysign(x.dtype.type(ordinary), x)) for x in self.case.inputs]
+            steps = [s * size * (1 + np.abs(x)) * p for x, p, s in zip(finite, parts, signs, strict=True)]
+            moved = tuple((x + s).astype(x.dtype) for x, s in zip(finite, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
             if point is not None and point.losses <= self.losses and point.troubles < fewest:
                 fewest, found = point.troubles, point

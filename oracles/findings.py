@@ -7,6 +7,7 @@ a smaller case has shown to be at fault, in the same party and with the same lab
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,12 @@ class Suspect:
         return frozenset(step.function for step in program.steps)
 
     @property
+    def title(self) -> str:
+        """Who shows it, and the case's id; of what is known of another party, without that one's name."""
+        found_as = re.sub(r"^known-[a-z]+-", "", self.record["id"])
+        return "-".join([re.sub(r"\W+", "-", self.party), found_as])
+
+    @property
     def group(self) -> tuple[str, str]:
         """Party and label, and law if that alone shows it; a framework is one, compiled or not."""
         return self.party.partition(".")[0], f"{self.label} {self.law}".strip()
@@ -53,6 +60,13 @@ class Suspect:
 def is_telling(verdict: Mapping[str, Any], subject: str) -> bool:
     """Whether a verdict on a party other than the subject is a finding."""
     return verdict["party"] != subject and Label(verdict["label"]) in FINDINGS
+
+
+def nobody_agrees(record: Mapping[str, Any], order: int) -> bool:
+    """Whether the referee stands alone against engines of several makes: then it is a suspect as well."""
+    silent = (Label.UNSUPPORTED, Label.ERRORED)
+    told = {v["party"]: v["label"] for v in record["verdicts"] if v["order"] == order and v["label"] not in silent}
+    return len({party.partition(".")[0] for party in told}) > 1 and set(told.values()) == {Label.WRONG}
 
 
 @dataclass
@@ -73,9 +87,13 @@ class Ledger:
         self.kept.setdefault((*suspect.group, suspect.functions), suspect)
 
     def suspects(self) -> list[Suspect]:
-        """What is not explained yet: the subject's first, then the shortest."""
-        waiting = [s for s in self.kept.values() if not self.is_explained(s)]
-        return sorted(waiting, key=lambda s: (s.party != self.subject, len(s.record["functions"]), s.record["id"]))
+        """What is not explained yet: where the referee stands alone, then the subject's, then the shortest."""
+
+        def rank(suspect: Suspect) -> tuple[bool, bool, int, str]:
+            alone, record = nobody_agrees(suspect.record, suspect.order), suspect.record
+            return not alone, suspect.party != self.subject, len(record["functions"]), record["id"]
+
+        return sorted((s for s in self.kept.values() if not self.is_explained(s)), key=rank)
 
     def batch(self, most: int) -> list[Suspect]:
         """Some of these that have no function in common, so that none of them can explain another."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,13 +45,6 @@ class Judgement:
         fine = (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION, Label.EDGE, Label.NONFINITE, Label.UNSUPPORTED)
         return all(v.label in fine for v in self.examination.verdicts)
 
-    def elements(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
-        """Name, array and place of every element that the parties are asked for."""
-        facts = self.examination.facts[self.order]
-        for k, (name, truth) in enumerate(zip(facts.names, facts.truths, strict=True)):
-            for place in np.ndindex(truth.value.shape):
-                yield name + (str(list(place)) if place else ""), k, place
-
     def to_frame(self) -> pd.DataFrame:
         """A row per party and element: ``party, label, element, got, truth, low, high, ulp, noise``.
 
@@ -67,7 +60,7 @@ class Judgement:
             if answer.label is not None or self.verdicts[answer.party].label == Label.STRUCTURE:
                 continue
             arrays = formed(answer, facts)
-            for name, k, place in self.elements():
+            for name, k, place in facts.elements():
                 truth, got = facts.truths[k], arrays[k][place]
                 certain = truth.status[place] == Status.CERTAIN
                 rows.append(
@@ -92,7 +85,7 @@ class Judgement:
     def table(self) -> list[str]:
         """A line per party, and one for the truth."""
         facts = self.examination.facts[self.order]
-        elements = list(self.elements())
+        elements = list(facts.elements())
         shown = elements if len(elements) <= COLUMNS_AT_MOST else []
         table = [["", *(name for name, _, _ in shown), "verdict", "units of noise", "ULP"]]
         table.append(["truth", *(stated(facts.truths[k], place) for _, k, place in shown), "", "", ""])

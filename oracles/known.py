@@ -80,12 +80,3 @@ def findings() -> list[Finding]:
     """All known findings whose function can be had here."""
     found = [Finding(**entry) for entry in entries()["finding"]]
     return [f for f in found if "sp." not in f.call or special() is not None]
-
-
-def meant_otherwise(case: Case, party: str) -> str:
-    """Why a party means something else by a function of the case, or nothing."""
-    functions = {step.function for step in case.program.steps}
-    for entry in entries()["semantics"]:
-        if entry["function"] in functions and party.partition(".")[0] == entry["party"]:
-            return f"{entry['function']}: {cited(entry['reason'], entry['cite'])}"
-    return ""

@@ -16,7 +16,7 @@ from oracles.laws import HOLDS_AT_KINKS, TRANSPOSED, Variant, pairing, variant_o
 from oracles.second_looks import looked_at
 from oracles.verdict import EXCUSED, FATAL, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
-LAWFUL = (Label.AGREES, Label.ILL_CONDITIONED, Label.SIGNED_ZERO, Label.NONFINITE, *EXCUSED)
+LAWFUL = (Label.AGREES, Label.ILL_CONDITIONED, Label.SIGNED_ZERO, *EXCUSED)
 """Labels of answers that are held to a law."""
 
 

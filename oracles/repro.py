@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from minigrad.programs import Spelling, literal
+from oracles.adapters import with_arrays
 from oracles.asking import party as adapter
 from oracles.exact import Status
 from oracles.examine import Examination
@@ -288,7 +289,8 @@ def script(found: Examination, order: int) -> str:
     party = found.verdicts[0].party
     verdict = found.verdict(party, order)
     asked, asks = asking(party), question(found, order)
-    program = case.program.source("program", spelling_of(party))
+    spelling = spelling_of(party)
+    program = (with_arrays(case.program) if spelling else case.program).source("program", spelling)
     return env.get_template("repro.py.j2").render(
         **asks._asdict(),
         id=case.id,

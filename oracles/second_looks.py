@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,8 @@ from oracles.adapters import KNOWN
 from oracles.asking import ask, party
 from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
-from oracles.facts import Point
-from oracles.known import meant_otherwise
+from oracles.facts import Point, can_run
+from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
 from oracles.verdict import (
     ALMOST,
@@ -62,13 +62,50 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.PROMOTION)
     if not verdict.is_off:
         return verdict
-    if reason := meant_otherwise(point.case, answer.party):
-        return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reason}")
+    if found := meanings(point.case, answer.party):
+        point, own, facts = meant(point, verdict.order, answer, found)
+        if not own.is_off:
+            return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reasons(found)}")
+        verdict = own
     if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
-    return verdict
+    return confirmed(point, verdict, facts)
+
+
+SAME_QUOTIENT = 2.0**-16
+"""A difference quotient and a derivative are one number if they differ by no more than this part of it."""
+
+
+def confirmed(point: Point, verdict: Verdict, facts: Facts) -> Verdict:
+    """A verdict of wrong, once a difference quotient of exact values bears out the truth that it rests on.
+
+    If it does not, the referee is what is in doubt, and nobody is accused.
+    """
+    found = facts.element(verdict.where)
+    if found is None or facts.names[found[0]] == "value":
+        return verdict
+    k, place = found
+    truth, noise = float(facts.truths[k].value[place]), float(facts.noise[k][place])
+    quotient = point.referee.quotient(verdict.order, k, place)
+    if quotient is None or facts.truths[k].status[place] != Status.CERTAIN:
+        return verdict
+    allowed = max(abs(truth) * SAME_QUOTIENT, noise if np.isfinite(noise) else 0.0, float(np.finfo(facts.dtype).tiny))
+    told = f"{verdict.why}; a difference quotient of exact values is {quotient:.12g}"
+    if abs(quotient - truth) <= allowed:
+        return replace(verdict, why=told)
+    return replace(verdict, label=Label.UNDECIDED, why=f"{told}, which does not bear out the truth")
+
+
+def meant(
+    point: Point, order: int, answer: Answer, found: Mapping[str, Mapping[str, Any]]
+) -> tuple[Point, Verdict, Facts]:
+    """The point, the verdict and the facts of what the party means: who is off there too is off by its own meaning."""
+    case = as_meant(point.case, found)
+    there = Point(case, point.order) if can_run(case) else point
+    [verdict], facts = judged_fairly(there, order, [answer])
+    return there, verdict, facts
 
 
 def looked_at(point: Point, order: int, answer: Answer) -> Verdict:
@@ -133,8 +170,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
     or at ordinary points too, is a wrong formula, and so is what is off by one factor in both dtypes, or at
-    the point as at ordinary ones; but where the truth is zero, with no size that digits could be counted from,
-    the error must be of the rounding unit's size in both dtypes.
+    the point as at ordinary ones.  What is off in both dtypes by as much as their rounding units differ is a matter
+    of digits too; and where the truth is zero, with no size that these could be counted from, nothing else is.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
@@ -142,12 +179,14 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if point.case.dtype == "float32" and other.agrees:
         everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
         return "" if everywhere else "in float64 it agrees"
+    finer, coarser = sorted([here.size, other.size])
+    follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
-        finer, coarser = sorted([here.size, other.size])
-        follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
         return "its error there follows the rounding unit" if follows else ""
     if here.is_like(other):
         return ""
+    if follows and not other.agrees:
+        return "its error there follows the rounding unit"
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""

@@ -11,7 +11,7 @@ were flushed, whether the same formula is right where it loses no digits) before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 
 from oracles.cases import FloatArray
 from oracles.exact import Status, Truth
+from oracles.noise import floor_of
 
 UNITS = 4.0
 """A party agrees if it lies within this many units of noise of the truth."""
@@ -88,8 +89,8 @@ FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Labe
 KEEPS_DIGITS = (Label.AGREES, Label.SIGNED_ZERO, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 """Labels of those who are right in every element of which there is one truth, whatever they are excused in others."""
 
-EXCUSED = (Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
-"""Labels by which a kink or an edge excuses whoever is off there."""
+EXCUSED = (Label.NONFINITE, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
+"""Labels by which a kink, an edge or an input that is not finite excuses whoever is off there."""
 
 
 @dataclass
@@ -118,6 +119,16 @@ class Facts:
     """Why the referee knows nothing, if so."""
     together: FloatArray | None = None
     """At kinks, what the bounds of the truths are made of: gradients nearby and chosen, a row of all elements each."""
+
+    def elements(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+        """Name, array and place of every element, such as ``("d/dx[0, 1]", 1, (0, 1))``."""
+        for k, (name, truth) in enumerate(zip(self.names, self.truths, strict=True)):
+            for place in np.ndindex(truth.value.shape):
+                yield name + (str(list(place)) if place else ""), k, place
+
+    def element(self, where: str) -> tuple[int, tuple[int, ...]] | None:
+        """Array and place of the element of a name, if there is one."""
+        return next(((k, place) for name, k, place in self.elements() if name == where), None)
 
 
 @dataclass
@@ -232,7 +243,7 @@ def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
         element = tuple(int(i) for i in np.unravel_index(place, ranks.shape))
         if ranks[element] > RANK[verdict.label]:
             verdict.label = tuple(Label)[int(ranks[element])]
-            verdict.where = facts.names[index] + (f"[{', '.join(map(str, element))}]" if element else "")
+            verdict.where = facts.names[index] + (str(list(element)) if element else "")
             verdict.why = in_words(mine[element], truth, noise[element], element)
     if RANK[verdict.label] < RANK[Label.UNSTABLE] and (found := contradicted(arrays, facts)):
         verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found
@@ -256,10 +267,17 @@ def ranked(
     narrow = units_outside(mine, truth.low, truth.high, noise)
     wide = units_outside(mine, truth.lowest, truth.highest, noise)
     choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
+    # Who comes to the number that there is, whatever was met on the way, needs no excuse.
+    certainly = np.where(np.isinf(noise), floor_of(truth.value), noise)
+    needless = (units_outside(mine, truth.low, truth.high, certainly) <= UNITS) & (truth.low == truth.high)
     excuse: dict[Status, Any] = {
         Status.KINK: np.where(wide <= UNITS, choice, RANK[Label.WRONG]),
-        Status.EDGE: np.where(falls_short(mine, truth), RANK[Label.WRONG], RANK[Label.EDGE]),
-        Status.NONFINITE: RANK[Label.NONFINITE],
+        Status.EDGE: np.where(
+            needless,
+            RANK[Label.AGREES],
+            np.where(falls_short(mine, truth), RANK[Label.WRONG], RANK[Label.EDGE]),
+        ),
+        Status.NONFINITE: np.where(needless, RANK[Label.AGREES], RANK[Label.NONFINITE]),
         Status.UNKNOWN: RANK[Label.UNDECIDED],
     }
     ranks = np.where(narrow <= UNITS, RANK[Label.AGREES], RANK[Label.WRONG])
@@ -296,11 +314,7 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
     if units <= allowed_beside(rows, noise[kinks]):
         return None
-    names = [
-        name + (str(list(element)) if element else "")
-        for name, truth in zip(facts.names, facts.truths, strict=True)
-        for element in np.ndindex(truth.value.shape)
-    ]
+    names = [name for name, _, _ in facts.elements()]
     number = int(np.flatnonzero(kinks)[place])
     want = mine[number] - rest[place] * noise[number]
     why = (

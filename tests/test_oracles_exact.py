@@ -423,12 +423,12 @@ NAN = np.nan
 DIRECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float], list[float], list[float]]] = {
     # The inputs, the vector, the gradient and the Hessian product.
     "a zero that moves, and another number": (lambda x: np.sqrt(x[0]) + x[1] ** 2, [0, 3], [0, 1], [NAN, 6], [NAN, 2]),
-    "nowhere twice, without it along the vector": (
+    "nowhere twice along the vector, but for a number that has no part in it": (
         lambda x: np.sqrt(x[0]) + x[1],
         [0, 3],
         [1, 0],
         [NAN, 1],
-        [NAN, NAN],
+        [NAN, 0],
     ),
     "a zero beside an edge": (lambda x: x[0] * np.sqrt(x[1]), [0, 0], [1, 0], [0, 0], [0, NAN]),
     "a whole exponent that moves": (lambda x: x[0] ** x[1], [-3, 2], [1, 0], [-6, NAN], [2, NAN]),

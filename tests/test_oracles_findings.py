@@ -12,7 +12,7 @@ import pytest
 
 from oracles.adapters import STRANGERS
 from oracles.examine import Examination, Setup, examine
-from oracles.findings import Ledger, Suspect, fingerprint, is_telling, known_as
+from oracles.findings import Ledger, Suspect, fingerprint, is_telling, known_as, nobody_agrees
 from oracles.known import Finding, findings
 from oracles.repro import script
 from tests import trial
@@ -50,7 +50,7 @@ def test_known_findings_have_ids_of_their_own() -> None:
 
 
 def record_of(case: str, *functions: str) -> dict[str, Any]:
-    return {"id": case, "functions": [*functions]}
+    return {"id": case, "functions": [*functions], "verdicts": []}
 
 
 def verdict_of(party: str, label: str = "wrong", order: int = 1) -> dict[str, Any]:
@@ -193,3 +193,38 @@ def test_the_script_of_ones_own_engine_says_where_it_must_run() -> None:
     text = script(examine(KNOWN[0].case(), Setup(spec(trial.Certified), (), (1,))), 1)
     assert "from tests.trial import Certified\n" in text
     assert "to be run where tests.trial can be imported" in text
+
+
+def labelled(**labels: str) -> dict[str, Any]:
+    verdicts = [{"party": party.replace("_", "."), "order": 1, "label": label} for party, label in labels.items()]
+    return {"id": "-".join(labels), "functions": ["sin"], "verdicts": verdicts}
+
+
+@pytest.mark.parametrize(
+    ("record", "alone"),
+    [
+        (labelled(minigrad="wrong", minigrad_stage="wrong", torch="wrong", jax="wrong", jax_jit="wrong"), True),
+        (labelled(minigrad="wrong", torch="wrong", jax="unsupported"), True),
+        (labelled(minigrad="wrong", torch="wrong", jax="agrees"), False),
+        (labelled(minigrad="wrong", minigrad_stage="wrong", jax="errored"), False),
+        (labelled(minigrad="unstable", torch="unstable", jax="unstable"), False),
+    ],
+)
+def test_where_nobody_agrees_with_the_referee_it_is_a_suspect(record: dict[str, Any], alone: bool) -> None:
+    assert nobody_agrees(record, 1) is alone
+    assert nobody_agrees(record, 2) is False
+
+
+def test_where_nobody_agrees_comes_first() -> None:
+    ledger = ledger_of(
+        (record_of("own", "exp"), verdict_of("minigrad")),
+        (labelled(minigrad="wrong", torch="wrong", jax="wrong") | {"id": "all"}, verdict_of("torch")),
+    )
+    assert ids(ledger.suspects()) == ["all", "own"]
+
+
+def test_a_script_goes_by_who_shows_it() -> None:
+    found = {
+        case: Suspect("jax.jit", "wrong", 1, record_of(case)).title for case in ("f64-00012", "known-torch-np-x-1")
+    }
+    assert found == {"f64-00012": "jax-jit-f64-00012", "known-torch-np-x-1": "jax-jit-np-x-1"}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special as sp
+from flint import arb_series
 
 import minigrad as mg
 from oracles import asking
@@ -21,11 +22,12 @@ from oracles import noise as sounding
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.asking import ask
 from oracles.cases import Case
-from oracles.exact import Referee, Status, derivatives
+from oracles.exact import Jet, Referee, Status, derivatives
 from oracles.examine import Setup, examine
 from oracles.facts import Point
-from oracles.known import meant_otherwise
+from oracles.meaning import as_meant, meanings
 from oracles.noise import Noisy, Passes, Summing
+from oracles.second_looks import settled
 from oracles.verdict import EXCUSED, Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
@@ -266,9 +268,9 @@ def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them()
 
 def test_what_a_framework_means_otherwise_excuses_nobody_who_is_called_alike() -> None:
     case = case_of(np.linalg.cholesky, [[2.0, 0.5], [0.5, 1.0]])
-    assert meant_otherwise(case, "torch")
-    assert meant_otherwise(case, "jax.jit")
-    assert not meant_otherwise(case, "torchlike:Engine")
+    assert meanings(case, "torch")
+    assert meanings(case, "jax.jit")
+    assert not meanings(case, "torchlike:Engine")
 
 
 def with_sine_off(factor: Any) -> Any:
@@ -510,8 +512,77 @@ def test_each_entry_of_a_stretched_operand_chooses_for_itself(monkeypatch: pytes
     ("call", "inputs"),
     [
         (lambda x, y: np.sqrt(np.remainder(x, y)), ([0.0], [0.5])),  # of which y has no part where x is 0
-        (lambda x: np.sqrt(np.triu(x)), ([[1.0, 2.0], [3.0, 4.0]],)),  # a zero whatever x is
+        (lambda x: np.sqrt(0 * x), ([1.0, 2.0],)),  # a zero whatever x is
     ],
 )
 def test_an_infinite_gradient_that_is_multiplied_by_zero_is_an_edge(call: Any, inputs: Any) -> None:
     assert label_of("minigrad", case_of(call, *inputs)) is Label.EDGE
+
+
+# The referee is on trial as well.
+
+
+def test_who_is_wrong_is_so_by_a_difference_quotient_as_well() -> None:
+    verdict = examine(case_of(lambda x: x**1.0, 0.0), Setup("jax", (), (2,))).verdict("jax", 2)
+    assert "a difference quotient of exact values is" in verdict.why
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_truth_that_no_difference_quotient_bears_out_accuses_nobody(
+    order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the series of sine is off, honest engines seem to be; values have no part in it."""
+
+    def off(self: Jet) -> Jet:
+        taylor = arb_series([self.value, 1]).sin()
+        return self.composed([taylor[0], *(2 * taylor[k] for k in range(1, 3))])
+
+    monkeypatch.setattr(Jet, "sin", off)
+    verdict = examine(case_of(np.sin, 0.7), Setup("minigrad", (), (order,))).verdict("minigrad", order)
+    assert verdict.label is Label.UNDECIDED
+    assert "does not bear out the truth" in verdict.why
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("f", "inputs"),
+    [
+        (lambda x, y: np.sum(np.sin(x) * np.exp(y)) ** 2 + np.prod(x), ([0.3, 1.1, -2.0], [0.5, -0.25, 1e-3])),
+        (lambda x: np.sum(x * np.abs(x)), ([0.0, -1.5, 1e-200],)),
+        (lambda x: np.linalg.det(x), ([[1.0, 2.0], [2.0, 4.0]],)),
+    ],
+)
+def test_difference_quotients_are_the_derivatives(f: Any, inputs: Any, order: int) -> None:
+    point = Point(case_of(f, *inputs), order)
+    for k, truth in enumerate(point.facts(order).truths):
+        for place in np.ndindex(truth.value.shape) if order == 2 or k else ():
+            if truth.status[place] == Status.CERTAIN:
+                assert point.referee.quotient(order, k, place) == pytest.approx(truth.value[place], rel=1e-12)
+
+
+def test_another_meaning_excuses_only_what_follows_from_it() -> None:
+    """PyTorch spreads the gradient over both triangles; were it NaN, or another number, that would be no reason."""
+    case = case_of(np.linalg.cholesky, [[2.0, 0.7], [0.3, 1.0]], cotangent=[[1.0, 2.0], [3.0, 4.0]])
+    point = Point(case, 1)
+    facts = point.facts(1, 1)
+
+    def label(change: Any) -> Label:
+        sound = ask("torch", case, 1)
+        value, gradient = sound.arrays
+        answer = replace(sound, arrays=[value, change(gradient)])
+        with np.errstate(invalid="ignore"):
+            return settled(point, judge(answer, 1, facts), answer, facts).label
+
+    assert label(lambda g: g) is Label.SEMANTICS
+    assert label(lambda g: g * np.nan) is Label.WRONG
+    assert label(lambda g: g.T * [1.0, 1.5]) is Label.WRONG
+    assert label_of("jax", case) is Label.SEMANTICS
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_the_meaning_of_a_triangle_has_its_value_and_spreads_its_derivative(upper: bool) -> None:
+    case = case_of(lambda x: np.linalg.cholesky(x, upper=upper), [[2.0, 0.7], [0.3, 1.0]])
+    meant = as_meant(case, meanings(case, "torch"))
+    plain, other = (Point(each, 1).facts(1).truths for each in (case, meant))
+    assert other[0].value == pytest.approx(plain[0].value, rel=1e-15)
+    assert other[1].value == pytest.approx((plain[1].value + plain[1].value.T) / 2, rel=1e-15)

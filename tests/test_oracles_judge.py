@@ -229,6 +229,14 @@ V = np.array([0.3, 0.7, -2.0])
         (lambda x: np.where((x < 0.5) | (x >= 1.75), x * x, x), X),
         (lambda x: np.where(np.logical_and(x == x, x != 0.5), x * x, np.floor(x)), X),
         (lambda x: np.where(np.isfinite(x) & ~np.isnan(x), x * x, 0.0), X),
+        (lambda x: np.take(x, [0, 2]), V),
+        (lambda x: x[[0, 2]], V),
+        (lambda x: np.quantile(x, [0.2, 0.5]), V),
+        (lambda x: np.average(x, weights=[1.0, 2.0, 3.0]), V),
+        (lambda x: np.dot(x, [1.0, 2.0, 3.0]), V),
+        (lambda x: np.repeat(x, [1, 2, 3]), V),
+        (lambda x: np.extract([True, False, True], x), V),
+        (lambda x: np.pad(x, [1, 2]), V),
     ],
 )
 def test_functions_are_judged_as_people_call_them(f: Callable[..., Any], x: Any) -> None:

@@ -6,8 +6,7 @@ direction and share no rule with any engine: see `oracles.exact.jets`.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +14,11 @@ import numpy as np
 from flint import arb, ctx
 
 from minigrad.programs import Program, Step
-from minigrad.protocol import NAMES, Function, leaves, map_operand
+from minigrad.protocol import Function, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE
+from oracles.catalogue import CATALOGUE, is_entry_by_entry
 from oracles.exact.functions import as_jets, lookup
-from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, lost, moving, precision, scaled
+from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, moving, precision, scaled
 
 Find = Callable[[str], Function]
 
@@ -74,13 +73,6 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
-
-
-def is_entry_by_entry(name: str) -> bool:
-    """Whether no entry of an operand has a part in what becomes of another."""
-    function = NAMES.get(name)
-    is_gate = name in CATALOGUE and CATALOGUE[name].kind == "unary"
-    return is_gate or (isinstance(function, np.ufunc) and function.signature is None)
 
 
 def stretched(operands: Sequence[Any]) -> tuple[Any, ...]:
@@ -230,10 +222,40 @@ def derivatives(
         value, last = run(set_moving(inputs, places, case.vectors if order == 2 else None))
         total = sum((v * ball(w) for v, w in zip(last.ravel(), np.ravel(case.cotangent), strict=True)), jet(0))
     gradients = [mapped(lambda i: total.slopes[i], each) for each in places]
-    # Where there are no two derivatives along the vectors, there is no Hessian.
-    bends = total.bends if total.bends[0].is_finite() else lost([True] * (1 + case_size(case)))
-    products = [mapped(lambda i: bends[i], each) for each in places] if order == 2 else []
+    products = [mapped(lambda i: total.bends[i], each) for each in places] if order == 2 else []
     return {1: [mapped(lambda v: v.value, value), *gradients], 2: products}
+
+
+DIFFERENCE = arb(2) ** -1700
+"""How far, as a part of an input, the points of a difference quotient lie: on one side of what a nudge decides."""
+
+
+def difference_quotient(case: Case, order: int, number: int, place: tuple[int, ...], nudge: Nudge) -> arb:
+    """A central one for one element of an input's derivative, from exact values alone, a nudge away.
+
+    It owes nothing to how derivatives are found otherwise; it is off by the order of `DIFFERENCE` squared.
+    """
+    random, smallest = np.random.default_rng(nudge.seed), smallest_of(case)
+    still = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in case.inputs]
+    unit = DIFFERENCE * max(abs(float(case.inputs[number][place])), smallest)
+    sizes = [abs(x) / abs(v) for x, v in zip(flat(case.inputs), flat(case.vectors), strict=True) if x != 0 != v]
+    along = DIFFERENCE * min(sizes, default=smallest) if order == 2 else arb(0)
+
+    def value(side: int, far: int = 0) -> arb:
+        moved = [x + v * (along * far) for x, v in zip(still, map(BALLS, case.vectors), strict=True)]
+        moved[number] = np.array(moved[number], object)
+        moved[number][place] += side * unit
+        result = case.program.run([np.asarray(JETS(x), object) for x in moved], lookup, as_jets)
+        parts = zip(np.ravel(np.asarray(JETS(result), object)), np.ravel(case.cotangent), strict=True)
+        return sum((x.value * ball(w) for x, w in parts), arb())
+
+    if order == 1:
+        return (value(1) - value(-1)) / (2 * unit)
+    return (value(1, 1) - value(-1, 1) - value(1, -1) + value(-1, -1)) / (4 * unit * along)
+
+
+def flat(arrays: Sequence[Any]) -> list[float]:
+    return [float(x) for array in arrays for x in np.ravel(array)]
 
 
 def places_of(inputs: Sequence[Any]) -> list[Any]:
@@ -247,122 +269,6 @@ def set_moving(inputs: Sequence[Any], places: Sequence[Any], vectors: Sequence[A
     start = np.frompyfunc(lambda x, place, v: moving(x, [ball(v), *[0] * (place - 1), 1]), 3, 1)
     along = [0] * len(inputs) if vectors is None else vectors
     return [np.asarray(start(x, place, v), object) for x, place, v in zip(inputs, places, along, strict=True)]
-
-
-def reached(case: Case, order: int, edges: Mapping[int, Any], sides: int) -> list[Any]:
-    """Per array of an order, the elements that depend on the edges: masks of results by the number of their step.
-
-    Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
-    depends on it, even if nothing comes of it later, since engines multiply it by zero.  All this is
-    done a nudge away, where no derivative is zero by chance; where something ties, to several `sides`.
-    """
-    masks = [reached_from(case, order, edges, 2 * side) for side in range(sides)]
-    return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
-
-
-def reached_from(case: Case, order: int, edges: Mapping[int, Any], seed: int) -> list[Any]:
-    """As `reached`, from the side that a nudge of this seed goes to."""
-    random, nudge = np.random.default_rng(seed), Nudge(seed)
-    inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest_of(case)) for x in case.inputs]
-    places = places_of(inputs)
-
-    def results(poison: bool) -> list[Jet]:
-        """Of every step."""
-        seen: list[Jet] = []
-
-        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-            result = as_jets(number, step, operands, result)
-            if poison and number in edges:
-                sources = operands if is_entry_by_entry(step.function) else ()
-                result = map_operand(lambda part: spoilt(part, edges[number], sources), result)
-            for part in leaves(result):
-                seen.extend(np.asarray(part).flat if np.asarray(part).dtype == object else ())
-            return result
-
-        jets = set_moving(inputs, places, case.vectors if order == 2 else None)
-        case.program.run(jets, passing_all(np.random.default_rng(0)), watch)
-        return seen
-
-    with precision(ctx.prec, 1, directions=1 + case_size(case)):
-        poisoned = results(True)
-        touched = {i for number in poisoned for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_finite()}
-        if order == 2:
-            blocked = [not number.slopes[0].is_finite() for number in poisoned]
-            for number in itertools.compress(results(False), blocked):
-                touched |= moved_along([number])
-    masks = [] if order == 2 else [np.zeros(case.cotangent.shape, bool)]
-    return [*masks, *(np.isin(each, list(touched)) for each in places)]
-
-
-SELECTS = (
-    *("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where"),
-    *("fmod", "remainder", "divmod", "copysign"),
-)
-"""Functions of which an operand may have no part in the result."""
-
-SELECTING_REDUCTIONS: dict[str, Any] = {
-    **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
-    **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
-    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
-}
-"""With the function whose result has a part of all that they select from."""
-
-TRIANGULAR = ("linalg.qr", "linalg.cholesky")
-"""Decompositions in which some entries have no part in others, though a rule works on the whole matrix at once."""
-
-
-def passing_all(random: np.random.Generator) -> Find:
-    """Finds exact functions by name, so that nothing cancels, and what selects lets a trace of the others through."""
-    trace = constant(arb(2) ** -Nudge.bits)
-
-    def uneven(x: Any) -> Any:
-        if not (isinstance(x, np.ndarray) and x.dtype == object):
-            return x
-        parts = np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace
-        return np.asarray(x * parts + x + parts, object)  # which leaves no zero either
-
-    def find(name: str) -> Function:
-        function = lookup(name)
-
-        def passed(*operands: Any, **parameters: Any) -> Any:
-            operands = tuple(map_operand(uneven, operand) for operand in operands)
-            result = function(*operands, **parameters)
-            if name in SELECTING_REDUCTIONS:
-                kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
-                return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
-            if name in TRIANGULAR:
-                others = np.sum(operands[0], axis=(-2, -1), keepdims=True) * trace
-                return map_operand(lambda part: part + others, result)
-            if name in SELECTS:
-                others = sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
-                return map_operand(lambda part: part + others, result)
-            return result
-
-        return passed
-
-    return find
-
-
-def moved_along(jets: Iterable[Jet]) -> set[int]:
-    """The directions along which any of these vary."""
-    return {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
-
-
-def spoilt(part: Any, mask: Any, sources: Sequence[Any]) -> Any:
-    """Jets, with NaN for the derivatives of those that are marked, along the directions that any of them vary.
-
-    Or, of what was made entry by entry of `sources`, along those that its own entries vary; but of such as are zero
-    whatever the inputs, along all again, since an engine sends the infinite gradient on to wherever they came from.
-    """
-    if np.asarray(part).dtype != object:
-        return part
-    together = moved_along(np.asarray(part).flat)
-    entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
-    found = np.array(part, object)
-    for place in zip(*np.nonzero(np.broadcast_to(mask, found.shape)), strict=True):
-        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) or together
-        found[place] = Jet(found[place].value, lost([i in moved for i in range(Jet.directions)]))
-    return found
 
 
 def smallest_of(case: Case) -> float:

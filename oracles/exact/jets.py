@@ -20,6 +20,7 @@ what cannot be computed, such as a quotient by what may be 0, is anything at all
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -167,7 +168,7 @@ class Jet:
         other = jet(other)
         sign = self.sign * other.sign
         if self.is_nought or other.is_nought:
-            return Jet(arb(), sign=sign)
+            return Jet(self.value * other.value, sign=sign)
         slopes = self.weighing(other.slopes, self.value) + other.weighing(self.slopes, other.value)
         bends = self.weighing(other.bends, self.value) + other.weighing(self.bends, other.value)
         return Jet(self.value * other.value, slopes, bends + mixed(self, other), sign)
@@ -176,7 +177,7 @@ class Jet:
         """The quotient, from ``quotient * other == self`` order by order."""
         other = jet(other)
         if other.value.contains(0) or not other.value.is_finite():
-            return anything()
+            return anything(self, other)
         value, sign = self.value / other.value, self.sign * other.sign
         if self.is_nought:
             return Jet(value, sign=sign)
@@ -186,7 +187,7 @@ class Jet:
 
     @property
     def is_nought(self) -> bool:
-        """Whether it is a constant zero: times anything, it is one again."""
+        """Whether it is a constant zero: times anything, it is one again, or NaN if that is not finite."""
         return self.value.is_zero() and self.is_still
 
     def weighing(self, row: arb_poly, weight: arb) -> arb_poly:
@@ -246,7 +247,7 @@ class Jet:
     def power_of_zero(self, exponent: Jet) -> Jet:
         """With a positive exponent, 0 and derivatives of 0, as far as there are any."""
         if not exponent.value > 0:
-            return anything()
+            return anything(self, exponent)
         return self.composed([arb() if k < exponent.value else arb.nan() for k in range(ctx.cap)])
 
     def __rpow__(self, other: Any) -> Jet:
@@ -286,7 +287,7 @@ class Jet:
         """A function of this number, by what Arb makes of power series."""
         taylor = function(arb_series([self.value] if self.is_still else [self.value, 1]))
         if not taylor[0].is_finite() and function(arb_series([self.value])).length() > 1:
-            return anything()  # Arb does not even tell how a constant moves.
+            return anything(self)  # Arb does not even tell how a constant moves.
         return self.composed(taylor)
 
     def sqrt(self) -> Jet:
@@ -327,10 +328,10 @@ class Jet:
         return self.mapped(arb_series.tan)
 
     def arcsin(self) -> Jet:
-        return self.mapped(arb_series.asin).starting(self.value.asin())
+        return self.mapped(arb_series.asin).starting(finite(self.value).asin())
 
     def arccos(self) -> Jet:
-        return self.mapped(arb_series.acos).starting(self.value.acos())
+        return self.mapped(arb_series.acos).starting(finite(self.value).acos())
 
     def arctan(self) -> Jet:
         return self.mapped(arb_series.atan)
@@ -393,7 +394,7 @@ class Jet:
     def erfinv(self) -> Jet:
         start: arb = self.value.erfinv()
         if not start.is_finite():
-            return anything()
+            return anything(self)
         away = arb_series([0, *arb_series([start, 1]).erf().coeffs()[1:]])
         return self.composed(away.reversion()).starting(start)
 
@@ -497,10 +498,15 @@ def moving(x: Any, slopes: Sequence[Any]) -> Jet:
     return Jet(ball(x), arb_poly(slopes), sign=sign_of(x))
 
 
-def anything() -> Jet:
-    """What is not known at all, its derivatives neither."""
-    nowhere = lost([True] * Jet.directions)
+def anything(*sources: Jet) -> Jet:
+    """What is not known at all, its derivatives neither, but that it moves only where what it is made of does."""
+    nowhere = lost([any(marks) for marks in itertools.zip_longest(*(x.moves() for x in sources))])
     return Jet(arb.nan(), nowhere, nowhere if ctx.cap > 2 else STILL)
+
+
+def finite(x: arb) -> arb:
+    """The number, or anything if it is NaN or infinite: of an exact NaN, Arb takes the arcsine of -1."""
+    return x if x.is_finite() else arb("nan")
 
 
 def known(x: arb) -> arb:

@@ -26,9 +26,10 @@ from minigrad.errors import ProgramError
 from minigrad.programs import Ref, Step
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
-from oracles.catalogue import CATALOGUE
-from oracles.exact.derivatives import Nudge, derivatives, reached, smallest_of, with_rounded_constants
+from oracles.catalogue import CATALOGUE, is_entry_by_entry
+from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, precision
+from oracles.exact.reach import confirmed, reached
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -71,7 +72,7 @@ class Status(IntEnum):
     EDGE = 2
     """There is none: infinite, undefined, or too large for the dtype."""
     NONFINITE = 3
-    """There is none, because an input is NaN or infinite already."""
+    """There is none, because an input that it depends on is NaN or infinite already."""
     UNKNOWN = 4
     """The referee cannot tell."""
 
@@ -118,13 +119,25 @@ class Referee:
     """Everything that exact arithmetic says about one case; the parts that cost most are worked out when asked for.
 
     `watched` tells that a kink or an edge was met in floats, so that it is looked for here even if no
-    two exact numbers tie; `edges` are the masks of results at the edge of a domain, by the number of
-    the step: what depends on them has no truth.
+    two exact numbers tie; `kinks` and `edges` are the masks of results at one, by the number of the step.
+    What depends on edges has no truth, if they are there in exact numbers as well; and no second derivative
+    has what depends on kinks where there is none on either side, as where eigenvalues tie.
     """
 
-    def __init__(self, case: Case, order: int, watched: bool = False, edges: Mapping[int, Any] | None = None):
+    def __init__(
+        self,
+        case: Case,
+        order: int,
+        watched: bool = False,
+        kinks: Mapping[int, Any] | None = None,
+        edges: Mapping[int, Any] | None = None,
+    ):
         self.case, self.order, self.watched = with_rounded_constants(case), order, watched
-        self.edges = edges or {}
+        edges = edges or {}
+        joint = {k: m for k, m in (kinks or {}).items() if not is_entry_by_entry(case.program.steps[k - 1].function)}
+        both = {step: joint.get(step, np.False_) | edges.get(step, np.False_) for step in {**joint, **edges}}
+        self.breaks = {1: edges, 2: both}
+        """By order, where there may be no derivative at all."""
         infinite, nan = (any(np.any(test(x)) for x in case.inputs) for test in (np.isinf, np.isnan))
         self.propagates = infinite or (nan and not leaves_nan_out(case))
         """Whether an input is NaN or infinite, and goes on to others."""
@@ -155,35 +168,34 @@ class Referee:
         except UndecidedError:
             return None
         except (ArithmeticError, AttributeError, NotImplementedError, ProgramError, TypeError, ValueError) as error:
-            if nudge is None and rounding is None:
+            if nudge is None and rounding is None and not self.propagates:
                 self.reason = f"no exact form: {error}"
             return None
 
     def truths(self, order: int, noise: Sequence[Any], effort: int = 0) -> list[Truth]:
         """A `Truth` for each array of an order; with more `effort`, kinks are looked at from more sides."""
-        if self.propagates:
-            return [nothing(np.shape(n), self.case.dtype, Status.NONFINITE) for n in noise]
         here = self.here(order, noise)
-        if self.reason:
-            return [nothing(np.shape(n), self.case.dtype, Status.UNKNOWN) for n in noise]
-        missing = self.missed[order] = here is None or any(np.any(np.isnan(middle)) for middle, _ in here)
+        if self.reason or (here is None and self.propagates):
+            status = Status.NONFINITE if self.propagates else Status.UNKNOWN
+            return [nothing(np.shape(n), self.case.dtype, status) for n in noise]
+        status, masks = self.reached(order, here)
+        missing = here is None or any(np.any(np.isnan(m) & ~mask) for (m, _), mask in zip(here, masks, strict=True))
+        self.missed[order] = missing
         self.looked[order] = 1 if missing else len(EFFORTS) - 1
         if not missing and not self.watched:
             assert here is not None
             self.looked[order] = 0
-            return [certain(middle, radius, self.case.dtype) for middle, radius in here]
-        # Precision for what is infinite at the point itself costs too much to look from everywhere.
-        around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
-        found = [
-            self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
-            for k, n in enumerate(noise)
-        ]
-        if self.edges:
-            if order not in self.touched:
-                self.touched[order] = self.reached(order, found)
-            for truth, mask in zip(found, self.touched[order], strict=True):
-                truth.status = np.where(mask, Status.EDGE, truth.status).astype(np.int8)
-                truth.beyond = truth.beyond & ~mask
+            found = [certain(middle, radius, self.case.dtype) for middle, radius in here]
+        else:
+            # Precision for what is infinite at the point itself costs too much to look from everywhere.
+            around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
+            found = [
+                self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
+                for k, n in enumerate(noise)
+            ]
+        for truth, mask in zip(found, masks, strict=True):
+            truth.status = np.where(mask, status, truth.status).astype(np.int8)
+            truth.beyond = truth.beyond & ~mask
         return found
 
     def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
@@ -198,7 +210,7 @@ class Referee:
         samples = [sample for sample in (*around.nearby, *around.chosen) if sample]
         if not samples or around.jumps:
             return None
-        finite = [np.where(np.isfinite(n), n, 0.0) for n in noise]
+        finite = [quiet(n) for n in noise]
         rows = np.array(
             [np.concatenate([middles(b, n).ravel() for b, n in zip(s[order], finite, strict=True)]) for s in samples]
         )
@@ -212,15 +224,31 @@ class Referee:
         """The effort beyond which the same truths would be found again."""
         return self.looked.get(order, 0 if self.propagates or self.reason else len(EFFORTS) - 1)
 
-    def reached(self, order: int, found: Sequence[Truth]) -> list[Any]:
-        """What depends on the edges; all, where that cannot be told."""
+    def reached(self, order: int, here: Sequence[tuple[FloatArray, FloatArray]] | None) -> tuple[Status, list[Any]]:
+        """What depends on the edges, or on inputs that are not finite, and its status; all, where that cannot be told.
+
+        A value is lost where it is not finite itself, at the very point.
+        """
+        status = Status.NONFINITE if self.propagates else Status.EDGE
+        shapes = [x.shape for x in self.case.inputs]
+        if order not in self.touched:
+            self.touched[order] = self.met(order, shapes)
+        if order == 2:
+            return status, self.touched[order]
+        lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
+        return status, [lost, *self.touched[order]]
+
+    def met(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
         try:
-            with precision(NEARBY_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
+            with precision(NEARBY_BITS, order), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                return reached(self.case, order, self.edges, 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES)
+                edges = self.breaks[order] and confirmed(self.case, order, self.breaks[order])
+                if not edges and not self.propagates:
+                    return [np.zeros(shape, bool) for shape in shapes]
+                sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
+                return reached(self.case, order, edges, sides)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
-            value = order == 1
-            return [np.full(t.value.shape, k > 0 or not value) for k, t in enumerate(found)]
+            return [np.ones(shape, bool) for shape in shapes]
 
     def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
         """How far rounding alone would move an engine with ideal rules; infinite where that is not clear."""
@@ -233,6 +261,20 @@ class Referee:
                 spread[k] = np.maximum(spread[k], np.where(np.isnan(distance), np.inf, distance))
         return spread
 
+    def quotient(self, order: int, k: int, place: tuple[int, ...]) -> float | None:
+        """A difference quotient for an element of a derivative; None where there is none, as beside a kink.
+
+        `k` is the number of the array, among the truths of that order.
+        """
+        try:
+            with precision(STEEP_BITS, 1), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                found = difference_quotient(self.case, order, k - 1 if order == 1 else k, place, Nudge(0))
+        except (ArithmeticError, ProgramError, TypeError, ValueError):
+            return None
+        told = found.is_finite() and found.rad() <= abs(found.mid()) * arb(2) ** -40
+        return float(found.mid()) if told or found.rad() < NEXT_TO_NOTHING else None
+
     def here(self, order: int, noise: Sequence[Any]) -> list[tuple[FloatArray, FloatArray]] | None:
         """Middles and radii at the very point, NaN where not certified; None where ties cannot be decided."""
         found = None
@@ -244,7 +286,7 @@ class Referee:
             if balls is None:
                 continue
             self.watched = self.watched or Jet.ties > ties
-            found = [(middles(b, n), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
+            found = [(middles(b, quiet(n)), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
             # A ball that is not finite may become so at the next precision, but hardly later.
             hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
             if all(np.all(~np.isnan(m) | h) for (m, _), h in zip(found, hopeless, strict=True)):
@@ -266,7 +308,8 @@ class Referee:
 
     def pieced_together(self, order: int, k: int, here: Any, noise: FloatArray, around: Around) -> Truth:
         """One array's truth, from the point itself and from what lies around."""
-        noise = np.where(np.isfinite(noise), noise, 0.0)
+        loud = ~np.isfinite(noise)
+        noise = quiet(noise)
         low, high = hull(around.nearby, order, k, noise)
         lowest, highest = hull([*around.nearby, *around.chosen], order, k, noise)
         at, radius = here if here is not None else (np.full(noise.shape, np.nan), np.zeros(noise.shape))
@@ -289,7 +332,8 @@ class Referee:
         with np.errstate(all="ignore"):
             # However noisy, what lies on two sides of a kink is not one number.
             largest = np.max(np.fmax(np.abs(lowest), np.abs(highest)), initial=0.0, where=np.isfinite(lowest + highest))
-            fine = np.minimum(noise, np.maximum(SAME * np.finfo(self.case.dtype).eps * largest, none_yet))
+            same = np.maximum(SAME * np.finfo(self.case.dtype).eps * largest, none_yet)
+            fine = np.where(loud, same, np.minimum(noise, same))
             one = (highest - lowest <= fine) & np.isfinite(low)
             # Of a choice at the very point that no gradient nearby bears out, nothing follows.
             borne_out = one & (np.abs(at - low) <= fine)
@@ -302,7 +346,7 @@ class Referee:
         )
         status = np.where(nowhere, Status.EDGE, status)
         if order == 1 and k == 0:
-            status = np.where(np.isnan(at) & ~one, Status.EDGE, status)
+            status = np.where(np.isnan(at) & (~one | (here is not None)), Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
@@ -328,6 +372,11 @@ def middles(balls: Any, noise: Any) -> FloatArray:
         return float(x.mid()) if fine else np.nan
 
     return np.asarray(np.frompyfunc(middle, 2, 1)(balls, noise), np.float64)
+
+
+def quiet(noise: Any) -> FloatArray:
+    """The noise, and next to none where rounding may do anything."""
+    return np.where(np.isfinite(noise), noise, np.finfo(np.float64).tiny)
 
 
 def radii(balls: Any) -> FloatArray:

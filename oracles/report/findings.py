@@ -11,6 +11,7 @@ from minigrad.programs import Program, decode_array
 from minigrad.programs.circuit import circuit_of
 from oracles.cases import FloatArray
 from oracles.exact import Status
+from oracles.findings import nobody_agrees
 from oracles.journal import Run
 from oracles.report.frames import reproduce, verdict_on_the_accused
 from oracles.verdict import FINDINGS, Label, ulp_distance
@@ -23,11 +24,14 @@ MOST_HEX = 9
 
 
 def in_order(run: Run) -> list[dict[str, Any]]:
-    """What the subject fails, then what is new about the others, then what is on record; the gravest labels first."""
+    """Where nobody agrees with the referee; what the subject fails; what is new about others; what is on record.
 
-    def rank(record: Mapping[str, Any]) -> tuple[bool, bool, int]:
-        label = Label(record["fingerprint"]["label"])
-        return record["accused"] != run.header["subject"], bool(record["known"]), FINDINGS.index(label)
+    Of each the gravest labels come first.
+    """
+
+    def rank(record: Mapping[str, Any]) -> tuple[bool, bool, bool, int]:
+        label, alone = Label(record["fingerprint"]["label"]), nobody_agrees(record, record["fingerprint"]["order"])
+        return not alone, record["accused"] != run.header["subject"], bool(record["known"]), FINDINGS.index(label)
 
     return sorted(run.footer["shrunk"], key=rank)
 
@@ -53,6 +57,7 @@ def shown(record: Mapping[str, Any], folder: str) -> dict[str, Any]:
         "functions": mark["function"].split(),
         "event": mark["event"],
         "known": record["known"],
+        "nobody_agrees": nobody_agrees(record, order),
         "law": verdict.get("law", "") if verdict.get("broken") else "",
         "program": str(program),
         "given": [{"name": name, "spec": spec(x), "decimal": decimal(x), "hex": hexadecimal(x)} for name, x in given],

@@ -13,6 +13,7 @@ import pandas as pd
 from minigrad.programs import decode_array
 from oracles.census import Census
 from oracles.exact import Status
+from oracles.findings import nobody_agrees
 from oracles.journal import Run
 from oracles.verdict import Label
 
@@ -262,9 +263,10 @@ def findings_frame(run: Run, folder: str) -> pd.DataFrame:
         row = {"id": record["id"], "party": record["accused"], "label": mark["label"], "order": mark["order"]}
         row |= {"dtype": record["dtype"], "functions": mark["function"], "events": mark["event"]}
         row |= {"where": verdict.get("where", ""), "why": verdict.get("why", ""), "known": record["known"]}
+        row |= {"nobody_agrees": nobody_agrees(record, mark["order"])}
         rows.append(row | {"found_as": record["found_as"], "reproduce": reproduce(record, folder)})
     columns = ["id", "party", "label", "order", "dtype", "functions", "events", "where", "why", "known"]
-    return pd.DataFrame(rows, columns=[*columns, "found_as", "reproduce"])
+    return pd.DataFrame(rows, columns=[*columns, "nobody_agrees", "found_as", "reproduce"])
 
 
 def verdict_on_the_accused(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,244 @@
+"""What an edge of a domain, or an input that is not finite, reaches: the elements that it excuses, and no others.
+
+An engine multiplies by the infinite derivatives and the NaN that it meets on its way, even if nothing
+comes of them in the end.  So an element is reached if it meets them in any step, were there no zero
+to stop them and nothing left out by a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_poly, ctx
+
+from minigrad.protocol import Function, leaves, map_operand
+from oracles.cases import Case
+from oracles.catalogue import CATALOGUE, is_entry_by_entry
+from oracles.exact.derivatives import (
+    BALLS,
+    Find,
+    Nudge,
+    case_size,
+    displaced,
+    places_of,
+    set_moving,
+    smallest_of,
+    stretched,
+)
+from oracles.exact.functions import as_jets, lookup
+from oracles.exact.jets import JETS, Jet, UndecidedError, constant, jet, lost, precision
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a step is at an edge, and its result there: some nudges lead out of the domain."""
+
+    mask: Any
+    result: Any
+
+
+def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edge]:
+    """By number of the step, the edges that are there in exact numbers too, for derivatives of an order.
+
+    `masks` are of those that were met in floats.  A square that became 0 below all floats is no edge of the root,
+    and ``x**1.5`` is one at order 2 only.
+    """
+    found: dict[int, Edge] = {}
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        result = as_jets(number, step, operands, result)
+        if number in masks and np.any(mask := masks[number] & is_broken(step, operands)):
+            found[number] = Edge(mask, result)
+        return result
+
+    with precision(ctx.prec, order, directions=1):
+        case.program.run([np.asarray(JETS(x), object) for x in case.inputs], lookup, watch)
+    return found
+
+
+def is_broken(step: Any, operands: Sequence[Any]) -> Any:
+    """Where a step has no value or no derivative, if its operands move; all entries as one if each depends on all."""
+    random = np.random.default_rng(0)
+
+    def set_off(x: Any) -> Any:
+        if not (isinstance(x, np.ndarray) and x.dtype == object):
+            return x
+        start = np.frompyfunc(lambda x, speed: Jet(jet(x).value, arb_poly([speed]), sign=jet(x).sign), 2, 1)
+        return np.asarray(start(x, random.uniform(0.5, 1, x.shape)), object)
+
+    alone = is_entry_by_entry(step.function)
+    moved = [map_operand(set_off, operand) for operand in (stretched(operands) if alone else operands)]
+    try:
+        result = lookup(step.function)(*moved, **step.parameters)
+    except UndecidedError:
+        return True
+    lacks = np.frompyfunc(lambda x: isinstance(x, Jet) and not is_there(x), 1, 1)
+    masks = [np.asarray(lacks(part), bool) for part in leaves(result)]
+    return masks[0] if alone and len(masks) == 1 else any(mask.any() for mask in masks)
+
+
+def is_there(x: Jet) -> bool:
+    """Whether a number and its derivatives are finite."""
+    return bool(x.value.is_finite()) and all(d.is_finite() for d in (*x.slopes.coeffs(), *x.bends.coeffs()))
+
+
+def reached(case: Case, order: int, edges: Mapping[int, Edge], sides: int) -> list[Any]:
+    """Per input, the elements of the gradient, or of the Hessian product, that meet an edge or what is not finite.
+
+    Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
+    depends on it.  All this is done a nudge away, where no derivative is zero by chance; where something
+    ties, to several `sides`.
+    """
+    masks = [reached_from(case, order, edges, 2 * side) for side in range(sides)]
+    return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
+
+
+def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -> list[Any]:
+    """As `reached`, from the side that a nudge of this seed goes to."""
+    random, nudge = np.random.default_rng(seed), Nudge(seed)
+    inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest_of(case)) for x in case.inputs]
+    places = places_of(inputs)
+    touched: set[int] = set()
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        result = as_jets(number, step, operands, result)
+        sources = operands if is_entry_by_entry(step.function) else ()
+        mask = np.asarray(False)
+        if number in edges:
+            mask = edges[number].mask
+            result = put_back(result, edges[number].result)
+        if not passes_on(step.function):
+            mask = mask | not_finite_in(operands, sources)
+        if np.any(mask):
+            taken = moved_along(x for part in leaves(operands) for x in np.ravel(part) if isinstance(x, Jet))
+            result = map_operand(lambda part: spoilt(part, mask, sources, taken), result)
+        for part in leaves(result):
+            for x in np.asarray(part).flat if np.asarray(part).dtype == object else ():
+                touched.update(not_finite_along(x))
+        return result
+
+    with precision(ctx.prec, order, directions=1 + case_size(case)):
+        jets = set_moving(inputs, places, case.vectors if order == 2 else None)
+        case.program.run(jets, passing_all(np.random.default_rng(0)), watch)
+    return [np.isin(each, list(touched)) for each in places]
+
+
+def not_finite_along(x: Jet) -> list[int]:
+    """The directions along which a number has no finite derivative of the order that is asked for."""
+    rows = [x.slopes] if ctx.cap == 2 else [x.slopes, x.bends]
+    return [i for row in rows for i, derivative in enumerate(row.coeffs()) if not derivative.is_finite()]
+
+
+SELECTS = (
+    *("clip", "fmax", "fmin", "maximum", "minimum", "minigrad.relu", "where"),
+    *("fmod", "remainder", "divmod", "copysign"),
+)
+"""Functions of which an operand may have no part in the result."""
+
+SELECTING_REDUCTIONS: dict[str, Any] = {
+    **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
+    **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
+    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
+}
+"""With the function whose result has a part of all that they select from."""
+
+ARITHMETIC = frozenset(
+    {"add", "subtract", "multiply", "divide", "negative", "positive", "conjugate", "real", "real_if_close", "copy"}
+    | {"sum", "mean", "cumsum", "cumulative_sum", "diff", "ediff1d", "trapezoid", "trace", "linalg.trace"}
+)
+MOVES = ("shape", "join", "index", "split", "spread", "masked", "cast", "update", "choice", "compare", "fill")
+PADDED = ("convolve", "correlate")
+"""Products of which engines take more than there are, of zeros put beside."""
+
+
+def passes_on(name: str) -> bool:
+    """Whether a number that is not finite comes, in the derivative as well, only where exact arithmetic sends it.
+
+    Sums, products and what moves numbers about are such; the rules of others may compare, or divide by, any of them.
+    """
+    row = CATALOGUE.get(name)
+    kind = "" if row is None else row.kind
+    return name in ARITHMETIC or kind in MOVES or (kind == "product" and name not in PADDED)
+
+
+def not_finite_in(operands: Sequence[Any], sources: Sequence[Any]) -> Any:
+    """The entries of a result that are made of what is not finite; all or none, if not made entry by entry."""
+    masks = [np.asarray(LOST(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]
+    if sources and masks:
+        return np.logical_or.reduce(np.broadcast_arrays(*masks))
+    return np.asarray(any(mask.any() for mask in masks))
+
+
+LOST = np.frompyfunc(lambda x: isinstance(x, Jet) and not x.value.is_finite(), 1, 1)
+
+TRIANGULAR = ("linalg.qr", "linalg.cholesky")
+"""Decompositions in which some entries have no part in others, though a rule works on the whole matrix at once."""
+
+
+def passing_all(random: np.random.Generator) -> Find:
+    """Finds exact functions by name, so that nothing cancels, and what selects lets a trace of the others through."""
+    trace = constant(arb(2) ** -Nudge.bits)
+
+    def uneven(x: Any) -> Any:
+        if not (isinstance(x, np.ndarray) and x.dtype == object):
+            return x
+        parts = np.asarray(JETS(random.uniform(0.5, 1, x.shape)), object) * trace
+        return np.asarray(x * parts + x + parts, object)  # which leaves no zero either
+
+    def find(name: str) -> Function:
+        function = lookup(name)
+
+        def passed(*operands: Any, **parameters: Any) -> Any:
+            operands = tuple(map_operand(uneven, operand) for operand in operands)
+            result = function(*operands, **parameters)
+            if name in SELECTING_REDUCTIONS:
+                kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
+                return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
+            if name in TRIANGULAR:
+                others = np.sum(operands[0], axis=(-2, -1), keepdims=True) * trace
+                return map_operand(lambda part: part + others, result)
+            if name in SELECTS:
+                others = sum(x * trace for x in operands if isinstance(x, np.ndarray) and x.dtype == object)
+                return map_operand(lambda part: part + others, result)
+            return result
+
+        return passed
+
+    return find
+
+
+def moved_along(jets: Iterable[Jet]) -> set[int]:
+    """The directions along which any of these vary; with any, that of the vectors."""
+    found = {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
+    return found | {0} if found and ctx.cap > 2 else found
+
+
+def put_back(nudged: Any, result: Any) -> Any:
+    """A step's results with the values at the very point where a nudge away there is none."""
+    if isinstance(nudged, (list, tuple)):
+        return [put_back(*parts) for parts in zip(nudged, result, strict=True)]
+    if np.asarray(nudged).dtype != object:
+        return nudged
+    put = np.frompyfunc(lambda x, at: x if x.value.is_finite() else x.starting(jet(at).value), 2, 1)
+    return np.asarray(put(nudged, result), object)
+
+
+def spoilt(part: Any, mask: Any, sources: Sequence[Any], taken: set[int]) -> Any:
+    """Jets, with NaN for the derivatives of those that are marked, along the directions that what was `taken` varies.
+
+    Or, of what was made entry by entry of `sources`, along those that its own entries vary; but of such as are zero
+    whatever the inputs, along all again, since an engine sends the infinite gradient on to wherever they came from.
+    """
+    if np.asarray(part).dtype != object:
+        return part
+    together = taken or set(range(Jet.directions))
+    entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
+    found = np.array(part, object)
+    for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
+        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) or together
+        row = lost([i in moved for i in range(Jet.directions)])
+        found[place] = Jet(found[place].value, row, row if ctx.cap > 2 else found[place].bends)
+    return found

@@ -1,0 +1,139 @@
+"""What an edge, or a number that is not finite, excuses: the elements that depend on it, and no others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oracles.exact import Status
+from oracles.exact.reach import confirmed
+from oracles.examine import Setup, examine
+from oracles.facts import Point
+from oracles.judgement import judge
+from oracles.verdict import Label
+from tests import trial
+from tests.trial import case_of
+
+NAN, INF = np.nan, np.inf
+C, K, E, N = Status.CERTAIN, Status.KINK, Status.EDGE, Status.NONFINITE
+
+V = np.array([1.0, 2.0, 4.0])
+
+Function = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def without_warnings() -> Iterator[None]:
+    """NumPy's own, about what these points are chosen for."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def statuses(f: Function, *inputs: Any, order: int = 1) -> list[list[Status]]:
+    """Of each array that a party is asked for, its elements in a row."""
+    point = Point(case_of(f, *inputs), order)
+    return [[Status(s) for s in truth.status.ravel()] for truth in point.facts(order).truths]
+
+
+NOT_FINITE: dict[str, tuple[Function, tuple[Any, ...], list[list[Status]]]] = {
+    # Value and gradients of order 1.
+    "elementwise": (np.sin, ([1.0, NAN, 2.0],), [[C, N, C], [C, N, C]]),
+    "a sum of squares": (lambda x: np.sum(x * x), ([1.0, NAN, 2.0],), [[N], [C, N, C]]),
+    "a mean": (lambda x: np.mean(x, axis=0), ([[1.5, 2.0], [NAN, 3.0]],), [[N, C], [C, C, C, C]]),
+    "a product": (np.multiply, ([1.0, INF], [2.0, 3.0]), [[C, N], [C, C], [C, N]]),
+    "matrices": (np.matmul, ([[1.5, 2.0], [NAN, 3.0]], [1.0, 2.0]), [[C, N], [C, C, C, C], [N, C]]),
+    "a choice": (np.maximum, ([1.0, NAN], [2.0, 2.0]), [[C, N], [C, N], [C, N]]),
+    "magnitudes": (np.abs, ([NAN, -2.0],), [[N, C], [N, C]]),
+    "running products, of which rules divide": (np.cumprod, ([1.5, 2.0, NAN],), [[C, C, N], [N, N, N]]),
+    "order": (np.sort, ([1.5, NAN, 2.0],), [[N, N, N], [N, N, N]]),
+    "a reciprocal": (lambda x: 1 / x, ([INF, 2.0],), [[N, C], [N, C]]),
+    "left out": (np.nansum, ([1.5, NAN],), [[C], [C, C]]),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_an_input_that_is_not_finite_excuses_what_depends_on_it(name: str) -> None:
+    f, inputs, expected = NOT_FINITE[name]
+    assert statuses(f, *inputs) == expected
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+@pytest.mark.parametrize("order", [1, 2])
+def test_minigrad_is_right_in_all_the_others(name: str, order: int) -> None:
+    f, inputs, _ = NOT_FINITE[name]
+    parties = ("minigrad", "minigrad.stage", "torch", "jax")
+    found = examine(case_of(f, *inputs), Setup(parties[0], parties[1:], (order,)))
+    assert {v.label for v in found.verdicts} <= {Label.AGREES, Label.NONFINITE}
+
+
+def test_a_fault_beside_a_nan_is_seen() -> None:
+    case = case_of(np.sin, [1.0, NAN, 2.0], cotangent=[0.5, -1.0, 2.0])
+    with trial.ruled(np.sin, lambda g, ans, x: np.flip(g) * np.cos(x)):
+        assert examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1).label is Label.WRONG
+
+
+def test_a_fault_that_a_nan_hides_is_seen_with_a_number_in_its_place() -> None:
+    case = case_of(np.sin, NAN)
+    with trial.ruled(np.sin, lambda g, ans, x: 2 * g * np.cos(x)):
+        verdict = examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1)
+    assert (verdict.label, verdict.moved) == (Label.WRONG, True)
+
+
+EDGES: dict[str, tuple[Function, Any, list[Status], list[Status]]] = {
+    # Gradient and Hessian product.
+    "roots summed": (lambda x: np.sum(np.sqrt(x)), [0.0, 4.0], [E, C], [E, C]),
+    "a root of a sum": (lambda x: np.sqrt(np.sum(x)), [1.0, -1.0], [E, E], [E, E]),
+    "a power that bends infinitely": (lambda x: x**1.5, [0.0, 4.0], [C, C], [E, C]),
+    "an edge times another": (lambda x: x[1] * np.arcsin(x[0]), [1.0, 4.0], [E, C], [E, E]),
+    "a branch that is not taken": (lambda x: np.where(x > 0, np.sqrt(x), 0.0), [-1.0, 4.0], [E, C], [E, C]),
+    "another": (lambda x: np.where(np.abs(x) < 1, np.arcsin(x), 0.0), [2.0, 0.5], [E, C], [E, C]),
+    "a quotient that is not taken": (lambda x: np.where(x != 0, np.sin(x) / x, 1.0), [0.0, 4.0], [E, C], [E, C]),
+    "a square that leaves the range, and is none": (lambda x: np.sqrt(np.sum(x * x)), [1e-200], [C], [C]),
+    "values that tie": (lambda x: np.linalg.svdvals(np.diag(x)) @ V, [2.0, 2.0, 1.0], [K, K, C], [E, E, E]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_an_edge_excuses_what_meets_it(name: str) -> None:
+    f, x, gradient, product = EDGES[name]
+    assert statuses(f, x)[1] == gradient
+    assert statuses(f, x, order=2)[0] == product
+
+
+def test_who_comes_to_the_number_that_there_is_agrees() -> None:
+    """log of -1 has no value, but a derivative that engines multiply by 0."""
+    found = judge(lambda x: np.where(x > 0, np.log(x), 0.0), np.array([-1.0, 4.0]), parties=["minigrad", "torch"])
+    assert {str(v.label) for v in found.verdicts.values()} == {"agrees"}
+
+
+@pytest.mark.parametrize("f", [lambda x: 0.0 * np.log(x), lambda x: x * np.log(x), lambda x: np.sin(x) / x])
+def test_a_value_that_is_undefined_at_the_point_is_none_whatever_its_limit(f: Function) -> None:
+    assert statuses(f, 0.0)[0] == [E]
+
+
+def test_digits_that_are_lost_below_the_range_are_no_edge() -> None:
+    found = judge(lambda x: np.sqrt(np.sum(x * x)), np.array([1e-200, 1e-200]), parties=["minigrad", "torch", "jax"])
+    assert {str(v.label) for v in found.verdicts.values()} == {"unstable"}
+
+
+def test_an_edge_that_is_none_in_exact_numbers_is_dropped() -> None:
+    case = case_of(lambda x: np.sqrt(x * x), [1e-200, 0.0])
+    assert Point(case, 1).referee.breaks[1][2].tolist() == [True, True]
+    [edge] = confirmed(case, 1, Point(case, 1).referee.breaks[1]).values()
+    assert edge.mask.tolist() == [False, True]
+
+
+def test_masked_entries_of_a_softmax_leave_the_others_their_truth() -> None:
+    """As attention has it: exp of -inf is 0."""
+
+    def softmax(x: Any) -> Any:
+        return np.exp(x) / np.sum(np.exp(x))
+
+    assert statuses(softmax, [1.5, 2.0, -INF])[1] == [C, C, N]
+    found = judge(softmax, np.array([1.5, 2.0, -INF]), parties=["minigrad", "torch", "jax"])
+    assert {str(v.label) for v in found.verdicts.values()} <= {"agrees", "nonfinite"}
