@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.programs import Program
+from minigrad.programs import Program, Step
+from minigrad.protocol import map_operand
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
@@ -163,6 +164,29 @@ class Point:
         for low, high in ORDINARY:
             moved = [random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1) for x in inputs]
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
+
+    def tamed(self) -> Point | None:
+        """The case with ordinary constants: those beyond 1 are divided by the power of 2 above the largest.
+
+        It may add 16 to whatever it is given, so that no point of its own is ordinary.  None if it adds no such thing.
+        """
+        scales: list[int] = []
+
+        def tame(leaf: Any) -> Any:
+            is_float = type(leaf) is float or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
+            largest = np.max(np.abs(leaf), initial=0.0) if is_float else 0.0
+            if not 1 < largest < np.inf:
+                return leaf
+            scales.append(int(np.frexp(largest)[1]))
+            scaled = np.ldexp(leaf, -scales[-1])
+            return float(scaled) if type(leaf) is float else scaled
+
+        program = self.case.program
+        steps = tuple(
+            Step(s.function, tuple(map_operand(tame, x) for x in s.operands), s.parameters) for s in program.steps
+        )
+        tamed = replace(self.case, program=Program(program.inputs, steps, program.output))
+        return Point(tamed, self.order) if scales and can_run(tamed) else None
 
     def off_the_event(self) -> Point | None:
         """A nearby point, no farther out of any domain, with no kinks and edges, or fewer where some are everywhere.

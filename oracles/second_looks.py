@@ -175,25 +175,40 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     """
     spec = answer.party
     here = error_of(answer, order, facts)
-    other = error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
+    other = error_in_other_dtype(point, spec, order)
     if point.case.dtype == "float32" and other.agrees:
         everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
         return "" if everywhere else "in float64 it agrees"
-    finer, coarser = sorted([here.size, other.size])
-    follows = 0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
-        return "its error there follows the rounding unit" if follows else ""
+        return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
     if here.is_like(other):
         return ""
-    if follows and not other.agrees:
+    if follows_rounding(here, other) and not other.agrees:
         return "its error there follows the rounding unit"
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
+    tamed = point.tamed()
+    if tamed is not None and any(error_at(ordinary, spec, order).agrees for ordinary in tamed.ordinary()):
+        return "at ordinary points it agrees, the constants being so too"
+    # A function may lose digits, though fewer, at what an ordinary point makes of its argument.
+    for ordinary in point.ordinary():
+        if ordinary and follows_rounding(error_at(ordinary, spec, order), error_in_other_dtype(ordinary, spec, order)):
+            return "at ordinary points its error follows the rounding unit"
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     return "numbers leave the range on the way" if loses_its_value(point, answer, facts) else ""
+
+
+def follows_rounding(one: Error, other: Error) -> bool:
+    """Whether errors in two dtypes are as far apart as their rounding units."""
+    finer, coarser = sorted([one.size, other.size])
+    return bool(0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf)
+
+
+def error_in_other_dtype(point: Point, spec: str, order: int) -> Error:
+    return error_at(point.in_dtype("float32" if point.case.dtype == "float64" else "float64"), spec, order)
 
 
 def loses_its_value(point: Point, answer: Answer, facts: Facts) -> bool:

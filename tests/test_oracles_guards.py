@@ -586,3 +586,14 @@ def test_the_meaning_of_a_triangle_has_its_value_and_spreads_its_derivative(uppe
     plain, other = (Point(each, 1).facts(1).truths for each in (case, meant))
     assert other[0].value == pytest.approx(plain[0].value, rel=1e-15)
     assert other[1].value == pytest.approx((plain[1].value + plain[1].value.T) / 2, rel=1e-15)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    "f", [lambda x: np.tanh(x + 16.0), lambda x: np.tanh(x * 0.05 + np.array([4.0, 8.0, 12.0, 16.0], x.dtype))]
+)
+def test_digits_are_lost_by_a_constant_as_by_an_input(f: Any, order: int) -> None:
+    """PyTorch and JAX take 1 - tanh**2, which is a matter of digits even if no input ever makes it an ordinary one."""
+    case = case_of(f, [0.5, -0.3, 0.2, 0.7], cotangent=[1.0, -0.5, 2.0, 0.25])
+    for party in ("torch", "jax"):
+        assert examine(case, Setup(party, (), (order,))).verdict(party, order).label is Label.UNSTABLE
