@@ -181,10 +181,11 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
-    if here.is_like(other):
-        return ""
-    if follows_rounding(here, other) and not other.agrees:
-        return "its error there follows the rounding unit"
+    if not other.agrees:
+        if here.is_like(other):
+            return ""
+        if follows_rounding(here, other):
+            return "its error there follows the rounding unit"
     loss = min(here.size, TOTAL_LOSS)
     if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
