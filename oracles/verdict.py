@@ -60,21 +60,23 @@ RULES: dict[Label, str] = {
     Label.STRUCTURE: "a gradient is missing although it is not zero, has the wrong shape or dtype, or shares memory "
     "with an input; or what was handed in was written to; or, of the subject, the same question got two answers",
     Label.PROMOTION: "a dtype differs, by the framework's own rule, and no longer does with every input in float64",
-    Label.SEMANTICS: "the function means something else there: see the list in oracles/known.toml",
+    Label.SEMANTICS: "the function means something else there, and it agrees with that: see the list in "
+    "oracles/known.toml",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",
     Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element, so that this "
     "proves nothing",
     Label.SIGNED_ZERO: "it differs only in the sign of a zero of the value",
     Label.FLUSH: "it differs only because subnormal numbers are taken as zero: a replay that does so agrees with it",
-    Label.NONFINITE: "an input is NaN or infinite already, and the truth is not defined",
+    Label.NONFINITE: "an input that it depends on is NaN or infinite already, and the truth is not defined",
     Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",
-    Label.EDGE: "a step on the way is at or past the edge of its function's domain, where its derivative is infinite "
-    "or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
+    Label.EDGE: "a step that it depends on is at or past the edge of its function's domain, where its derivative is "
+    "infinite or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
     "arithmetic, or at ordinary points",
-    Label.WRONG: "none of the above, and outside the noise of the certified truth: a bug",
+    Label.WRONG: "none of the above, and outside the noise of the certified truth, which a difference quotient of "
+    "exact values bears out: a bug",
     Label.UNDECIDED: "the referee could not tell",
 }
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from oracles.cli import parser
@@ -52,3 +53,16 @@ def test_the_lines_that_add_a_function_are_those_of_the_tables() -> None:
         code, _, path = line.partition("  #")
         known = ["".join(each.split()).rstrip(",") for each in (ROOT / path.strip()).read_text().splitlines()]
         assert "".join(code.split()) in known
+
+
+def test_the_accuracy_table_is_that_of_the_campaign() -> None:
+    """Party, dtype and order, how many functions, with how many of them within 1 ULP, and the medians over them."""
+    row_of_numbers = r"^\| (\w+) \| (float\d\d) \| ([12]) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$"
+    said = re.findall(row_of_numbers, README, re.MULTILINE)
+    found = pd.read_csv(ROOT / "docs" / "accuracy.csv").astype({"order": str})
+    measured = {(row.party, row.dtype, row.order): row for row in found.itertuples()}
+    assert len(said) == 12
+    for party, dtype, order, functions, within, median, worst in said:
+        row = measured[party, dtype, order]
+        assert (int(functions), int(within), float(median)) == (row.functions, row.within_one, row.ulp_median)
+        assert float(worst.replace(",", "")) == pytest.approx(row.ulp_p99, rel=0.05)
