@@ -44,6 +44,7 @@ def softplus(x: Any) -> Any:
 @primitive
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` over some axes, without overflow."""
+    x = np.asarray(x) * 1.0 if np.asarray(x).dtype.kind in "biu" else x
     largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
     ans = shift + log_of_sum(np.exp(x - shift), axis)

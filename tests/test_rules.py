@@ -18,6 +18,7 @@ import scipy.special as sp
 
 import minigrad as mg
 from minigrad import check_grads, grad, hessian, hvp, value_and_grad, vjp
+from minigrad.errors import UnsupportedError
 from minigrad.gates import sigmoid_slope
 from minigrad.protocol import (
     DEFINITIONS,
@@ -1132,6 +1133,14 @@ MIXED = np.array([[1.0, -2.0, 4.0], [0.5, 3.0, -1.0]])
         (lambda x: np.sum(x, axis=1, keepdims=np._NoValue), MIXED),
         (lambda x: np.diff(x, n=0, prepend=0.0), MIXED),
         (lambda x: np.linalg.cholesky(x @ x.T + np.diag([0.0, 1.0]), upper=True), MIXED),
+        *((lambda x, f=f: f(x, axis=-1), np.array(3.0)) for f in (np.sum, np.prod, np.max, np.min, np.ptp)),
+        *((lambda x, mode=mode: np.convolve(x[0], x[1, 1:], mode=mode), MIXED) for mode in (0, 1, 2)),
+        (lambda x: np.tril(x[0]) @ np.arange(3.0), MIXED),
+        (lambda x: np.triu(x[0], 1) @ np.arange(3.0), MIXED),
+        (lambda x: np.max(x[:, :0], axis=1, initial=2.0), MIXED),
+        (lambda x: np.logaddexp.reduce(x, where=[[True], [False]], initial=0.5), MIXED),
+        (lambda x: np.linalg.cond(x[:, :2], 1), MIXED),
+        (lambda x: mg.logsumexp(np.arange(3)) * x, MIXED),
     ],
 )
 def test_arguments_mean_what_they_mean_to_numpy(f: Function, x: Any) -> None:
@@ -1172,12 +1181,27 @@ def test_integers_asked_for_by_dtype_are_integers(f: Function) -> None:
         (lambda x: np.linalg.matrix_power(np.outer(x, x), 2.5), TypeError),
         (lambda x: np.meshgrid(x, x, indexing="foo"), ValueError),
         (lambda x: np.pad(x, 1, mode="edge", constant_values=3.0), ValueError),
+        (lambda x: np.convolve(x, x, mode="f"), ValueError),
+        (lambda x: np.average(x, weights=[1.0, -1.0, 0.0]), ZeroDivisionError),
+        (lambda x: np.clip(x, -1, 1, min=0), ValueError),
+        (lambda x: np.linalg.norm(x, "fro"), ValueError),
+        (lambda x: np.linalg.outer(np.stack([x, x]), x), ValueError),
     ],
 )
 def test_what_numpy_refuses_is_refused(f: Function, error: Any) -> None:
     for x in (np.arange(3.0), Tensor(np.arange(3.0))):
         with pytest.raises(error):
             f(x)
+
+
+def test_an_order_that_copies_do_not_keep_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="use 'C' or 'F'"):
+        np.ravel(Tensor(MIXED), order="K")
+
+
+def test_a_singular_matrix_has_an_infinite_condition_number() -> None:
+    singular = np.array([[1.0, 2.0], [2.0, 4.0]])
+    assert innermost(np.linalg.cond(Tensor(singular), 1)) == np.inf
 
 
 def test_constants_of_a_padding_have_a_derivative_where_they_are_zero() -> None:

@@ -56,7 +56,12 @@ def of_dtype(*functions: Function) -> None:
 
 def spread(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's cotangent, repeated for each entry that was reduced."""
-    return np.broadcast_to(regained(g, axis, keepdims), np.shape(a))
+    return np.broadcast_to(regained(g, axis_in(a, axis), keepdims), np.shape(a))
+
+
+def axis_in(a: Any, axis: Any) -> Any:
+    """The axis; all there are of an array without axes, which NumPy reduces along any."""
+    return axis if np.ndim(a) else None
 
 
 def count(a: Any, axis: Any) -> int:

@@ -106,6 +106,8 @@ def number(g: Any, x: Any, y: Any) -> Any:
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    if not (a_min is a_max is None or min is max is None):
+        raise ValueError("clip: bounds are given twice; give a_min and a_max, or min and max")
     low, high = min if a_min is None else a_min, max if a_max is None else a_max
     a = a if low is None else np.where(a <= low, low, a)
     return a if high is None else np.where(a >= high, high, a)

@@ -271,6 +271,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         raise ValueError(f"linalg.norm: ord={ord!r} of an array with {np.ndim(x)} axes; say by axis= which are meant")
     pair = axis is None and ord is not None and np.ndim(x) == 2
     axes = (0, 1) if pair else axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if ord in ("fro", "nuc") and not isinstance(axes, tuple):
+        raise ValueError(f"linalg.norm: ord={ord!r} is of matrices; give axis= as a pair, or ord=2 for vectors")
     if ord in (None, "fro") or (ord == 2 and not isinstance(axes, tuple)):
         return euclidean(x, axis=axes, keepdims=keepdims)
     if isinstance(axes, tuple):
@@ -313,7 +315,15 @@ def condition_number(x: Any, p: Any = 2) -> Any:
     if p in (2, -2):
         s = singular_values(x)
         return s[..., 0] / s[..., -1] if p == 2 else s[..., -1] / s[..., 0]
-    return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
+    size = logabsdet(x)
+    ans = norm(x, p, (-2, -1)) * norm(np.linalg.inv(if_regular(x, size)), p, (-2, -1))
+    return np.where(size == -np.inf, np.inf, ans)
+
+
+def outer_of_vectors(x1: Any, x2: Any) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"linalg.outer: operands have {np.ndim(x1)} and {np.ndim(x2)} axes; give vectors, or np.outer")
+    return np.outer(x1, x2)
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
@@ -396,7 +406,7 @@ define(np.linalg.multi_dot, lambda arrays: reduce(np.dot, arrays))
 define(np.linalg.tensorsolve, lambda a, b: tensorsolve(a, b))
 define(np.linalg.tensorinv, tensorinv)
 define(np.linalg.matmul,    lambda x1, x2: np.matmul(x1, x2))
-define(np.linalg.outer,     lambda x1, x2: np.outer(x1, x2))
+define(np.linalg.outer,     outer_of_vectors)
 define(np.linalg.cross,     lambda x1, x2, axis=-1: np.cross(x1, x2, axis=axis))
 define(np.linalg.vecdot,    lambda x1, x2: np.vecdot(x1, x2))
 define(np.linalg.tensordot, lambda a, b, axes=2: np.tensordot(a, b, axes))

@@ -63,6 +63,12 @@ def unstack(g: Any, arrays: Any, axis: int) -> list[Any]:
     return [g[(*before, i)] for i in range(len(arrays))]
 
 
+def ravel(a: Any, order: Any = "C") -> Any:
+    if order == "K":
+        raise UnsupportedError("ravel: order='K' is that of the memory, which copies do not keep; use 'C' or 'F'")
+    return np.reshape(a, -1, order=order)
+
+
 def sort(a: Any, axis: int | None = -1, **order: Any) -> Any:
     return ordered(partial(np.argsort, **order), a, axis)
 
@@ -161,8 +167,8 @@ defvjp(np.expand_dims,       lambda g, ans, a, axis: np.reshape(g, np.shape(a)))
 defvjp(np.squeeze,           lambda g, ans, a, axis=None: np.reshape(g, np.shape(a)))
 defvjp(np.flip,              lambda g, ans, m, axis=None: np.flip(g, axis))
 defvjp(np.roll,              lambda g, ans, a, shift, axis=None: np.roll(g, np.negative(shift), axis), None)
-defvjp(np.tril,              lambda g, ans, m, k=0: np.tril(g, k))
-defvjp(np.triu,              lambda g, ans, m, k=0: np.triu(g, k))
+defvjp(np.tril,              lambda g, ans, m, k=0: np.tril(g, k), broadcasts=True)
+defvjp(np.triu,              lambda g, ans, m, k=0: np.triu(g, k), broadcasts=True)
 defvjp(np.concatenate,       lambda g, ans, arrays, axis=0: split(g, arrays, axis))
 defvjp(np.stack,             lambda g, ans, arrays, axis=0: unstack(g, arrays, axis))
 defvjp(operator.getitem,     lambda g, ans, a, index: scatter(g, index, shape=np.shape(a)), None)
@@ -171,7 +177,7 @@ broadcasting(index_set,      lambda g, ans, x, index, values: index_set(g, index
                              lambda g, ans, x, index, values:
                                  like(values, g[index] * last_set(index, shape=np.shape(g), count=np.shape(g[index]))))
 broadcasting(index_add,      lambda g, ans, x, index, values: g, None, lambda g, ans, x, index, values: g[index])
-define(np.ravel,             lambda a, order="C": np.reshape(a, -1, order=order))
+define(np.ravel,             ravel)
 define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
 define(np.sort,              sort)
 define(np.partition,         partition)

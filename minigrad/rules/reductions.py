@@ -11,11 +11,12 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, joined, leaves, primitive
-from minigrad.rules.common import cast, count, merged, nonzero, of_dtype, power_of_two, spread, unit
+from minigrad.rules.common import axis_in, cast, count, merged, nonzero, of_dtype, power_of_two, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """`g` shared evenly among the entries that attain the extreme."""
+    axis = axis_in(a, axis)
     attained = a == regained(ans, axis, keepdims)
     number = np.sum(np.astype(attained, a.dtype), axis=axis, keepdims=True)
     # Not times a mask: what does not attain it has no part in it, whatever `g` is.
@@ -31,7 +32,7 @@ def others(a: Any) -> Any:
 
 
 def prod_da(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
-    flat, restore = merged(a, axis)
+    flat, restore = merged(a, axis_in(a, axis))
     return spread(g, a, axis, keepdims) * restore(others(flat))
 
 
@@ -137,6 +138,8 @@ def masked(function: Function, neutral: Any, join: Function) -> Function:
         elif neutral is None:
             raise ValueError(f"{function.__name__}: of no entries there is none; give initial= beside where=")
         kept = a if where is True else np.where(mask_of(where, a), a, initial if neutral is None else neutral)
+        if initial is not None and not np.size(a):
+            return initial + np.sum(np.zeros_like(a), axis=axis, keepdims=keepdims)
         ans = function(kept, axis=axis, keepdims=keepdims)
         return ans if initial is None else join(ans, initial)
 
@@ -230,21 +233,24 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(dx * (y[(*before, slice(1, None))] + y[(*before, slice(-1))]) / 2, axis=axis)
 
 
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, mode: str | int = "full") -> Any:
     a, v = np.reshape(a, -1), np.reshape(v, -1)
     return slide(a, v[::-1], mode) if np.size(a) >= np.size(v) else slide(v, a[::-1], mode)
 
 
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def correlate(a: Any, v: Any, mode: str | int = "valid") -> Any:
     a, v = np.reshape(a, -1), np.reshape(v, -1)
     return slide(a, v, mode) if np.size(a) >= np.size(v) else slide(v, a, mode)[::-1]
 
 
-def slide(a: Any, v: Any, mode: str) -> Any:
+def slide(a: Any, v: Any, mode: str | int) -> Any:
     """Products with a window that slides along `a`, the longer of the two."""
     n, m = np.size(a), np.size(v)
+    parts = {"valid": (m - 1, n - m + 1), "same": ((m - 1) // 2, n), "full": (0, n + m - 1)}
+    if mode not in parts and mode not in (0, 1, 2):
+        raise ValueError(f"mode is {mode!r}; give 'full', 'same' or 'valid'")
     full = np.lib.stride_tricks.sliding_window_view(np.pad(a, m - 1), m) @ v
-    start, length = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}[mode]
+    start, length = parts[mode] if isinstance(mode, str) else [*parts.values()][mode]
     return full[start : start + length]
 
 
@@ -306,6 +312,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
         weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(np.shape(a))])
         weights = np.broadcast_to(weights, np.shape(a))
     scale = np.sum(weights, axis=axis, keepdims=keepdims)
+    if not isinstance(scale, Array) and np.any(scale == 0):
+        raise ZeroDivisionError("average: the weights sum to 0; give such as do not")
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / scale
 
 
@@ -387,6 +395,7 @@ extend(np.std,            "where", masked_std)
 extend(np.nanmean,        "where", nanmean)
 extend(np.diff,           "prepend append", diff_of_longer)
 extend(np.ediff1d,        "to_begin to_end", ediff1d_between)
+extend(logsumexp,         "where initial", masked(logsumexp, -np.inf, np.logaddexp))
 extend(np.quantile,       "method", quantile)
 extend(np.percentile,     "method", percentile)
 
