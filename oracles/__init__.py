@@ -19,6 +19,7 @@ A map, each file leaning only on those above it:
 ``noise``         what rounding alone may do to a gradient
 ``events``        kinks, edges and numbers out of range on the way
 ``known``         what is known of the other parties
+``meaning``       what they mean by a function where that is not what NumPy means
 ``verdict``       one label per party and order, with the inequality that decided
 ``facts``         what is known of a case, found once whoever answers
 ``laws``          cases whose gradients must give back those of another

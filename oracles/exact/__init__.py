@@ -7,6 +7,7 @@
 | `reductions` | those that reduce, order or scan |
 | `linalg` | those of matrices |
 | `derivatives` | values, gradients and Hessian products of a program, at a point or next to it |
+| `reach` | what depends on the edge of a domain, or on a number that is not finite |
 | `truth` | what a party may answer: one number, or at a kink the choices there are |
 """
 

@@ -5,7 +5,7 @@ looked at from nearby: in exact arithmetic at displacements far smaller than any
 
 - Moving the *inputs* gives the gradients nearby; the hull of these, per element, is what the
   generalized gradient allows (Clarke's, for the functions met here).  Where they all agree the
-  gradient exists after all, as for ``sin(x) / x`` at 0; where they grow without bound there is none.
+  gradient exists after all, as for ``x * abs(x)`` at 0; where they grow without bound there is none.
 - Moving *every operand of every step* by itself makes every choice on the way independently.  Their
   hull holds whatever a chain of rules can come to that each make an allowed choice.
 """
@@ -232,13 +232,14 @@ class Referee:
         status = Status.NONFINITE if self.propagates else Status.EDGE
         shapes = [x.shape for x in self.case.inputs]
         if order not in self.touched:
-            self.touched[order] = self.met(order, shapes)
+            self.touched[order] = self.touched_by_breaks(order, shapes)
         if order == 2:
             return status, self.touched[order]
         lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
         return status, [lost, *self.touched[order]]
 
-    def met(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        """By input, the elements that depend on what is no derivative, or no number."""
         try:
             with precision(NEARBY_BITS, order), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
