@@ -120,13 +120,14 @@ def shortly(array: Any) -> str:
 
 
 def stated(truth: Any, place: tuple[int, ...]) -> str:
-    """The truth about an element, in a table's cell."""
+    """The truth about an element, in a table's cell; in parentheses, if it is one that nobody need come to."""
     status = truth.status[place]
     if status == Status.CERTAIN:
         return repr(float(truth.value[place]))
+    low, high = float(truth.low[place]), float(truth.high[place])
     if status == Status.KINK:
-        return f"{float(truth.low[place])!r} to {float(truth.high[place])!r}"
-    return "none"
+        return f"{low!r} to {high!r}"
+    return f"({low!r})" if low == high else "none"
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:

@@ -109,6 +109,7 @@ def test_who_comes_to_the_number_that_there_is_agrees() -> None:
     """log of -1 has no value, but a derivative that engines multiply by 0."""
     found = judge(lambda x: np.where(x > 0, np.log(x), 0.0), np.array([-1.0, 4.0]), parties=["minigrad", "torch"])
     assert {str(v.label) for v in found.verdicts.values()} == {"agrees"}
+    assert "(0.0)" in str(found)
 
 
 @pytest.mark.parametrize("f", [lambda x: 0.0 * np.log(x), lambda x: x * np.log(x), lambda x: np.sin(x) / x])

@@ -87,7 +87,7 @@ class Truth:
     """How far at most the certified number lay from the exact one before it was rounded."""
     low: FloatArray
     high: FloatArray
-    """What the gradients nearby lie between; both are the truth where that is one number."""
+    """What the gradients nearby lie between; both are the truth where that is one number, if behind an edge."""
     lowest: FloatArray
     highest: FloatArray
     """What a chain of allowed choices lies between."""
@@ -193,9 +193,13 @@ class Referee:
                 self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
                 for k, n in enumerate(noise)
             ]
-        for truth, mask in zip(found, masks, strict=True):
+        for k, (truth, mask) in enumerate(zip(found, masks, strict=True)):
             truth.status = np.where(mask, status, truth.status).astype(np.int8)
             truth.beyond = truth.beyond & ~mask
+            # What lies nearby is no number of the point's own.
+            nowhere = mask & (True if here is None else np.isnan(here[k][0]))
+            for name in ("low", "high", "lowest", "highest"):
+                setattr(truth, name, np.where(nowhere, np.nan, getattr(truth, name)))
         return found
 
     def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
