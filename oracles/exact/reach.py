@@ -21,6 +21,7 @@ from oracles.exact.derivatives import (
     BALLS,
     Find,
     Nudge,
+    Rounding,
     case_size,
     displaced,
     places_of,
@@ -44,23 +45,66 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
     """By number of the step, the edges that are there in exact numbers too, for derivatives of an order.
 
     `masks` are of those that were met in floats.  A square that became 0 below all floats is no edge of the root,
-    and ``x**1.5`` is one at order 2 only.
+    and ``x**1.5`` is one at order 2 only.  What rounding alone may take to the edge is at it, such as a cosine that
+    is nearly 1, or a sum of which little is left.
     """
-    found: dict[int, Edge] = {}
+    exact, found = at_steps(case, order, masks, lookup), {}
+    replays: list[dict[int, Step]] = []
+    for number, here in exact.items():
+        broken = here.broken
+        if np.any(masks[number] & ~broken):
+            replays = replays or [at_steps(case, order, masks, Rounding(2 * k, case.dtype)) for k in range(REPLAYS)]
+            for there in (replay[number] for replay in replays):
+                broken = broken | there.broken | here.moves_to(there)
+        if np.any(masks[number] & broken):
+            found[number] = Edge(masks[number] & broken, here.result)
+    return found
+
+
+REPLAYS = 6
+"""How often a program is run with every step rounded, to see what may come to an edge by that."""
+
+SETTLED = arb(2) ** -3
+"""By how much of itself rounding may move a number that is still said to be where it is."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step at which floats meet an edge does in exact numbers."""
+
+    broken: Any
+    """Where it has no value or no derivative, if all its operands move; all entries as one if they depend on all."""
+    operands: Sequence[Any]
+    """Its operands that are arrays of exact numbers."""
+    result: Any
+
+    def moves_to(self, other: Step) -> Any:
+        """Where an operand is another number in another run, rather than the same but for rounding."""
+        far = np.frompyfunc(lambda x, y: bool(abs(jet(x).value - jet(y).value) > abs(jet(x).value) * SETTLED), 2, 1)
+        masks = [np.asarray(far(x, y), bool) for x, y in zip(self.operands, other.operands, strict=True)]
+        if np.ndim(self.broken):
+            return np.logical_or.reduce(np.broadcast_arrays(self.broken, *masks))
+        return any(mask.any() for mask in masks)
+
+
+def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> dict[int, Step]:
+    """What the marked steps do, by their numbers, if functions are found by `find`."""
+    found: dict[int, Step] = {}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         result = as_jets(number, step, operands, result)
-        if number in masks and np.any(mask := masks[number] & is_broken(step, operands)):
-            found[number] = Edge(mask, result)
+        if number in masks:
+            given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
+            found[number] = Step(is_broken(step, operands), given, result)
         return result
 
     with precision(ctx.prec, order, directions=1):
-        case.program.run([np.asarray(JETS(x), object) for x in case.inputs], lookup, watch)
+        case.program.run([np.asarray(JETS(x), object) for x in case.inputs], find, watch)
     return found
 
 
 def is_broken(step: Any, operands: Sequence[Any]) -> Any:
-    """Where a step has no value or no derivative, if its operands move; all entries as one if each depends on all."""
+    """See `Step.broken`."""
     random = np.random.default_rng(0)
 
     def set_off(x: Any) -> Any:
@@ -74,10 +118,10 @@ def is_broken(step: Any, operands: Sequence[Any]) -> Any:
     try:
         result = lookup(step.function)(*moved, **step.parameters)
     except UndecidedError:
-        return True
+        return np.asarray(True)
     lacks = np.frompyfunc(lambda x: isinstance(x, Jet) and not is_there(x), 1, 1)
     masks = [np.asarray(lacks(part), bool) for part in leaves(result)]
-    return masks[0] if alone and len(masks) == 1 else any(mask.any() for mask in masks)
+    return masks[0] if alone and len(masks) == 1 else np.asarray(any(mask.any() for mask in masks))
 
 
 def is_there(x: Jet) -> bool:

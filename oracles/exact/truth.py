@@ -231,7 +231,8 @@ class Referee:
     def reached(self, order: int, here: Sequence[tuple[FloatArray, FloatArray]] | None) -> tuple[Status, list[Any]]:
         """What depends on the edges, or on inputs that are not finite, and its status; all, where that cannot be told.
 
-        A value is lost where it is not finite itself, at the very point.
+        A value is lost where it is not finite itself, at the very point; or where an infinite input makes it so in
+        floats, in which infinity less infinity is NaN whatever becomes of that.
         """
         status = Status.NONFINITE if self.propagates else Status.EDGE
         shapes = [x.shape for x in self.case.inputs]
@@ -240,6 +241,9 @@ class Referee:
         if order == 2:
             return status, self.touched[order]
         lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
+        if self.propagates:
+            with np.errstate(all="ignore"):
+                lost = lost | ~np.isfinite(self.case.program(*self.case.inputs))
         return status, [lost, *self.touched[order]]
 
     def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
