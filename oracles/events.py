@@ -39,13 +39,16 @@ class Event:
 
 
 def met(events: Sequence[Event]) -> dict[str, Any]:
-    """What the referee must know of them: whether there are kinks or edges, and where they are."""
+    """What the referee must know of them: whether there are kinks or edges, and where they are.
+
+    What is infinite may be so at a pole, which is an edge, or beyond the range of floats: exact numbers tell.
+    """
     places: dict[str, dict[int, Mask]] = {"kink": {}, "edge": {}}
     for event in events:
-        if event.is_break:
-            found = places[event.what[:4]]
+        if event.is_break or (event.is_loss and event.step):
+            found = places["edge" if event.is_loss else event.what[:4]]
             found[event.step] = event.mask | found.get(event.step, np.False_)
-    return {"watched": any(places.values()), "kinks": places["kink"], "edges": places["edge"]}
+    return {"watched": any(event.is_break for event in events), "kinks": places["kink"], "edges": places["edge"]}
 
 
 def find_events(case: Case) -> list[Event]:

@@ -132,6 +132,10 @@ def is_flushed(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
         if not judge(answer, order, there).is_off and not invents(answer, facts, there):
             return True
 
+    plain = zip(point.passes(order).plain, facts.truths, facts.noise, strict=True)
+    if any(np.any((units_outside(m, t.low, t.high, n) > UNITS) & (t.status <= Status.KINK)) for m, t, n in plain):
+        return False  # what is replayed is off by itself
+
     def comes_of(kind: type[Noisy]) -> bool:
         replay = map(np.asarray, point.passes(order).replay(kind))
         return all(
@@ -187,7 +191,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         if follows_rounding(here, other):
             return "its error there follows the rounding unit"
     loss = min(here.size, TOTAL_LOSS)
-    if any(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
+    if all(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"

@@ -22,6 +22,7 @@ NAN, INF = np.nan, np.inf
 C, K, E, N = Status.CERTAIN, Status.KINK, Status.EDGE, Status.NONFINITE
 
 V = np.array([1.0, 2.0, 4.0])
+MASK = np.array([True, False])
 
 Function = Callable[..., Any]
 
@@ -138,3 +139,51 @@ def test_masked_entries_of_a_softmax_leave_the_others_their_truth() -> None:
     assert statuses(softmax, [1.5, 2.0, -INF])[1] == [C, C, N]
     found = judge(softmax, np.array([1.5, 2.0, -INF]), parties=["minigrad", "torch", "jax"])
     assert {str(v.label) for v in found.verdicts.values()} <= {"agrees", "nonfinite"}
+
+
+FURTHER: dict[str, tuple[Function, Any, list[Status]]] = {
+    # The gradient, of what has a constant that is not finite, a pole, or rows of which one is not finite.
+    "a constant": (lambda x: np.where(MASK, x * np.array([1.0, NAN]), 0.0), [1.0, 2.0], [C, N]),
+    "a target that is left out": (lambda x: np.nansum((x - np.array([1.5, NAN])) ** 2), [1.0, 2.0], [C, N]),
+    "a pole that is not taken": (lambda x: np.where(MASK, 1 / x, 0.0), [1.0, 0.0], [C, E]),
+    "another pole": (lambda x: np.tanh(np.arctanh(x)), [1.0, 0.5], [E, C]),
+    "what leaves the range, and is not taken": (lambda x: np.where(x < 0, np.exp(x), x), [-1.0, 1000.0], [C, C]),
+    "the largest of each row": (lambda x: np.max(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
+    "the norm of each row": (lambda x: np.linalg.norm(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
+    "products along rows": (lambda x: np.cumprod(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
+    "remainders": (lambda x: np.remainder(x, 2.0), [1.5, NAN, -2.5], [C, N, C]),
+    "a cosine that rounds to 1": (lambda x: np.arccos(np.cos(x)), [3e-11, 0.5], [E, C]),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_constants_poles_and_rows_excuse_what_meets_them(name: str) -> None:
+    f, x, gradient = FURTHER[name]
+    assert statuses(f, x)[1] == gradient
+
+
+def test_eigenvalues_that_tie_have_no_gradient_that_one_side_alone_could_tell() -> None:
+    truth = Point(case_of(np.linalg.eigvalsh, 2 * np.eye(2), cotangent=[1.0, 3.0]), 1).facts(1).truths[1]
+    assert {Status(s) for s in truth.status.ravel()} <= {K, E}
+
+
+def test_a_leak_from_a_row_that_is_not_finite_is_seen() -> None:
+    """0 times the sum over everything is 0, but where there is a NaN."""
+    leaky = extremes_of_all()
+    case = case_of(lambda x: np.max(x, axis=1), [[3.0, 1.0], [NAN, 2.0]])
+    with trial.ruled(np.max, leaky):
+        assert examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1).is_off
+
+
+def extremes_of_all() -> Function:
+    def rule(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        share = np.where(a == np.expand_dims(ans, axis), np.expand_dims(g, axis), 0.0)
+        return share + 0 * np.sum(a)
+
+    return rule
+
+
+def test_a_subnormal_number_excuses_no_other_fault() -> None:
+    with trial.ruled(np.sin, lambda g, ans, x: 2 * g * np.cos(x)):
+        found = judge(np.sin, np.array([5e-324, 1.0]), parties=["minigrad"])
+    assert str(found.verdicts["minigrad"].label) == "wrong"

@@ -70,6 +70,11 @@ def count(a: Any, axis: Any) -> int:
     return math.prod(shape if axis is None else (shape[i] for i in leaves([axis])))
 
 
+def freedom(a: Any, axis: Any, ddof: float) -> float:
+    """How many entries of `a` are left of one reduction besides those in `ddof`; NaN where there are none."""
+    return max(count(a, axis) - ddof, 0) or math.nan
+
+
 @primitive
 def unit(x: Any, *, axis: Any) -> Any:
     """``x / norm(x)``, and 0 for the zero vector; scaled by a power of two, so that no square overflows."""

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, joined, leaves, primitive
-from minigrad.rules.common import axis_in, cast, count, merged, nonzero, of_dtype, power_of_two, spread, unit
+from minigrad.rules.common import axis_in, cast, count, freedom, merged, nonzero, of_dtype, power_of_two, spread, unit
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -340,10 +340,10 @@ defvjp(np.max,            lambda g, ans, a, axis=None, keepdims=False: extremes(
 defvjp(np.min,            lambda g, ans, a, axis=None, keepdims=False: extremes(g, ans, a, axis, keepdims))
 defvjp(np.prod,           lambda g, ans, a, axis=None, keepdims=False: prod_da(g, a, axis, keepdims))
 defvjp(np.var,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
-                              2 / (count(a, axis) - ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
+                              2 / freedom(a, axis, ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
 defvjp(np.std,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
                               spread(g, a, axis, keepdims) * unit(deviation(a / power_of_two(a, axis), axis), axis=axis)
-                              / math.sqrt(count(a, axis) - ddof))
+                              / math.sqrt(freedom(a, axis, ddof)))
 defvjp(np.cumsum,         lambda g, ans, a, axis=None:
                               np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), np.shape(a)))
 defvjp(np.cumprod,        scan_rule(cumprod_da))

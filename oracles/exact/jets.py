@@ -46,6 +46,16 @@ def precision(bits: int, order: int, directions: int = 0) -> Iterator[None]:
         ctx.prec, ctx.cap, Jet.directions = before
 
 
+@contextmanager
+def guessing(allowed: bool = True) -> Iterator[None]:
+    """Where numbers are NaN to begin with, what comes of them is taken for NaN again."""
+    before, Jet.guesses = Jet.guesses, allowed
+    try:
+        yield
+    finally:
+        Jet.guesses = before
+
+
 def ball(x: Any) -> arb:
     """A float, exactly."""
     return x if isinstance(x, arb) else arb(x.item() if hasattr(x, "item") else x)
@@ -88,6 +98,9 @@ class Jet:
 
     directions: ClassVar[int] = 0
     """How many there are."""
+
+    guesses: ClassVar[bool] = False
+    """Whether what may be anything counts as NaN, as it does in floats."""
 
     ties: ClassVar[int] = 0
     """How often two numbers were found equal: wherever a choice hangs on it, there is a kink."""
@@ -428,28 +441,36 @@ class Jet:
         return not (self.isnan() or self.isfinite())
 
     def fmod(self, other: Any) -> Jet:
+        if not (self.value.is_finite() and jet(other).value.is_finite()):
+            return anything(self, jet(other))
         return self - jet(other) * truncated(self / jet(other))
 
     def __mod__(self, other: Any) -> Jet:
+        if not (self.value.is_finite() and jet(other).value.is_finite()):
+            return anything(self, jet(other))
         return self - jet(other) * floored(self / jet(other))
 
     def __rmod__(self, other: Any) -> Jet:
         return jet(other) % self
 
     def __floordiv__(self, other: Any) -> Jet:
+        if not (self.value.is_finite() and jet(other).value.is_finite()):
+            return jet(math.nan)
         return jet(floored(self / jet(other)))
 
     def __floor__(self) -> Jet:
-        return jet(floored(self))
+        return jet(floored(self)) if self.value.is_finite() else constant(self.value)
 
     def __ceil__(self) -> Jet:
-        return jet(rounded(self, arb.ceil))
+        return jet(rounded(self, arb.ceil)) if self.value.is_finite() else constant(self.value)
 
     def __trunc__(self) -> Jet:
-        return jet(truncated(self))
+        return jet(truncated(self)) if self.value.is_finite() else constant(self.value)
 
     def rint(self) -> Jet:
         """The nearest whole number, of two the even one."""
+        if not self.value.is_finite():
+            return constant(self.value)
         below = floored(constant(self.value.mid()))
         rest = self - below
         return jet(below + (below % 2 if rest == 0.5 else int(rest > 0.5)))
@@ -511,7 +532,7 @@ def finite(x: arb) -> arb:
 
 def known(x: arb) -> arb:
     """The number, if it is certainly finite, or is an infinity or a NaN of the program's own."""
-    if x.is_finite() or x.rad() == 0:
+    if x.is_finite() or x.rad() == 0 or (Jet.guesses and x.is_nan()):
         return x
     raise UndecidedError(f"{x} may be anything")
 

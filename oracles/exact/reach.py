@@ -95,7 +95,7 @@ def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> di
         result = as_jets(number, step, operands, result)
         if number in masks:
             given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
-            found[number] = Step(is_broken(step, operands), given, result)
+            found[number] = Step(is_broken(step, operands, case.dtype), given, result)
         return result
 
     with precision(ctx.prec, order, directions=1):
@@ -103,14 +103,23 @@ def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> di
     return found
 
 
-def is_broken(step: Any, operands: Sequence[Any]) -> Any:
-    """See `Step.broken`."""
+ROUNDINGS = 4.0
+"""How many rounding units an operand may be off, for a step to be at an edge still."""
+
+
+def is_broken(step: Any, operands: Sequence[Any], dtype: str) -> Any:
+    """See `Step.broken`; with the operands as they are, and a few roundings larger or smaller."""
+    unit = ROUNDINGS * float(np.finfo(dtype).eps)
+    return np.logical_or.reduce([is_broken_at(step, operands, arb(scale)) for scale in (1.0, 1 + unit, 1 - unit)])
+
+
+def is_broken_at(step: Any, operands: Sequence[Any], scale: arb) -> Any:
     random = np.random.default_rng(0)
 
     def set_off(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object):
             return x
-        start = np.frompyfunc(lambda x, speed: Jet(jet(x).value, arb_poly([speed]), sign=jet(x).sign), 2, 1)
+        start = np.frompyfunc(lambda x, speed: Jet(jet(x).value * scale, arb_poly([speed]), sign=jet(x).sign), 2, 1)
         return np.asarray(start(x, random.uniform(0.5, 1, x.shape)), object)
 
     alone = is_entry_by_entry(step.function)
@@ -121,7 +130,11 @@ def is_broken(step: Any, operands: Sequence[Any]) -> Any:
         return np.asarray(True)
     lacks = np.frompyfunc(lambda x: isinstance(x, Jet) and not is_there(x), 1, 1)
     masks = [np.asarray(lacks(part), bool) for part in leaves(result)]
-    return masks[0] if alone and len(masks) == 1 else np.asarray(any(mask.any() for mask in masks))
+    # What is made of numbers that are not finite is no edge of this step's own.
+    given = [~np.asarray(LOST(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]
+    if alone and len(masks) == 1:
+        return np.logical_and.reduce(np.broadcast_arrays(masks[0], *given))
+    return np.asarray(any(mask.any() for mask in masks) and all(mask.all() for mask in given))
 
 
 def is_there(x: Jet) -> bool:
@@ -155,10 +168,11 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
             mask = edges[number].mask
             result = put_back(result, edges[number].result)
         if not passes_on(step.function):
-            mask = mask | not_finite_in(operands, sources)
+            mask = mask | not_finite_in(step, operands, result)
         if np.any(mask):
             taken = moved_along(x for part in leaves(operands) for x in np.ravel(part) if isinstance(x, Jet))
-            result = map_operand(lambda part: spoilt(part, mask, sources, taken), result)
+            whole = set() if is_sliced(step.function) else taken
+            result = map_operand(lambda part: spoilt(part, mask, sources, whole), result)
         for part in leaves(result):
             for x in np.asarray(part).flat if np.asarray(part).dtype == object else ():
                 touched.update(not_finite_along(x))
@@ -208,15 +222,35 @@ def passes_on(name: str) -> bool:
     return name in ARITHMETIC or kind in MOVES or (kind == "product" and name not in PADDED)
 
 
-def not_finite_in(operands: Sequence[Any], sources: Sequence[Any]) -> Any:
-    """The entries of a result that are made of what is not finite; all or none, if not made entry by entry."""
-    masks = [np.asarray(LOST(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]
-    if sources and masks:
+SLICED = ("linalg.norm", "linalg.vector_norm", "ptp")
+EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
+
+
+def is_sliced(name: str) -> bool:
+    """Whether a function works along an axis, so that a result is made of one slice of its operand."""
+    row = CATALOGUE.get(name)
+    return name in SLICED or (row is not None and row.kind in ("reduce", "scan", "nan"))
+
+
+def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
+    """The entries of a result that are made of what is not finite: entry by entry, slice by slice, or all or none.
+
+    The largest of numbers is made of one of them; and what leaves NaN out, of the others.
+    """
+    if step.function in EXTREMES:
+        return np.asarray(LOST(result), bool)
+    lost = INFINITE if step.function in CATALOGUE and CATALOGUE[step.function].kind == "nan" else LOST
+    masks = [np.asarray(lost(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]
+    if is_entry_by_entry(step.function) and masks:
         return np.logical_or.reduce(np.broadcast_arrays(*masks))
+    if is_sliced(step.function) and step.parameters.get("axis") is not None:
+        kept = np.any(masks[0], axis=step.parameters["axis"], keepdims=True)
+        return kept if np.ndim(result) == kept.ndim else np.reshape(kept, np.shape(result))
     return np.asarray(any(mask.any() for mask in masks))
 
 
 LOST = np.frompyfunc(lambda x: isinstance(x, Jet) and not x.value.is_finite(), 1, 1)
+INFINITE = np.frompyfunc(lambda x: isinstance(x, Jet) and not (x.value.is_finite() or x.value.is_nan()), 1, 1)
 
 TRIANGULAR = ("linalg.qr", "linalg.cholesky")
 """Decompositions in which some entries have no part in others, though a rule works on the whole matrix at once."""
@@ -225,6 +259,7 @@ TRIANGULAR = ("linalg.qr", "linalg.cholesky")
 def passing_all(random: np.random.Generator) -> Find:
     """Finds exact functions by name, so that nothing cancels, and what selects lets a trace of the others through."""
     trace = constant(arb(2) ** -Nudge.bits)
+    only_finite = np.frompyfunc(lambda x: x if jet(x).value.is_finite() else jet(0), 1, 1)
 
     def uneven(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object):
@@ -240,7 +275,8 @@ def passing_all(random: np.random.Generator) -> Find:
             result = function(*operands, **parameters)
             if name in SELECTING_REDUCTIONS:
                 kept = {key: value for key, value in parameters.items() if key in ("axis", "keepdims")}
-                return result + trace * SELECTING_REDUCTIONS[name](operands[0], **kept)
+                finite = np.asarray(only_finite(operands[0]), object)
+                return result + SELECTING_REDUCTIONS[name](finite, **kept) * trace
             if name in TRIANGULAR:
                 others = np.sum(operands[0], axis=(-2, -1), keepdims=True) * trace
                 return map_operand(lambda part: part + others, result)
@@ -273,16 +309,18 @@ def put_back(nudged: Any, result: Any) -> Any:
 def spoilt(part: Any, mask: Any, sources: Sequence[Any], taken: set[int]) -> Any:
     """Jets, with NaN for the derivatives of those that are marked, along the directions that what was `taken` varies.
 
-    Or, of what was made entry by entry of `sources`, along those that its own entries vary; but of such as are zero
-    whatever the inputs, along all again, since an engine sends the infinite gradient on to wherever they came from.
+    Where that is none, along those that they vary themselves; or, of what was made entry by entry of `sources`, along
+    those that its own entries vary; but of such as are zero whatever the inputs, along all, since an engine sends the
+    infinite gradient on to wherever they came from.
     """
     if np.asarray(part).dtype != object:
         return part
-    together = taken or set(range(Jet.directions))
+    everywhere = set(range(Jet.directions))
     entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
     found = np.array(part, object)
     for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
-        moved = moved_along(x[place] for x in entries if isinstance(x[place], Jet)) or together
+        its = [x[place] for x in entries if isinstance(x[place], Jet)] if entries else [found[place]]
+        moved = (taken if taken and not entries else moved_along(its)) or taken or everywhere
         row = lost([i in moved for i in range(Jet.directions)])
         found[place] = Jet(found[place].value, row, row if ctx.cap > 2 else found[place].bends)
     return found

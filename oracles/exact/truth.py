@@ -23,12 +23,11 @@ import numpy as np
 from flint import arb
 
 from minigrad.errors import ProgramError
-from minigrad.programs import Ref, Step
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
-from oracles.catalogue import CATALOGUE, is_entry_by_entry
+from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
-from oracles.exact.jets import Jet, UndecidedError, precision
+from oracles.exact.jets import Jet, UndecidedError, guessing, precision
 from oracles.exact.reach import confirmed, reached
 
 MOST_ELEMENTS = 1024
@@ -138,9 +137,11 @@ class Referee:
         both = {step: joint.get(step, np.False_) | edges.get(step, np.False_) for step in {**joint, **edges}}
         self.breaks = {1: edges, 2: both}
         """By order, where there may be no derivative at all."""
-        infinite, nan = (any(np.any(test(x)) for x in case.inputs) for test in (np.isinf, np.isnan))
-        self.propagates = infinite or (nan and not leaves_nan_out(case))
-        """Whether an input is NaN or infinite, and goes on to others."""
+        constants = [leaf for step in case.program.steps for leaf in leaves(step.operands)]
+        self.propagates = any(map(is_infinite_or_nan, (*case.inputs, *constants)))
+        """Whether an input, or a constant of the program, is NaN or infinite."""
+        self.jumps_together = bool(joint)
+        """Whether something ties of which the exact numbers may not tell what it makes of the others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
         self.worked_out: dict[Any, Balls | None] = {}
@@ -162,7 +163,12 @@ class Referee:
 
     def worked(self, bits: int, nudge: Nudge | None, rounding: int | None) -> Balls | None:
         try:
-            with precision(bits, self.order), warnings.catch_warnings(), np.errstate(all="ignore"):
+            with (
+                precision(bits, self.order),
+                guessing(self.propagates),
+                warnings.catch_warnings(),
+                np.errstate(all="ignore"),
+            ):
                 warnings.simplefilter("ignore")
                 return derivatives(self.case, self.order, nudge, rounding)
         except UndecidedError:
@@ -249,7 +255,7 @@ class Referee:
     def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
         """By input, the elements that depend on what is no derivative, or no number."""
         try:
-            with precision(NEARBY_BITS, order), warnings.catch_warnings(), np.errstate(all="ignore"):
+            with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 edges = self.breaks[order] and confirmed(self.case, order, self.breaks[order])
                 if not edges and not self.propagates:
@@ -359,6 +365,9 @@ class Referee:
         # Where the point is known but its surroundings are not, the point decides.
         alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
+        if self.jumps_together and not all(around.nearby) and (order == 2 or k):
+            # On some sides nobody can tell what the exact numbers of a tie are: one of them proves nothing.
+            status = np.full(status.shape, Status.EDGE)
         return finished(Truth(middle, radius, low, high, lowest, highest, status), self.case.dtype)
 
 
@@ -411,14 +420,10 @@ def nothing(shape: tuple[int, ...], dtype: str, status: Status) -> Truth:
     return Truth(nan.astype(dtype), np.zeros(shape), nan, nan, nan, nan, np.full(shape, status, np.int8))
 
 
-def leaves_nan_out(case: Case) -> bool:
-    """Whether the steps that take the inputs all leave NaN out."""
-
-    def takes_input(step: Step) -> bool:
-        return any(isinstance(leaf, Ref) and leaf.index < len(case.inputs) for leaf in leaves(list(step.operands)))
-
-    first = [step.function for step in case.program.steps if takes_input(step)]
-    return all(CATALOGUE[name].kind == "nan" for name in first if name in CATALOGUE)
+def is_infinite_or_nan(x: Any) -> bool:
+    """Whether any entry is, of an array of floats or of a number."""
+    array = np.asarray(x)
+    return array.dtype.kind == "f" and not bool(np.all(np.isfinite(array)))
 
 
 def finished(truth: Truth, dtype: str) -> Truth:
