@@ -230,6 +230,7 @@ V = np.array([0.3, 0.7, -2.0])
         (lambda x: np.where(np.logical_and(x == x, x != 0.5), x * x, np.floor(x)), X),
         (lambda x: np.where(np.isfinite(x) & ~np.isnan(x), x * x, 0.0), X),
         (lambda x: np.take(x, [0, 2]), V),
+        (lambda x: np.linalg.svd(np.diag(x), compute_uv=False), V),
         (lambda x: x[[0, 2]], V),
         (lambda x: np.quantile(x, [0.2, 0.5]), V),
         (lambda x: np.average(x, weights=[1.0, 2.0, 3.0]), V),

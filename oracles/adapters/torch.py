@@ -62,6 +62,8 @@ class TorchSpelling(Spelling):
             raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
         if function in ONE_AXIS and "keepdims" in texts and "axis" not in texts:
             raise Unsupported(f"PyTorch's {function} keeps dimensions of a single axis only")
+        if function == "linalg.svd" and texts.get("compute_uv") == "False":
+            return spelled("torch.linalg.svdvals", operands, {})
         if row.torch is None:
             if function in OPERATORS or function in ("getitem", "negative"):
                 return super().call(function, operands, parameters)
