@@ -7,7 +7,7 @@ to stop them and nothing left out by a choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from oracles.exact.derivatives import (
     Find,
     Nudge,
     Rounding,
+    as_float,
     case_size,
     displaced,
     places_of,
@@ -44,9 +45,9 @@ class Edge:
 def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edge]:
     """By number of the step, the edges that are there in exact numbers too, for derivatives of an order.
 
-    `masks` are of those that were met in floats.  A square that became 0 below all floats is no edge of the root,
-    and ``x**1.5`` is one at order 2 only.  What rounding alone may take to the edge is at it, such as a cosine that
-    is nearly 1, or a sum of which little is left.
+    `masks` are of those that were met in floats.  What rounding alone may take to the edge is at it, such as a cosine
+    that is nearly 1, or a sum of which little is left; a square that became 0, and was brought back into the range
+    after, is none; and ``x**1.5`` is at an edge at order 2 only.
     """
     exact, found = at_steps(case, order, masks, lookup), {}
     replays: list[dict[int, Step]] = []
@@ -108,18 +109,19 @@ ROUNDINGS = 4.0
 
 
 def is_broken(step: Any, operands: Sequence[Any], dtype: str) -> Any:
-    """See `Step.broken`; with the operands as they are, and a few roundings larger or smaller."""
+    """See `Step.broken`; with the operands as they are, as floats, and a few roundings larger or smaller."""
     unit = ROUNDINGS * float(np.finfo(dtype).eps)
-    return np.logical_or.reduce([is_broken_at(step, operands, arb(scale)) for scale in (1.0, 1 + unit, 1 - unit)])
+    nearby = (lambda x: x, as_float(dtype), lambda x: x * arb(1 + unit), lambda x: x * arb(1 - unit))
+    return np.logical_or.reduce([is_broken_at(step, operands, move) for move in nearby])
 
 
-def is_broken_at(step: Any, operands: Sequence[Any], scale: arb) -> Any:
+def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb]) -> Any:
     random = np.random.default_rng(0)
 
     def set_off(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype == object):
             return x
-        start = np.frompyfunc(lambda x, speed: Jet(jet(x).value * scale, arb_poly([speed]), sign=jet(x).sign), 2, 1)
+        start = np.frompyfunc(lambda x, speed: Jet(move(jet(x).value), arb_poly([speed]), sign=jet(x).sign), 2, 1)
         return np.asarray(start(x, random.uniform(0.5, 1, x.shape)), object)
 
     alone = is_entry_by_entry(step.function)
