@@ -199,7 +199,9 @@ SELECTS = (
 """Functions of which an operand may have no part in the result."""
 
 SELECTING_REDUCTIONS: dict[str, Any] = {
-    **dict.fromkeys(("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm"), np.sum),
+    **dict.fromkeys(
+        ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm", "linalg.vector_norm"), np.sum
+    ),
     **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
     **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
 }
