@@ -152,6 +152,7 @@ FURTHER: dict[str, tuple[Function, Any, list[Status]]] = {
     "what leaves the range, and is not taken": (lambda x: np.where(x < 0, np.exp(x), x), [-1.0, 1000.0], [C, C]),
     "the largest of each row": (lambda x: np.max(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
     "the range of infinite numbers": (np.ptp, [INF, 3.0, INF], [N, N, N]),
+    "running sums of exponentials": (np.logaddexp.accumulate, [INF, 0.5, 2.0], [N, N, N]),
     "the norm of each row": (lambda x: np.linalg.norm(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
     "products along rows": (lambda x: np.cumprod(x, axis=1), [[3.0, 1.0], [NAN, 2.0]], [C, C, N, N]),
     "remainders": (lambda x: np.remainder(x, 2.0), [1.5, NAN, -2.5], [C, N, C]),

@@ -164,7 +164,6 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         result = as_jets(number, step, operands, result)
-        sources = operands if is_entry_by_entry(step.function) else ()
         mask = np.asarray(False)
         if number in edges:
             mask = edges[number].mask
@@ -172,9 +171,7 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
         if not passes_on(step.function):
             mask = mask | not_finite_in(step, operands, result)
         if np.any(mask):
-            taken = moved_along(x for part in leaves(operands) for x in np.ravel(part) if isinstance(x, Jet))
-            whole = set() if is_sliced(step.function) else taken
-            result = map_operand(lambda part: spoilt(part, mask, sources, whole), result)
+            result = map_operand(lambda part: spoilt(part, mask, step, operands), result)
         for part in leaves(result):
             for x in np.asarray(part).flat if np.asarray(part).dtype == object else ():
                 touched.update(not_finite_along(x))
@@ -310,21 +307,33 @@ def put_back(nudged: Any, result: Any) -> Any:
     return np.asarray(put(nudged, result), object)
 
 
-def spoilt(part: Any, mask: Any, sources: Sequence[Any], taken: set[int]) -> Any:
-    """Jets, with NaN for the derivatives of those that are marked, along the directions that what was `taken` varies.
+def spoilt(part: Any, mask: Any, step: Any, operands: Sequence[Any]) -> Any:
+    """Jets, with NaN for the derivatives of those that are marked, along the directions that what made them varies.
 
-    Where that is none, along those that they vary themselves; or, of what was made entry by entry of `sources`, along
-    those that its own entries vary; but of such as are zero whatever the inputs, along all, since an engine sends the
-    infinite gradient on to wherever they came from.
+    Of such as are zero whatever the inputs, along those of all operands, since an engine sends the infinite gradient on
+    to wherever they came from.
     """
     if np.asarray(part).dtype != object:
         return part
-    everywhere = set(range(Jet.directions))
-    entries = [np.broadcast_to(np.asarray(x, object), np.shape(part)) for x in sources]
+    taken = moved_along(x for each in leaves(operands) for x in np.ravel(each) if isinstance(x, Jet))
     found = np.array(part, object)
     for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
-        its = [x[place] for x in entries if isinstance(x[place], Jet)] if entries else [found[place]]
-        moved = (taken if taken and not entries else moved_along(its)) or taken or everywhere
+        made_of = [x for x in made_from(step, operands, place, found.shape) if isinstance(x, Jet)]
+        moved = moved_along(made_of) or taken or set(range(Jet.directions))
         row = lost([i in moved for i in range(Jet.directions)])
         found[place] = Jet(found[place].value, row, row if ctx.cap > 2 else found[place].bends)
     return found
+
+
+def made_from(step: Any, operands: Sequence[Any], place: tuple[int, ...], shape: tuple[int, ...]) -> Iterable[Any]:
+    """What an entry of a step's result is made of: entries of operands, a slice of one, or as far as is known all."""
+    if is_entry_by_entry(step.function):
+        return [np.broadcast_to(np.asarray(x, object), shape)[place] for x in operands]
+    axis, first = step.parameters.get("axis"), operands[0]
+    if is_sliced(step.function) and isinstance(axis, int) and isinstance(first, np.ndarray):
+        index: list[Any] = list(place)
+        if len(index) < first.ndim:
+            index.insert(axis % first.ndim, slice(None))
+        index[axis % first.ndim] = slice(None)
+        return list(first[tuple(index)].flat)
+    return [x for each in leaves(operands) for x in np.ravel(each)]
