@@ -76,7 +76,6 @@ CALLS: dict[str, tuple[str, ...]] = {
         *("np.linalg.norm(x, ord=np.inf, axis=0)", "np.linalg.norm(x, ord=-np.inf, axis=0)"),
     ),
     "where": ("np.where(x > 0, x, 0.5 * x)", "np.where(x > 0, np.log(x), 0)"),
-    "select": ("np.select([x > 1, x > 0], [2 * x, x], 0 * x)",),
     "linalg.matrix_norm": tuple(f"np.linalg.matrix_norm(x{p})" for p in ("", ", ord=2", ", ord='nuc'", ", ord=1")),
     "linalg.slogdet": ("np.linalg.slogdet(x)[1]",),
     "linalg.matrix_power": ("np.linalg.matrix_power(x, 3)", "np.linalg.matrix_power(x, -1)"),

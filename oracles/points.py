@@ -192,7 +192,7 @@ def exponents(dtype: str) -> tuple[int, ...]:
 
 # Whole sets of operands.
 
-ONE = ("clip", "modf", "nan_to_num", "ldexp")
+ONE = ("clip", "modf", "nan_to_num", "ldexp", "where")
 """Functions of one array, entry by entry, that are not of the kinds for these."""
 
 VECTOR = ("partition", "linalg.norm", "linalg.vector_norm", "diff", "ediff1d", "trapezoid")
@@ -204,7 +204,7 @@ def sort_of(row: Row) -> str:
 
     Nothing for other functions, which move, add or multiply numbers: these have no kinks and no edges.
     """
-    if row.kind in ("unary", "special", "choice") or row.name in ONE:
+    if row.kind in ("unary", "special") or row.name in ONE:
         return "number"
     if row.kind in CONDITIONED or row.name == "linalg.matrix_norm":
         return "matrix"
