@@ -174,8 +174,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
     or at ordinary points too, is a wrong formula, and so is what is off by one factor in both dtypes, or at
-    the point as at ordinary ones.  What is off in both dtypes by as much as their rounding units differ is a matter
-    of digits too; and where the truth is zero, with no size that these could be counted from, nothing else is.
+    the point as at ordinary ones; but where the truth is zero, with no size that digits could be counted from,
+    the error must be of the rounding unit's size in both dtypes.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
@@ -185,11 +185,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
-    if not other.agrees:
-        if here.is_like(other):
-            return ""
-        if follows_rounding(here, other):
-            return "its error there follows the rounding unit"
+    if not other.agrees and here.is_like(other):
+        return ""
     loss = min(here.size, TOTAL_LOSS)
     if all(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
         return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
@@ -198,10 +195,6 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     tamed = point.tamed()
     if tamed is not None and any(error_at(ordinary, spec, order).agrees for ordinary in tamed.ordinary()):
         return "at ordinary points it agrees, the constants being so too"
-    # A function may lose digits, though fewer, at what an ordinary point makes of its argument.
-    for ordinary in point.ordinary():
-        if ordinary and follows_rounding(error_at(ordinary, spec, order), error_in_other_dtype(ordinary, spec, order)):
-            return "at ordinary points its error follows the rounding unit"
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     return "numbers leave the range on the way" if loses_its_value(point, answer, facts) else ""
 
