@@ -67,7 +67,8 @@ RULES: dict[Label, str] = {
     "proves nothing",
     Label.SIGNED_ZERO: "it differs only in the sign of a zero of the value",
     Label.FLUSH: "it differs only because subnormal numbers are taken as zero: a replay that does so agrees with it",
-    Label.NONFINITE: "an input that it depends on is NaN or infinite already, and the truth is not defined",
+    Label.NONFINITE: "an input or a constant that it depends on is NaN or infinite already, and the truth is not "
+    "defined",
     Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",

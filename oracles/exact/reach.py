@@ -50,7 +50,7 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
     after, is none; and ``x**1.5`` is at an edge at order 2 only.
     """
     exact, found = at_steps(case, order, masks, lookup), {}
-    replays: list[dict[int, Step]] = []
+    replays: list[dict[int, Conduct]] = []
     for number, here in exact.items():
         broken = here.broken
         if np.any(masks[number] & ~broken):
@@ -70,7 +70,7 @@ SETTLED = arb(2) ** -3
 
 
 @dataclass(frozen=True)
-class Step:
+class Conduct:
     """What a step at which floats meet an edge does in exact numbers."""
 
     broken: Any
@@ -79,7 +79,7 @@ class Step:
     """Its operands that are arrays of exact numbers."""
     result: Any
 
-    def moves_to(self, other: Step) -> Any:
+    def moves_to(self, other: Conduct) -> Any:
         """Where an operand is another number in another run, rather than the same but for rounding."""
         far = np.frompyfunc(lambda x, y: bool(abs(jet(x).value - jet(y).value) > abs(jet(x).value) * SETTLED), 2, 1)
         masks = [np.asarray(far(x, y), bool) for x, y in zip(self.operands, other.operands, strict=True)]
@@ -88,15 +88,15 @@ class Step:
         return any(mask.any() for mask in masks)
 
 
-def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> dict[int, Step]:
+def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> dict[int, Conduct]:
     """What the marked steps do, by their numbers, if functions are found by `find`."""
-    found: dict[int, Step] = {}
+    found: dict[int, Conduct] = {}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         result = as_jets(number, step, operands, result)
         if number in masks:
             given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
-            found[number] = Step(is_broken(step, operands, case.dtype), given, result)
+            found[number] = Conduct(is_broken(step, operands, case.dtype), given, result)
         return result
 
     with precision(ctx.prec, order, directions=1):
@@ -109,13 +109,14 @@ ROUNDINGS = 4.0
 
 
 def is_broken(step: Any, operands: Sequence[Any], dtype: str) -> Any:
-    """See `Step.broken`; with the operands as they are, as floats, and a few roundings larger or smaller."""
+    """See `Conduct.broken`; with the operands as they are, as floats, and a few roundings larger or smaller."""
     unit = ROUNDINGS * float(np.finfo(dtype).eps)
     nearby = (lambda x: x, as_float(dtype), lambda x: x * arb(1 + unit), lambda x: x * arb(1 - unit))
     return np.logical_or.reduce([is_broken_at(step, operands, move) for move in nearby])
 
 
 def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb]) -> Any:
+    """As `is_broken`, with every number of the operands moved alike."""
     random = np.random.default_rng(0)
 
     def set_off(x: Any) -> Any:
@@ -208,7 +209,11 @@ ARITHMETIC = frozenset(
     {"add", "subtract", "multiply", "divide", "negative", "positive", "conjugate", "real", "real_if_close", "copy"}
     | {"sum", "mean", "cumsum", "cumulative_sum", "diff", "ediff1d", "trapezoid", "trace", "linalg.trace"}
 )
+"""Functions that add or multiply."""
+
 MOVES = ("shape", "join", "index", "split", "spread", "masked", "cast", "update", "choice", "compare", "fill")
+"""Kinds of functions that move numbers about, or choose some by a condition."""
+
 PADDED = ("convolve", "correlate")
 """Products of which engines take more than there are, of zeros put beside."""
 
@@ -224,7 +229,10 @@ def passes_on(name: str) -> bool:
 
 
 SLICED = ("linalg.norm", "linalg.vector_norm", "ptp")
+"""Functions that work along an axis, besides those of such kinds."""
+
 EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
+"""Those whose result is one of the numbers that they are given."""
 
 
 def is_sliced(name: str) -> bool:
@@ -252,6 +260,7 @@ def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
 
 LOST = np.frompyfunc(lambda x: isinstance(x, Jet) and not x.value.is_finite(), 1, 1)
 INFINITE = np.frompyfunc(lambda x: isinstance(x, Jet) and not (x.value.is_finite() or x.value.is_nan()), 1, 1)
+"""Whether numbers are infinite or NaN; whether they are infinite."""
 
 TRIANGULAR = ("linalg.qr", "linalg.cholesky")
 """Decompositions in which some entries have no part in others, though a rule works on the whole matrix at once."""

@@ -71,7 +71,7 @@ class Status(IntEnum):
     EDGE = 2
     """There is none: infinite, undefined, or too large for the dtype."""
     NONFINITE = 3
-    """There is none, because an input that it depends on is NaN or infinite already."""
+    """There is none, because an input or a constant that it depends on is NaN or infinite already."""
     UNKNOWN = 4
     """The referee cannot tell."""
 
