@@ -459,7 +459,7 @@ ROWS: tuple[Row, ...] = (
     Row("pad",         "shape",
         torch="torch.nn.functional.pad({0}, [width for pair in "
         "reversed(torch.as_tensor({1}).broadcast_to(({0}.ndim, 2)).tolist()) for width in pair])"),
-    Row("take",        "shape",   torch="torch.index_select({0}, {axis}, {1})"),
+    Row("take",        "shape",   torch="{0}[(slice(None),) * ({axis} % {0}.ndim) + ({1},)]"),
     Row("take_along_axis", "shape", torch="torch.take_along_dim({0}, {1}, {axis})"),
     Row("delete",      "shape",   torch=ABSENT),
     Row("lib.stride_tricks.sliding_window_view", "shape", torch="{0}.unfold({axis}, {1}, 1)", jax=ABSENT),
@@ -572,6 +572,15 @@ CATALOGUE: dict[str, Row] = {row.name: row for row in ROWS}
 
 DIFFERENTIATED = tuple(row.name for row in ROWS if row.kind != "compare")
 """The functions that take turns in a campaign."""
+
+
+TENSORS = ("linalg.tensorinv", "linalg.tensorsolve")
+"""Functions of one matrix, however many axes it is given with."""
+
+
+def stacked_axes(name: str, x: Any) -> int:
+    """How many first axes of an operand number the matrices of a stack, if this is a function of matrices."""
+    return 0 if name in TENSORS else max(0, np.ndim(x) - 2)
 
 
 def is_entry_by_entry(name: str) -> bool:

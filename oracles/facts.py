@@ -77,7 +77,9 @@ class Point:
         # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
         excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
         simply = all(rounds_simply(step.function) for step in case.program.steps)
-        if excessive and (simply or effort):
+        # Of a number behind an edge the engine's own replays may say nothing, being NaN there.
+        untold = [t.behind & np.isinf(n) for t, n in zip(truths, spread, strict=True)]
+        if excessive and (simply or effort or any(map(np.any, untold))):
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
                 # The engine's own rules may be what is noisy here, which excuses nobody.
@@ -87,6 +89,10 @@ class Point:
             spread = [
                 np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
                 for n, i, t in zip(spread, ideal, truths, strict=True)
+            ]
+            spread = [
+                np.where(u, np.maximum(SLACK * i, floor_of(t.low)), n)
+                for n, i, t, u in zip(spread, ideal, truths, untold, strict=True)
             ]
             truths = self.referee.truths(order, spread, effort)
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
@@ -159,11 +165,13 @@ class Point:
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def ordinary(self) -> Iterator[Point | None]:
-        """Points of the same signs that are neither large nor small."""
+        """Points of the same signs that are neither large nor small; of square matrices, one far from singular too."""
         random, inputs = np.random.default_rng(seed_of(self.case)), self.case.inputs
-        for low, high in ORDINARY:
-            moved = [random.uniform(low, high, x.shape) * np.where(x < 0, -1, 1) for x in inputs]
-            yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
+        for (low, high), diagonal in (*zip(ORDINARY, (0, 0), strict=True), (ORDINARY[0], 1)):
+            sizes = [random.uniform(low, high, x.shape) + diagonal * along_diagonal(x.shape) for x in inputs]
+            moved = [size * np.where(x < 0, -1, 1) for size, x in zip(sizes, inputs, strict=True)]
+            if not diagonal or any(np.any(along_diagonal(x.shape)) for x in inputs):
+                yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def tamed(self) -> Point | None:
         """The case with ordinary constants: those beyond 1 are divided by the power of 2 above the largest.
@@ -227,6 +235,12 @@ def reference(case: Case, order: int) -> Sequence[Any]:
         value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
         return [value, *gradients]
     return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
+
+
+def along_diagonal(shape: tuple[int, ...]) -> FloatArray:
+    """Of square matrices, or a stack of them, their size along the diagonal; zeros elsewhere, and for other arrays."""
+    is_square = len(shape) > 1 and shape[-1] == shape[-2]
+    return np.zeros(shape) + (shape[-1] * np.eye(shape[-1]) if is_square else 0.0)
 
 
 def seed_of(case: Case) -> int:

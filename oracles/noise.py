@@ -19,7 +19,7 @@ from minigrad.programs import Program, Ref
 from minigrad.programs.tracing import Recorder, Tape
 from minigrad.protocol import DEFINITIONS, NAMES, RULES, Function, leaves, map_operand
 from oracles.cases import Case, FloatArray
-from oracles.catalogue import CATALOGUE, CONDITIONED
+from oracles.catalogue import CATALOGUE, CONDITIONED, stacked_axes
 
 Compute = Callable[[Case], Sequence[Any]]
 
@@ -91,27 +91,32 @@ class Noisy:
         many = self.rounds_terms or row is None or row.kind not in ROUNDS_ONCE
         alike = name in ROUNDS_ALIKE or (row is not None and row.kind in CONDITIONED)
 
-        def nudged(*operands: Any, **parameters: Any) -> Any:
-            if many:
-                operands = tuple(map_operand(lambda x: self.nudge(x, alike), operand) for operand in operands)
-            return map_operand(rounded, function(*operands, **parameters))
+        def stack_of(*operands: Any) -> int | None:
+            """How many axes number the matrices, each of which is rounded alike."""
+            return max((stacked_axes(name, x) for x in operands), default=0) if alike else None
 
-        def rounded(result: Any) -> Any:
+        def nudged(*operands: Any, **parameters: Any) -> Any:
+            stack = stack_of(*leaves(operands))
+            if many:
+                operands = tuple(map_operand(lambda x: self.nudge(x, stack_of(x)), operand) for operand in operands)
+            return map_operand(lambda result: rounded(result, stack), function(*operands, **parameters))
+
+        def rounded(result: Any, stack: int | None) -> Any:
             if getattr(result, "dtype", np.dtype(bool)).kind != "f":
                 return result
             if name in COMPOSITE:
                 result = result + np.finfo(result.dtype).eps * self.units.take(result.shape).astype(result.dtype)
             if name == "linalg.det":  # which NumPy takes from its logarithm
                 result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * float(self.units.take(())))
-            return self.nudge(result, alike)
+            return self.nudge(result, stack)
 
         return nudged
 
-    def nudge(self, value: Any, alike: bool = False) -> Any:
+    def nudge(self, value: Any, stack: int | None = None) -> Any:
         """Every entry off by up to a rounding unit of its own.
 
-        Subnormal ones are rounded to the nearest, which relatively may be much.  `alike`, by a unit of the largest
-        entry per column: an elimination rounds every entry once for each, zeros too.
+        Subnormal ones are rounded to the nearest, which relatively may be much.  Of matrices, which so many first axes
+        `stack`, by a unit of the largest entry per column: an elimination rounds every entry once for each, zeros too.
         """
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
@@ -119,7 +124,10 @@ class Noisy:
         info, shape = np.finfo(dtype), value.shape
         unit = self.units.take(shape) * info.eps
         magnitudes = np.abs(value)
-        scale = np.max(magnitudes, initial=0) * shape[-1] if alike and shape else value
+        alike, scale = stack is not None and stack < value.ndim, value
+        if alike:
+            axes = tuple(range(stack or 0, value.ndim))
+            scale = np.max(magnitudes, axis=axes, initial=0, keepdims=True) * shape[-1]
         nudged = value + scale * unit.astype(dtype, copy=False)
         if value.size and info.tiny <= magnitudes.min() and magnitudes.max() < np.inf:
             return nudged
@@ -146,17 +154,17 @@ class Summing(Noisy):
 class Underflowing(Noisy):
     """Only numbers below the dtype's normal range are off, whose rounding no rule can help."""
 
-    def nudge(self, value: Any, alike: bool = False) -> Any:
+    def nudge(self, value: Any, stack: int | None = None) -> Any:
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
-        return np.where(np.abs(value) < np.finfo(dtype).tiny, super().nudge(value, alike), value)[()]
+        return np.where(np.abs(value) < np.finfo(dtype).tiny, super().nudge(value, stack), value)[()]
 
 
 class Flushing(Noisy):
     """Every computed result that lies below the dtype's normal range is zero instead."""
 
-    def nudge(self, value: Any, alike: bool = False) -> Any:
+    def nudge(self, value: Any, stack: int | None = None) -> Any:
         dtype = getattr(value, "dtype", None)
         if dtype is None or dtype.kind != "f":
             return value
@@ -168,9 +176,9 @@ class FlushingOperands(Flushing):
 
     rounds_terms = True
 
-    def nudge(self, value: Any, alike: bool = False) -> Any:
+    def nudge(self, value: Any, stack: int | None = None) -> Any:
         return super().nudge(
-            np.asarray(value, self.passes.given[0].dtype)[()] if type(value) is float else value, alike
+            np.asarray(value, self.passes.given[0].dtype)[()] if type(value) is float else value, stack
         )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from oracles.adapters import KNOWN
 from oracles.asking import ask, party
-from oracles.cases import Case, FloatArray
+from oracles.cases import Case, FloatArray, all_values
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
+from oracles.shrink import Plan, rebuild
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -71,6 +72,8 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
+    if losing := step_that_loses(point, answer.party, verdict.order):
+        return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {losing}")
     return confirmed(point, verdict, facts)
 
 
@@ -199,6 +202,24 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     return "numbers leave the range on the way" if loses_its_value(point, answer, facts) else ""
 
 
+def step_that_loses(point: Point, spec: str, order: int) -> str:
+    """The step that loses digits all by itself, on what comes to it here, if no step is wrong by itself; else empty.
+
+    So a program may lose them at ordinary points too, as one that always gives a large sum to a tanh.
+    """
+    count, values, losing = len(point.case.program.steps), all_values(point.case), ""
+    for number in range(count) if count > 1 else ():
+        alone = rebuild(point.case, values, Plan((number,)))
+        if alone is None or not can_run(alone):
+            continue
+        verdict = looked_at(Point(alone, order), order, ask(spec, alone, order))
+        if verdict.label in FATAL:
+            return ""
+        if verdict.label == Label.UNSTABLE:
+            losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
+    return losing
+
+
 def follows_rounding(one: Error, other: Error) -> bool:
     """Whether errors in two dtypes are as far apart as their rounding units."""
     finer, coarser = sorted([one.size, other.size])
@@ -256,11 +277,12 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         return Error()
     sizes, factors = [np.zeros(0)], [np.zeros(0)]
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
-        certain = truth.status == Status.CERTAIN
-        off = np.where(truth.status <= Status.KINK, units_outside(mine, truth.low, truth.high, 1.0), 0)
+        behind = truth.behind & np.isfinite(mine)
+        certain, number = (truth.status == Status.CERTAIN) | behind, np.where(behind, truth.low, truth.value)
+        off = np.where(certain | (truth.status == Status.KINK), units_outside(mine, truth.low, truth.high, 1.0), 0)
         off = np.where(falls_short(mine, truth), np.inf, off)
-        sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, truth.value, 0)), initial=0.0) or 1.0))
-        factors.append(np.where(certain & (truth.value != 0), mine / truth.value, np.nan).ravel())
+        sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
+        factors.append(np.where(certain & (number != 0), mine / number, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by.
     told = np.where(np.isnan(shares), 0.0, each)

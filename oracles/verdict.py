@@ -273,12 +273,14 @@ def ranked(
     # Who comes to the number that there is, whatever was met on the way, needs no excuse.
     certainly = np.where(np.isinf(noise), floor_of(truth.value), noise)
     needless = (units_outside(mine, truth.low, truth.high, certainly) <= UNITS) & (truth.low == truth.high)
+    # Who does not may meet the edge there, and come to no finite number; another number is a wrong one.
+    misses = truth.behind & np.isfinite(mine) & (narrow > UNITS)
     excuse: dict[Status, Any] = {
         Status.KINK: np.where(wide <= UNITS, choice, RANK[Label.WRONG]),
         Status.EDGE: np.where(
             needless,
             RANK[Label.AGREES],
-            np.where(falls_short(mine, truth), RANK[Label.WRONG], RANK[Label.EDGE]),
+            np.where(falls_short(mine, truth) | misses, RANK[Label.WRONG], RANK[Label.EDGE]),
         ),
         Status.NONFINITE: np.where(needless, RANK[Label.AGREES], RANK[Label.NONFINITE]),
         Status.UNKNOWN: RANK[Label.UNDECIDED],
@@ -289,7 +291,7 @@ def ranked(
     if forward is not None:
         other_sign = (mine == 0) & (forward == 0) & (np.signbit(mine) != np.signbit(forward))
         ranks = np.where((ranks == RANK[Label.AGREES]) & other_sign, RANK[Label.SIGNED_ZERO], ranks)
-    decided = (truth.status == Status.CERTAIN) | (truth.status == Status.KINK)
+    decided = (truth.status == Status.CERTAIN) | (truth.status == Status.KINK) | misses
     units = np.where(truth.status == Status.KINK, np.minimum(narrow, wide), narrow)
     return ranks, np.where(decided, units, 0.0)
 
@@ -352,7 +354,7 @@ def falls_short(mine: FloatArray, truth: Truth) -> Any:
 def is_shaky(truth: Truth, noise: Any) -> bool:
     """Whether rounding alone may do so much, beside what the truth is and not what was answered."""
     largest = float(np.max(np.abs(truth.value), initial=0.0, where=truth.status == Status.CERTAIN))
-    found = float(np.max(noise, initial=0.0))
+    found = float(np.max(noise, initial=0.0, where=truth.status <= Status.KINK))
     return found > ILL_CONDITIONED * largest > 0 or np.isinf(found)
 
 
@@ -370,6 +372,12 @@ def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> s
         near = f"{float(truth.low[element])!r} to {float(truth.high[element])!r}"
         far = f"{float(truth.lowest[element])!r} to {float(truth.highest[element])!r}"
         return f"{got}; the gradients nearby go from {near}, and chained choices from {far}"
+    behind = bool(np.broadcast_to(truth.behind, truth.status.shape)[element])
+    if behind and units_outside(mine, truth.low[element], truth.high[element], noise) > UNITS:
+        number = float(truth.low[element])
+        return (
+            f"{got}; beside an edge with no part in it the truth is {number!r}: that or no finite number will do"
+        )
     if np.broadcast_to(truth.beyond, truth.status.shape)[element]:
         return f"{got}; the truth is beyond the range, towards {float(truth.value[element])!r}"
     return f"{got}; {Status(status).name.lower()}"

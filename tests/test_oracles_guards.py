@@ -6,6 +6,7 @@ A guard is shown to matter by a fault that slips through once the guard is off.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ import scipy.special as sp
 from flint import arb_series
 
 import minigrad as mg
-from oracles import asking
+from oracles import asking, second_looks
 from oracles import examine as examining
 from oracles import facts as knowing
 from oracles import noise as sounding
@@ -255,6 +256,25 @@ def test_a_truth_beyond_the_range_is_no_excuse_for_any_number(subject: type, lab
     assert label_of(subject, beside) is (Label.WRONG if subject is SaysNothing else label)
 
 
+class SaysThree(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(np.isfinite(gradient), gradient, 3.0)
+
+
+class SaysTwo(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(np.isfinite(gradient), gradient, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("subject", "label"), [(trial.Honest, Label.EDGE), (SaysTwo, Label.AGREES), (SaysThree, Label.WRONG)]
+)
+def test_an_edge_that_was_not_taken_is_an_excuse_for_nan_but_for_no_other_number(subject: type, label: Label) -> None:
+    with np.errstate(invalid="ignore"):
+        case = case_of(lambda x: np.where(x > 0, np.sqrt(x), x * 2.0), [-1.0, 4.0, -0.5])
+    assert label_of(subject, case) is label
+
+
 def test_zeros_for_subnormal_numbers_excuse_nothing_but_what_follows_from_them() -> None:
     """Were the input zero, there would be an edge, at which anything goes."""
     case = case_of(lambda x: x * np.sqrt(x), 1e-310)
@@ -328,8 +348,8 @@ def test_an_event_excuses_only_what_depends_on_it() -> None:
     case = case_of(lambda x, y: np.sum(np.maximum(x, 1.0) * y), x, y)
     answer, facts = ask(spec(trial.NoUnbroadcast), case, 1), Point(case, 1).facts(1, 1)
     assert judge(answer, 1, facts).label is Label.WRONG
-    lax = [replace(t, status=np.full(t.value.shape, Status.EDGE, np.int8)) for t in facts.truths]
-    assert judge(answer, 1, replace(facts, truths=lax)).label is Label.EDGE
+    lax = [replace(t, status=np.full(t.value.shape, Status.NONFINITE, np.int8)) for t in facts.truths]
+    assert judge(answer, 1, replace(facts, truths=lax)).label is Label.NONFINITE
 
 
 @pytest.mark.parametrize(
@@ -472,6 +492,21 @@ def test_what_takes_off_a_mean_rounds_on_its_way(monkeypatch: pytest.MonkeyPatch
     assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label is Label.UNSTABLE
 
 
+class SmallMatrixOff(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return gradient * np.array([1.0, 1 + 1e-9])[:, None, None]
+
+
+@pytest.mark.parametrize("large", [1e6, np.nan])
+@pytest.mark.parametrize("call", [np.linalg.det, np.linalg.inv, lambda x: np.linalg.matrix_power(x, 2)])
+def test_a_matrix_of_a_stack_lends_no_noise_to_another(call: Any, large: float) -> None:
+    matrix = np.array([[2.0, 1.0], [-1.0, 3.0]])
+    with np.errstate(invalid="ignore"):
+        case = case_of(call, np.stack([large * matrix, matrix]))
+    assert label_of(trial.Honest, case) is (Label.NONFINITE if np.isnan(large) else Label.AGREES)
+    assert label_of(SmallMatrixOff, case) is Label.WRONG
+
+
 def test_an_answer_of_zero_is_as_ill_conditioned_as_any() -> None:
     case = case_of(lambda x: np.sin(np.square(x)), 3e12)
     assert label_of("minigrad", case) is Label.ILL_CONDITIONED
@@ -586,6 +621,25 @@ def test_the_meaning_of_a_triangle_has_its_value_and_spreads_its_derivative(uppe
     plain, other = (Point(each, 1).facts(1).truths for each in (case, meant))
     assert other[0].value == pytest.approx(plain[0].value, rel=1e-15)
     assert other[1].value == pytest.approx((plain[1].value + plain[1].value.T) / 2, rel=1e-15)
+
+
+class TanhCancelsAndSineIsOff(TanhCancels):
+    def broken(self) -> Any:
+        stack = ExitStack()
+        stack.enter_context(super().broken())
+        stack.enter_context(with_sine_off(lambda x: 1.5))
+        return stack
+
+
+def test_a_step_loses_digits_by_itself_where_its_program_never_is_at_an_ordinary_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = np.linspace(0.5, 1.5, 8)
+    case, wavy = case_of(lambda x: np.tanh(np.sum(x)), x), case_of(lambda x: np.tanh(np.sum(np.sin(x) + x)), x)
+    assert label_of(TanhCancels, case) is label_of(TanhCancels, wavy) is Label.UNSTABLE
+    assert label_of(TanhCancelsAndSineIsOff, wavy) is Label.WRONG
+    monkeypatch.setattr(second_looks, "step_that_loses", lambda *arguments: "")
+    assert label_of(TanhCancels, case) is Label.WRONG
 
 
 @pytest.mark.parametrize("order", [1, 2])

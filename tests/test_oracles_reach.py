@@ -171,6 +171,25 @@ def test_eigenvalues_that_tie_have_no_gradient_that_one_side_alone_could_tell() 
     assert {Status(s) for s in truth.status.ravel()} <= {K, E}
 
 
+MATRICES = np.array([[[2.0, 1.0], [1.0, 3.0]], [[1.0, 1.0], [1.0, 1.0]], [[4.0, -1.0], [-1.0, 2.0]]])
+BY_MATRIX: dict[str, tuple[Function, Any, Status]] = {
+    "singular": (lambda x: np.linalg.slogdet(x)[1], MATRICES, E),
+    "det": (np.linalg.det, np.where(MATRICES == 1, NAN, MATRICES)[1:], N),
+    "solve": (lambda x: np.linalg.solve(x, np.ones((2, 2, 1))), np.where(MATRICES == 1, NAN, MATRICES)[1:], N),
+    "power": (lambda x: np.linalg.matrix_power(x, 3), np.where(MATRICES == 1, NAN, MATRICES)[1:], N),
+}
+
+
+@pytest.mark.parametrize("name", BY_MATRIX)
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_matrix_of_a_stack_excuses_no_other(name: str, order: int) -> None:
+    f, x, status = BY_MATRIX[name]
+    bad = [bool(np.all(matrix == 1) or np.isnan(matrix).any()) for matrix in x]
+    assert statuses(f, x, order=order)[-1] == [status if b else C for b in bad for _ in range(4)]
+    found = examine(case_of(f, x), Setup("minigrad", ("torch", "jax"), (order,)))
+    assert {v.label for v in found.verdicts} <= {Label.AGREES, Label.EDGE, Label.NONFINITE, Label.ERRORED}
+
+
 def test_a_leak_from_a_row_that_is_not_finite_is_seen() -> None:
     """0 times the sum over everything is 0, but where there is a NaN."""
     leaky = extremes_of_all()

@@ -168,6 +168,7 @@ def true(value: Any = ONE, status: Any = 0, near: float = 0.0, chained: float = 
     value = np.asarray(value, float)
     status = np.broadcast_to(status, value.shape).astype(np.int8)
     width = [np.where(status == Status.KINK, w, 0.0) for w in (near, chained)]
+    width = [np.where(status > Status.KINK, np.nan, w) for w in width]
     spread = [side * w for w in width for side in (-1, 1)]
     return Truth(value, np.zeros(value.shape), *(value + s for s in spread), status)
 

@@ -22,6 +22,8 @@ from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, m
 
 Find = Callable[[str], Function]
 
+Watch = Callable[[int, Step, list[Any], Any], Any]
+
 BALLS = np.frompyfunc(ball, 1, 1)
 
 
@@ -193,12 +195,12 @@ def averaged(results: Sequence[Any]) -> Any:
 
 
 def derivatives(
-    case: Case, order: int, nudge: Nudge | None = None, rounding: int | None = None
+    case: Case, order: int, nudge: Nudge | None = None, rounding: int | None = None, watch: Watch = as_jets
 ) -> dict[int, list[Any]]:
     """By order, the arrays that a party is asked for, as object arrays of balls, at the current precision.
 
     Under 1 the value and the gradients; under 2, if `order` is 2, the Hessian products.  `rounding` is
-    the seed of a replay in which every step rounds.
+    the seed of a replay in which every step rounds; `watch` may put something else for what a step results in.
     """
     inputs: list[Any] = [*case.inputs]
     smallest = smallest_of(case)
@@ -214,7 +216,7 @@ def derivatives(
     def run(inputs: Sequence[Any]) -> tuple[Any, Any]:
         """The value, and what its derivatives are taken of: an engine's sums on the way back round as well."""
         finder = find()
-        value = np.asarray(JETS(case.program.run(inputs, finder, as_jets)), object)
+        value = np.asarray(JETS(case.program.run(inputs, finder, watch)), object)
         return value, finder.nudged(value) if isinstance(finder, Rounding) else value
 
     places = places_of(inputs)

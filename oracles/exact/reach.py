@@ -7,7 +7,7 @@ to stop them and nothing left out by a choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,16 @@ from flint import arb, arb_poly, ctx
 
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, is_entry_by_entry
+from oracles.catalogue import CATALOGUE, CONDITIONED, is_entry_by_entry, stacked_axes
 from oracles.exact.derivatives import (
     BALLS,
     Find,
     Nudge,
     Rounding,
+    Watch,
     as_float,
     case_size,
+    derivatives,
     displaced,
     places_of,
     set_moving,
@@ -49,16 +51,17 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
     that is nearly 1, or a sum of which little is left; a square that became 0, and was brought back into the range
     after, is none; and ``x**1.5`` is at an edge at order 2 only.
     """
+    masks = {number: mask for number, mask in masks.items() if not moves(case.program.steps[number - 1].function)}
     exact, found = at_steps(case, order, masks, lookup), {}
     replays: list[dict[int, Conduct]] = []
     for number, here in exact.items():
-        broken = here.broken
-        if np.any(masks[number] & ~broken):
+        broken, met = here.broken, per_matrix(masks[number], here.stack)
+        if np.any(met & ~broken):
             replays = replays or [at_steps(case, order, masks, Rounding(2 * k, case.dtype)) for k in range(REPLAYS)]
             for there in (replay[number] for replay in replays):
                 broken = broken | there.broken | here.moves_to(there)
-        if np.any(masks[number] & broken):
-            found[number] = Edge(masks[number] & broken, here.result)
+        if np.any(met & broken):
+            found[number] = Edge(met & broken, here.result)
     return found
 
 
@@ -74,15 +77,18 @@ class Conduct:
     """What a step at which floats meet an edge does in exact numbers."""
 
     broken: Any
-    """Where it has no value or no derivative, if all its operands move; all entries as one if they depend on all."""
+    """Where it has no value or no derivative, if all its operands move; of what depends on many, once for all."""
     operands: Sequence[Any]
     """Its operands that are arrays of exact numbers."""
     result: Any
+    stack: tuple[int, ...] = ()
+    """Of a function of matrices, how many of them there are along the first axes."""
 
     def moves_to(self, other: Conduct) -> Any:
         """Where an operand is another number in another run, rather than the same but for rounding."""
         far = np.frompyfunc(lambda x, y: bool(abs(jet(x).value - jet(y).value) > abs(jet(x).value) * SETTLED), 2, 1)
         masks = [np.asarray(far(x, y), bool) for x, y in zip(self.operands, other.operands, strict=True)]
+        masks = [per_matrix(mask, self.stack) for mask in masks]
         if np.ndim(self.broken):
             return np.logical_or.reduce(np.broadcast_arrays(self.broken, *masks))
         return any(mask.any() for mask in masks)
@@ -96,7 +102,7 @@ def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> di
         result = as_jets(number, step, operands, result)
         if number in masks:
             given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
-            found[number] = Conduct(is_broken(step, operands, case.dtype), given, result)
+            found[number] = Conduct(is_broken(step, operands, case.dtype), given, result, stack_of(step, operands))
         return result
 
     with precision(ctx.prec, order, directions=1):
@@ -117,6 +123,9 @@ def is_broken(step: Any, operands: Sequence[Any], dtype: str) -> Any:
 
 def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb]) -> Any:
     """As `is_broken`, with every number of the operands moved alike."""
+    if stack := stack_of(step, operands):
+        each = [is_broken_at(step, matrices_at(place, operands), move) for place in np.ndindex(stack)]
+        return np.reshape(each, stack)
     random = np.random.default_rng(0)
 
     def set_off(x: Any) -> Any:
@@ -224,8 +233,12 @@ def passes_on(name: str) -> bool:
     Sums, products and what moves numbers about are such; the rules of others may compare, or divide by, any of them.
     """
     row = CATALOGUE.get(name)
-    kind = "" if row is None else row.kind
-    return name in ARITHMETIC or kind in MOVES or (kind == "product" and name not in PADDED)
+    return name in ARITHMETIC or moves(name) or (row is not None and row.kind == "product" and name not in PADDED)
+
+
+def moves(name: str) -> bool:
+    """Whether a function only moves numbers about, so that no edge that is met there is its own."""
+    return name in CATALOGUE and CATALOGUE[name].kind in MOVES
 
 
 SLICED = ("linalg.norm", "linalg.vector_norm", "ptp")
@@ -235,6 +248,27 @@ EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
 """Those whose result is one of the numbers that they are given."""
 
 
+def stack_of(step: Any, operands: Sequence[Any]) -> tuple[int, ...]:
+    """The shape of the stack of matrices that a function takes one by one; empty if it takes no more than one."""
+    row = CATALOGUE.get(step.function)
+    if row is None or row.kind not in CONDITIONED:
+        return ()
+    arrays = [x for x in leaves(operands) if np.asarray(x).dtype == object]
+    stacks = {np.shape(x)[: stacked_axes(step.function, x)] for x in arrays}
+    return stacks.pop() if len(stacks) == 1 else ()
+
+
+def matrices_at(place: tuple[int, ...], operands: Sequence[Any]) -> list[Any]:
+    """The operands, with the matrix at this place of a stack for the stack."""
+    return [map_operand(lambda x: x[place] if np.asarray(x).dtype == object else x, each) for each in operands]
+
+
+def per_matrix(mask: Any, stack: tuple[int, ...]) -> Any:
+    """Of a stack, which matrices have any entries that are marked; of no stack, the mask as it is."""
+    mask = np.asarray(mask)
+    return mask.any(axis=tuple(range(len(stack), mask.ndim))) if stack else mask
+
+
 def is_sliced(name: str) -> bool:
     """Whether a function works along an axis, so that a result is made of one slice of its operand."""
     row = CATALOGUE.get(name)
@@ -242,7 +276,7 @@ def is_sliced(name: str) -> bool:
 
 
 def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
-    """The entries of a result that are made of what is not finite: entry by entry, slice by slice, or all or none.
+    """The entries of a result that are made of what is not finite: one by one, per slice or matrix, or all or none.
 
     The largest of numbers is made of one of them; and what leaves NaN out, of the others.
     """
@@ -252,6 +286,8 @@ def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
     masks = [np.asarray(lost(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]
     if is_entry_by_entry(step.function) and masks:
         return np.logical_or.reduce(np.broadcast_arrays(*masks))
+    if stack := stack_of(step, operands):
+        return np.any([per_matrix(mask, stack) for mask in masks], axis=0)
     if is_sliced(step.function) and step.parameters.get("axis") is not None:
         kept = np.any(masks[0], axis=step.parameters["axis"], keepdims=True)
         return kept if np.ndim(result) == kept.ndim else np.reshape(kept, np.shape(result))
@@ -300,6 +336,36 @@ def passing_all(random: np.random.Generator) -> Find:
     return find
 
 
+def left_out(case: Case, order: int, edges: Mapping[int, Edge]) -> list[Any]:
+    """Per array of an order, the elements that stay what they are whatever finite derivatives are put at the edges.
+
+    An engine has its own conventions for these, such as zeros, and may come to any number where they have a part.
+    """
+    first, second = (derivatives(case, order, watch=putting(edges, seed))[order] for seed in range(2))
+    same = np.frompyfunc(lambda x, y: bool(x.is_finite() and abs(x - y) <= abs(x) * SAME_NUMBER), 2, 1)
+    return [np.asarray(same(x, y), bool) for x, y in zip(first, second, strict=True)]
+
+
+SAME_NUMBER = arb(2) ** -100
+"""Numbers that differ by less than this part of them are one."""
+
+
+def putting(edges: Mapping[int, Edge], seed: int) -> Watch:
+    """Puts random numbers for the derivatives of steps at their edges."""
+    random = np.random.default_rng(seed)
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        result = as_jets(number, step, operands, result)
+        if number not in edges:
+            return result
+        return map_operand(lambda part: with_others(part, edges[number].mask, step, operands, drawn), result)
+
+    def drawn(moved: Collection[int]) -> arb_poly:
+        return arb_poly([random.uniform(1, 2) if i in moved else 0.0 for i in range(Jet.directions)])
+
+    return watch
+
+
 def moved_along(jets: Iterable[Jet]) -> set[int]:
     """The directions along which any of these vary; with any, that of the vectors."""
     found = {i for number in jets for i, slope in enumerate(number.slopes.coeffs()) if not slope.is_zero()}
@@ -322,15 +388,27 @@ def spoilt(part: Any, mask: Any, step: Any, operands: Sequence[Any]) -> Any:
     Of such as are zero whatever the inputs, along those of all operands, since an engine sends the infinite gradient on
     to wherever they came from.
     """
+
+    def nothing(moved: Collection[int]) -> arb_poly:
+        return lost([i in moved for i in range(Jet.directions)])
+
+    return with_others(part, mask, step, operands, nothing)
+
+
+def with_others(
+    part: Any, mask: Any, step: Any, operands: Sequence[Any], row: Callable[[Collection[int]], arb_poly]
+) -> Any:
+    """Jets with other derivatives for those that are marked: a `row`, of the directions that they had any in."""
     if np.asarray(part).dtype != object:
         return part
     taken = moved_along(x for each in leaves(operands) for x in np.ravel(each) if isinstance(x, Jet))
     found = np.array(part, object)
+    if stack_of(step, operands):
+        mask = np.reshape(mask, np.shape(mask) + (1,) * (found.ndim - np.ndim(mask)))
     for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
         made_of = [x for x in made_from(step, operands, place, found.shape) if isinstance(x, Jet)]
         moved = moved_along(made_of) or taken or set(range(Jet.directions))
-        row = lost([i in moved for i in range(Jet.directions)])
-        found[place] = Jet(found[place].value, row, row if ctx.cap > 2 else found[place].bends)
+        found[place] = Jet(found[place].value, row(moved), row(moved) if ctx.cap > 2 else found[place].bends)
     return found
 
 
@@ -338,6 +416,8 @@ def made_from(step: Any, operands: Sequence[Any], place: tuple[int, ...], shape:
     """What an entry of a step's result is made of: entries of operands, a slice of one, or as far as is known all."""
     if is_entry_by_entry(step.function):
         return [np.broadcast_to(np.asarray(x, object), shape)[place] for x in operands]
+    if stack := stack_of(step, operands):
+        operands = matrices_at(place[: len(stack)], operands)
     axis, first = step.parameters.get("axis"), operands[0]
     if is_sliced(step.function) and isinstance(axis, int) and isinstance(first, np.ndarray):
         index: list[Any] = list(place)

@@ -28,7 +28,7 @@ from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import confirmed, reached
+from oracles.exact.reach import Edge, confirmed, left_out, reached
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -93,6 +93,8 @@ class Truth:
     status: np.ndarray[Any, np.dtype[np.int8]]
     beyond: Any = False
     """Where it is one number all the same, but larger than the dtype can hold: `value` is infinite, with its sign."""
+    behind: Any = False
+    """Where it is one number of the dtype all the same, in which no derivative at an edge that is met has any part."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ class Referee:
         """Why nothing can be certified, if so."""
         self.worked_out: dict[Any, Balls | None] = {}
         self.touched: dict[int, list[Any]] = {}
+        self.edges: dict[int, Mapping[int, Edge]] = {}
+        self.apart: dict[int, list[Any]] = {}
         self.looked: dict[int, int] = {}
         self.missed: dict[int, bool] = {}
         self.ties: dict[Any, int] = {}
@@ -199,13 +203,15 @@ class Referee:
                 self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
                 for k, n in enumerate(noise)
             ]
-        for k, (truth, mask) in enumerate(zip(found, masks, strict=True)):
+        for k, (truth, mask, apart) in enumerate(zip(found, masks, self.left_out(order, masks), strict=True)):
             truth.status = np.where(mask, status, truth.status).astype(np.int8)
             truth.beyond = truth.beyond & ~mask
+            truth.behind = apart & mask & (truth.status == Status.EDGE)
             # What lies nearby is no number of the point's own.
             nowhere = mask & (True if here is None else np.isnan(here[k][0]))
             for name in ("low", "high", "lowest", "highest"):
                 setattr(truth, name, np.where(nowhere, np.nan, getattr(truth, name)))
+            truth.behind = truth.behind & (truth.low == truth.high) & np.isfinite(truth.low)
         return found
 
     def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
@@ -257,13 +263,26 @@ class Referee:
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                edges = self.breaks[order] and confirmed(self.case, order, self.breaks[order])
+                edges = confirmed(self.case, order, self.breaks[order]) if self.breaks[order] else {}
+                self.edges[order] = edges
                 if not edges and not self.propagates:
                     return [np.zeros(shape, bool) for shape in shapes]
                 sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
                 return reached(self.case, order, edges, sides)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             return [np.ones(shape, bool) for shape in shapes]
+
+    def left_out(self, order: int, masks: list[Any]) -> list[Any]:
+        """What of that is one number whatever an engine puts for the derivatives at the edges."""
+        if order not in self.apart:
+            try:
+                with precision(BITS[0], order), warnings.catch_warnings(), np.errstate(all="ignore"):
+                    warnings.simplefilter("ignore")
+                    met = any(map(np.any, masks)) and not self.propagates
+                    self.apart[order] = left_out(self.case, order, self.edges[order]) if met else masks
+            except (ArithmeticError, KeyError, ProgramError, TypeError, ValueError):
+                self.apart[order] = [np.zeros_like(mask) for mask in masks]
+        return self.apart[order]
 
     def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
         """How far rounding alone would move an engine with ideal rules; infinite where that is not clear."""
