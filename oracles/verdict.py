@@ -375,9 +375,7 @@ def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> s
     behind = bool(np.broadcast_to(truth.behind, truth.status.shape)[element])
     if behind and units_outside(mine, truth.low[element], truth.high[element], noise) > UNITS:
         number = float(truth.low[element])
-        return (
-            f"{got}; beside an edge with no part in it the truth is {number!r}: that or no finite number will do"
-        )
+        return f"{got}; beside an edge with no part in it the truth is {number!r}: that or no finite number will do"
     if np.broadcast_to(truth.beyond, truth.status.shape)[element]:
         return f"{got}; the truth is beyond the range, towards {float(truth.value[element])!r}"
     return f"{got}; {Status(status).name.lower()}"

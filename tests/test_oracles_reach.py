@@ -190,6 +190,16 @@ def test_a_matrix_of_a_stack_excuses_no_other(name: str, order: int) -> None:
     assert {v.label for v in found.verdicts} <= {Label.AGREES, Label.EDGE, Label.NONFINITE, Label.ERRORED}
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_edge_that_floats_round_off_is_one(dtype: str) -> None:
+    """The last pivot of a singular matrix is zero in exact numbers, in NumPy's next to nothing, and zero in others'."""
+    case = case_of(lambda x: np.square(np.linalg.qr(x)[1]), np.ones((2, 2)), dtype=dtype)
+    assert not any(event.is_break for event in Point(case, 1).events)
+    assert {Status(s) for s in Point(case, 1).facts(1).truths[1].status.ravel()} == {E}
+    found = examine(case, Setup("minigrad", ("torch", "jax"), (1,)))
+    assert {v.label for v in found.verdicts} == {Label.EDGE}
+
+
 def test_a_leak_from_a_row_that_is_not_finite_is_seen() -> None:
     """0 times the sum over everything is 0, but where there is a NaN."""
     leaky = extremes_of_all()

@@ -22,6 +22,7 @@ from minigrad import (
     ShapeError,
     Tensor,
     TracedControlFlowError,
+    UnsupportedError,
     grad,
     stage,
     trace,
@@ -661,6 +662,19 @@ def test_staged_index_is_an_argument() -> None:
     staged = stage(lambda x, i: x[i] * 2, np.ones(4), 0)
     assert staged(np.arange(4.0), 3)[0] == 6
     assert staged(np.arange(4.0), 3)[1][0].tolist() == [0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_staged_index_is_computed_from_the_arguments(axis: int | None) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.take(x, np.argsort(x[:, 0]), axis=axis) * np.arange(3))
+
+    x, y = np.array([[3.0, 1.0, 5.0], [1.0, 2.0, 8.0], [2.0, 4.0, 7.0]]), np.arange(9.0).reshape(3, 3)
+    staged = stage(f, x)
+    for at in (x, y, -x):
+        assert bits(staged(at)[1][0]) == bits(grad(f)(at))
+    with pytest.raises(UnsupportedError, match="mode 'wrap'"):
+        stage(lambda x: np.sum(np.take(x, np.argsort(x[:, 0]), mode="wrap")), x)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 0), (3, 4)])

@@ -249,7 +249,8 @@ class Referee:
         status = Status.NONFINITE if self.propagates else Status.EDGE
         shapes = [x.shape for x in self.case.inputs]
         if order not in self.touched:
-            self.touched[order] = self.touched_by_breaks(order, shapes)
+            nowhere = here is not None and any(np.any(np.isnan(m)) for m, _ in here)
+            self.touched[order] = self.touched_by_breaks(order, shapes, nowhere)
         if order == 2:
             return status, self.touched[order]
         lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
@@ -258,13 +259,18 @@ class Referee:
                 lost = lost | ~np.isfinite(self.case.program(*self.case.inputs))
         return status, [lost, *self.touched[order]]
 
-    def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        """By input, the elements that depend on what is no derivative, or no number."""
+    def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]], nowhere: bool) -> list[Any]:
+        """By input, the elements that depend on what is no derivative, or no number.
+
+        If there is no such at the very point, `nowhere`, edges are looked for in steps too in which floats met none, as
+        where a matrix is singular and its last pivot is rounded off from zero.
+        """
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                edges = confirmed(self.case, order, self.breaks[order]) if self.breaks[order] else {}
-                self.edges[order] = edges
+                steps = range(1, 1 + len(self.case.program.steps)) if nowhere and not self.propagates else ()
+                masks = {**dict.fromkeys(steps, np.True_), **self.breaks[order]}
+                self.edges[order] = edges = confirmed(self.case, order, masks) if masks else {}
                 if not edges and not self.propagates:
                     return [np.zeros(shape, bool) for shape in shapes]
                 sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
