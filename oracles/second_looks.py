@@ -192,7 +192,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return ""
     loss = min(here.size, TOTAL_LOSS)
     if all(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
-        return "numbers leave the range on the way" if np.isinf(here.size) and at_end_of_range(point, facts) else ""
+        is_lost = np.isinf(here.size) and leaves_range(point, answer, order, facts)
+        return "numbers leave the range on the way" if is_lost else ""
     if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
     tamed = point.tamed()
@@ -243,11 +244,18 @@ def loses_its_value(point: Point, answer: Answer, facts: Facts) -> bool:
     )
 
 
-def at_end_of_range(point: Point, facts: Facts) -> bool:
-    """Whether a value is infinite on the way, or the truth so large that a step of its derivative may be."""
+def leaves_range(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
+    """Whether all that is off depends on values that are infinite, or is so large that a step to it may be."""
     largest = float(np.finfo(point.case.dtype).max) * ALMOST
-    truths = [np.abs(t.value[t.status == Status.CERTAIN]) for t in facts.truths]
-    return any(event.is_loss for event in point.events) or any(np.any(t > largest) for t in truths)
+    if any(np.any(np.abs(t.value[t.status == Status.CERTAIN]) > largest) for t in facts.truths):
+        return True
+    losses = {event.step: event.mask for event in point.events if event.is_loss and event.step}
+    met = point.referee.met_by(losses, order) if losses else []
+    each = [*zip(formed(answer, facts), facts.truths, facts.noise, strict=True)][-len(met) :]
+    return bool(losses) and not any(
+        np.any((units_outside(mine, t.low, t.high, noise) > UNITS) & (t.status <= Status.KINK) & ~touched)
+        for (mine, t, noise), touched in zip(each, met, strict=True)
+    )
 
 
 @dataclass(frozen=True)

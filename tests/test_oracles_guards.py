@@ -623,6 +623,14 @@ def test_the_meaning_of_a_triangle_has_its_value_and_spreads_its_derivative(uppe
     assert other[1].value == pytest.approx((plain[1].value + plain[1].value.T) / 2, rel=1e-15)
 
 
+def test_an_infinite_number_elsewhere_is_no_reason_to_lose_digits() -> None:
+    """The second derivative of sinc is NaN in PyTorch at 0, whatever overflows beside it."""
+    with np.errstate(over="ignore"):
+        beside = case_of(lambda x: np.array([1.0, 0.0]) * np.sinc(x) + np.minimum(x * 1e306, 5.0), [0.0, 800.0])
+    for case in (case_of(np.sinc, 0.0), beside):
+        assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.WRONG
+
+
 class TanhCancelsAndSineIsOff(TanhCancels):
     def broken(self) -> Any:
         stack = ExitStack()

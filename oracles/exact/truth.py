@@ -27,8 +27,9 @@ from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
+from oracles.exact.functions import lookup
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import Edge, confirmed, left_out, reached
+from oracles.exact.reach import Edge, at_steps, confirmed, left_out, reached
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -277,6 +278,16 @@ class Referee:
                 return reached(self.case, order, edges, sides)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             return [np.ones(shape, bool) for shape in shapes]
+
+    def met_by(self, masks: Mapping[int, Any], order: int) -> list[Any]:
+        """By input, the elements that depend on such of the entries of some steps' results."""
+        try:
+            with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                conducts = at_steps(self.case, order, masks, lookup)
+                return reached(self.case, order, {n: Edge(masks[n], c.result) for n, c in conducts.items()}, sides=1)
+        except (ArithmeticError, ProgramError, TypeError, ValueError):
+            return [np.ones(x.shape, bool) for x in self.case.inputs]
 
     def left_out(self, order: int, masks: list[Any]) -> list[Any]:
         """What of that is one number whatever an engine puts for the derivatives at the edges."""
