@@ -269,14 +269,14 @@ def rank_lost(ans: Any, a: Any, mode: str = "reduced") -> Mask:
 
 
 def det_vanishes(ans: Any, a: Any) -> Mask:
-    return np.asarray(np.any(is_zero(ans[0])))
+    return np.asarray(is_zero(ans[0]))
 
 
 def values_tie(ans: Any, *_: Any, **__: Any) -> Mask:
     """Whether any of the values that vectors go with coincide, so that these are any of a plane."""
     if not isinstance(ans, tuple):
         return np.asarray(False)
-    return np.asarray(np.any(some_tie(ans[-2], -1, False)))
+    return some_tie(ans[-2], -1, False)
 
 
 def spectrum_ties(ans: Any, *_: Any, **__: Any) -> Mask:

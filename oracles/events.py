@@ -47,8 +47,14 @@ def met(events: Sequence[Event]) -> dict[str, Any]:
     for event in events:
         if event.is_break or (event.is_loss and event.step):
             found = places["edge" if event.is_loss else event.what[:4]]
-            found[event.step] = event.mask | found.get(event.step, np.False_)
+            found[event.step] = either(event.mask, found.get(event.step, np.asarray(False)))
     return {"watched": any(event.is_break for event in events), "kinks": places["kink"], "edges": places["edge"]}
+
+
+def either(one: Mask, other: Mask) -> Mask:
+    """Where either is marked; as one, if they are of different parts of what a step results in."""
+    same = one.shape == other.shape or not (one.ndim and other.ndim)
+    return np.asarray(one | other if same else one.any() or other.any())
 
 
 def find_events(case: Case) -> list[Event]:

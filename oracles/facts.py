@@ -215,7 +215,15 @@ class Point:
                 fewest, found = point.troubles, point
             if not fewest:
                 break
-        return found
+        # Of what lies far out of a domain only an ordinary point is in it.
+        within = self.in_the_open() if found is None else None
+        return within if within is not None and within.troubles < fewest else found
+
+    def in_the_open(self) -> Point | None:
+        """A point of positive numbers that are neither large nor small."""
+        random, (low, high) = np.random.default_rng(seed_of(self.case)), ORDINARY[0]
+        moved = [np.asarray(random.uniform(low, high, x.shape), x.dtype) for x in self.case.inputs]
+        return self.other(replace(self.case, inputs=tuple(moved)))
 
     @property
     def troubles(self) -> int:

@@ -107,7 +107,8 @@ class Noisy:
             if name in COMPOSITE:
                 result = result + np.finfo(result.dtype).eps * self.units.take(result.shape).astype(result.dtype)
             if name == "linalg.det":  # which NumPy takes from its logarithm
-                result = result * (1 + np.log(np.abs(result)) * np.finfo(result.dtype).eps * float(self.units.take(())))
+                size = np.log(np.abs(np.where(result == 0, 1, result)))
+                result = result * (1 + size * np.finfo(result.dtype).eps * float(self.units.take(())))
             return self.nudge(result, stack)
 
         return nudged

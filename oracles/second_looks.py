@@ -72,8 +72,6 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
-    if losing := step_that_loses(point, answer.party, verdict.order):
-        return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {losing}")
     return confirmed(point, verdict, facts)
 
 
@@ -190,17 +188,22 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
     if not other.agrees and here.is_like(other):
         return ""
-    loss = min(here.size, TOTAL_LOSS)
-    if all(error_at(near, spec, order).size <= COLLAPSE * loss for near in point.nearby()):
-        is_lost = np.isinf(here.size) and leaves_range(point, answer, order, facts)
-        return "numbers leave the range on the way" if is_lost else ""
-    if any(error_at(ordinary, spec, order).agrees for ordinary in point.ordinary()):
+    nearby = [error_at(near, spec, order) for near in point.nearby()]
+    collapses = all(near.size <= COLLAPSE * min(here.size, TOTAL_LOSS) for near in nearby)
+    if here.none_left.any() and (collapses or here.is_alone(nearby)):
+        alone = here.none_left & ~beyond_range(point, order, facts)
+        return "" if alone.any() else "numbers leave the range on the way"
+    if collapses:
+        return ""
+    if any(here.is_answered_by(error_at(ordinary, spec, order)) for ordinary in point.ordinary()):
         return "at ordinary points it agrees"
     tamed = point.tamed()
-    if tamed is not None and any(error_at(ordinary, spec, order).agrees for ordinary in tamed.ordinary()):
+    if tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary()):
         return "at ordinary points it agrees, the constants being so too"
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
-    return "numbers leave the range on the way" if loses_its_value(point, answer, facts) else ""
+    if loses_its_value(point, answer, facts):
+        return "numbers leave the range on the way"
+    return step_that_loses(point, spec, order)
 
 
 def step_that_loses(point: Point, spec: str, order: int) -> str:
@@ -244,18 +247,14 @@ def loses_its_value(point: Point, answer: Answer, facts: Facts) -> bool:
     )
 
 
-def leaves_range(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
-    """Whether all that is off depends on values that are infinite, or is so large that a step to it may be."""
+def beyond_range(point: Point, order: int, facts: Facts) -> Any:
+    """The elements, in a row, that depend on infinite values; all, if any is so large that a step to it may be."""
     largest = float(np.finfo(point.case.dtype).max) * ALMOST
     if any(np.any(np.abs(t.value[t.status == Status.CERTAIN]) > largest) for t in facts.truths):
-        return True
+        return np.ones(sum(t.value.size for t in facts.truths), bool)
     losses = {event.step: event.mask for event in point.events if event.is_loss and event.step}
-    met = point.referee.met_by(losses, order) if losses else []
-    each = [*zip(formed(answer, facts), facts.truths, facts.noise, strict=True)][-len(met) :]
-    return bool(losses) and not any(
-        np.any((units_outside(mine, t.low, t.high, noise) > UNITS) & (t.status <= Status.KINK) & ~touched)
-        for (mine, t, noise), touched in zip(each, met, strict=True)
-    )
+    value = [np.full(facts.truths[0].value.shape, bool(losses))] if order == 1 else []
+    return np.concatenate([np.ravel(mask) for mask in (*value, *point.referee.met_by(losses, order))])
 
 
 @dataclass(frozen=True)
@@ -268,7 +267,24 @@ class Error:
     worst: int = 0
     """The number of the element that is off most."""
     factors: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
-    """What each element is as a multiple of the truth; NaN where that says nothing."""
+    """What each element is as a multiple of the truth; NaN where that says nothing, infinite for what is no number."""
+
+    @property
+    def none_left(self) -> Any:
+        """The elements that are no numbers, where there are some."""
+        return np.isinf(self.factors)
+
+    def is_alone(self, nearby: Sequence[Error]) -> bool:
+        """Whether any element that is no number is right at points nearby."""
+        return all(near.factors.size == self.factors.size for near in nearby) and bool(
+            np.any(self.none_left & np.all([np.abs(near.factors - 1) <= COLLAPSE for near in nearby], axis=0))
+        )
+
+    def is_answered_by(self, other: Error) -> bool:
+        """Whether the party agrees at another point, and what is off most here is not zero there all the same."""
+        if not other.agrees or other.factors.size != self.factors.size:
+            return False
+        return bool(np.isnan(self.factors[self.worst]) or not np.isnan(other.factors[self.worst]))
 
     def is_like(self, other: Error) -> bool:
         """Whether what is off most is off by the same factor there; not if no digits are left, as of 0 and infinity."""
@@ -290,7 +306,8 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         off = np.where(certain | (truth.status == Status.KINK), units_outside(mine, truth.low, truth.high, 1.0), 0)
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
-        factors.append(np.where(certain & (number != 0), mine / number, np.nan).ravel())
+        shares = np.where(np.isnan(mine), np.inf, mine / number)
+        factors.append(np.where(certain & (number != 0), shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by.
     told = np.where(np.isnan(shares), 0.0, each)

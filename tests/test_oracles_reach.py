@@ -200,6 +200,51 @@ def test_an_edge_that_floats_round_off_is_one(dtype: str) -> None:
     assert {v.label for v in found.verdicts} == {Label.EDGE}
 
 
+INFINITE_VALUES: dict[str, tuple[Function, tuple[Any, ...]]] = {
+    "a factor of zero": (lambda x, y: np.log(x) * np.cos(y), (0.0, 0.0)),
+    "a square": (lambda x, y: (np.log(x) + np.cos(y)) ** 2, (0.0, 0.0)),
+    "of a matrix": (lambda x, y: np.linalg.slogdet(x)[1] * np.cos(y), (np.ones((2, 2)), 0.0)),
+    "of one in a stack": (lambda x: np.sum(np.linalg.slogdet(x)[1]) ** 2, (MATRICES,)),
+    "a logarithm beside a choice": (lambda x: np.where(x == 0, 0, x * np.log(np.where(x == 0, 1, x))), (0.0,)),
+}
+
+
+@pytest.mark.parametrize("name", INFINITE_VALUES)
+def test_an_infinite_value_meets_all_that_it_is_multiplied_by(name: str) -> None:
+    f, inputs = INFINITE_VALUES[name]
+    for gradient in statuses(f, *inputs)[1:]:
+        assert set(gradient) == {E}
+    found = examine(case_of(f, *inputs), Setup("minigrad", ("torch", "jax"), (1,)))
+    assert {v.label for v in found.verdicts} <= {Label.EDGE, Label.AGREES}
+
+
+@pytest.mark.parametrize("f", [np.nansum, np.nanmean, np.nanprod, lambda x: np.nancumsum(x)[-1]])
+def test_a_nan_that_was_left_out_meets_the_nan_that_comes_back(f: Function) -> None:
+    found = examine(case_of(lambda x: f(x) * x, [NAN, 1.0, 2.0]), Setup("minigrad", ("torch", "jax"), (1,)))
+    assert {v.label for v in found.verdicts} == {Label.NONFINITE}
+
+
+@pytest.mark.parametrize(
+    "f", [lambda p: np.nansum(np.log(p)), lambda p: np.where(p > 0, np.sqrt(p), 0.0), lambda p: np.nanmax(np.sqrt(p))]
+)
+def test_who_is_excused_far_out_of_a_domain_is_asked_within_it(f: Function) -> None:
+    case = case_of(f, [-1.0, 0.5, 0.3])
+    assert trial.label_of(trial.Honest, case) is Label.EDGE
+    with trial.ruled(np.log, lambda g, ans, x: g * 1.01 / x), trial.ruled(np.sqrt, lambda g, ans, x: g * 0.505 / ans):
+        assert trial.label_of(trial.Honest, case) is Label.WRONG
+
+
+@pytest.mark.parametrize("f", [lambda x: np.linalg.norm(x, axis=(-2, -1)), lambda x: np.std(x, axis=(-2, -1))])
+def test_an_edge_of_one_slice_along_two_axes_excuses_no_other(f: Function) -> None:
+    [second] = statuses(f, np.stack([np.zeros((2, 2)), MATRICES[0]]), order=2)
+    assert second == [E] * 4 + [C] * 4
+
+
+def test_singular_values_are_known_whatever_becomes_of_the_vectors() -> None:
+    tall = [[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]
+    assert statuses(lambda x: np.linalg.svd(x)[1], tall) == [[C] * 2, [C] * 6]
+
+
 def test_a_leak_from_a_row_that_is_not_finite_is_seen() -> None:
     """0 times the sum over everything is 0, but where there is a NaN."""
     leaky = extremes_of_all()

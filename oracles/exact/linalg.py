@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from oracles.exact.jets import Jet, UndecidedError, constant, jet, jets
+from oracles.exact.jets import Jet, UndecidedError, anything, constant, jet, jets
 from oracles.exact.reductions import largest, smallest
 
 MIDDLES = np.frompyfunc(lambda x: float(jet(x).value.mid()), 1, 1)
@@ -252,10 +252,17 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     m, n = np.shape(a)[-2:]
     if not compute_uv:
         return svdvals(a)
-    if hermitian or (full_matrices and m != n):
-        raise NotImplementedError("svd: the vectors beyond the rank are not unique")
+    if hermitian:
+        raise NotImplementedError("svd: hermitian")
     k = min(m, n)
-    return stacked(svd_of_one, f"({m},{n})->({m},{k}),({k}),({k},{n})")(a)
+    u, s, vh = stacked(svd_of_one, f"({m},{n})->({m},{k}),({k}),({k},{n})")(a)
+    # The vectors beyond the rank are not unique.
+    beyond = anything(*a.flat)
+    u, vh = (
+        np.concatenate([part, np.full((*part.shape[:-2], *shape), beyond)], axis) if full_matrices else part
+        for part, shape, axis in ((u, (m, m - k), -1), (vh, (n - k, n), -2))
+    )
+    return u, s, vh
 
 
 def svdvals_of_one(a: Any) -> Any:

@@ -16,7 +16,7 @@ from flint import arb, arb_poly, ctx
 
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, CONDITIONED, is_entry_by_entry, stacked_axes
+from oracles.catalogue import CATALOGUE, CONDITIONED, axes_of, is_entry_by_entry, stacked_axes
 from oracles.exact.derivatives import (
     BALLS,
     Find,
@@ -38,7 +38,7 @@ from oracles.exact.jets import JETS, Jet, UndecidedError, constant, jet, lost, p
 
 @dataclass(frozen=True)
 class Edge:
-    """Where a step is at an edge, and its result there: some nudges lead out of the domain."""
+    """Where a step is at an edge, and its result there, if that matters: some nudges lead out of the domain."""
 
     mask: Any
     result: Any
@@ -177,7 +177,8 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
         mask = np.asarray(False)
         if number in edges:
             mask = edges[number].mask
-            result = put_back(result, edges[number].result)
+            if edges[number].result is not None:
+                result = put_back(result, edges[number].result)
         if not passes_on(step.function):
             mask = mask | not_finite_in(step, operands, result)
         if np.any(mask):
@@ -209,8 +210,9 @@ SELECTING_REDUCTIONS: dict[str, Any] = {
     **dict.fromkeys(
         ("amax", "amin", "max", "min", "nanmax", "nanmin", "ptp", "linalg.norm", "linalg.vector_norm"), np.sum
     ),
-    **dict.fromkeys(("median", "percentile", "quantile", "std", "var"), np.sum),
-    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min"), np.cumsum),
+    **dict.fromkeys(("median", "percentile", "quantile", "std", "var", "nansum", "nanprod", "nanmean"), np.sum),
+    **dict.fromkeys(("minigrad.running_max", "minigrad.running_min", "nancumsum", "nancumprod"), np.cumsum),
+    "nan_to_num": np.positive,
 }
 """With the function whose result has a part of all that they select from."""
 
@@ -241,7 +243,7 @@ def moves(name: str) -> bool:
     return name in CATALOGUE and CATALOGUE[name].kind in MOVES
 
 
-SLICED = ("linalg.norm", "linalg.vector_norm", "ptp")
+SLICED = ("linalg.norm", "linalg.matrix_norm", "linalg.vector_norm", "ptp")
 """Functions that work along an axis, besides those of such kinds."""
 
 EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
@@ -269,10 +271,13 @@ def per_matrix(mask: Any, stack: tuple[int, ...]) -> Any:
     return mask.any(axis=tuple(range(len(stack), mask.ndim))) if stack else mask
 
 
-def is_sliced(name: str) -> bool:
-    """Whether a function works along an axis, so that a result is made of one slice of its operand."""
-    row = CATALOGUE.get(name)
-    return name in SLICED or (row is not None and row.kind in ("reduce", "scan", "nan"))
+def sliced_axes(step: Any, operand: Any) -> tuple[int, ...]:
+    """The axes that a function works along, in order, if a result is made of one slice of its operand along these."""
+    row = CATALOGUE.get(step.function)
+    axis = step.parameters.get("axis", (-2, -1) if step.function == "linalg.matrix_norm" else None)
+    if axis is None or not (step.function in SLICED or (row is not None and row.kind in ("reduce", "scan", "nan"))):
+        return ()
+    return tuple(sorted(axes_of(operand, axis)))
 
 
 def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
@@ -288,8 +293,8 @@ def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
         return np.logical_or.reduce(np.broadcast_arrays(*masks))
     if stack := stack_of(step, operands):
         return np.any([per_matrix(mask, stack) for mask in masks], axis=0)
-    if is_sliced(step.function) and step.parameters.get("axis") is not None:
-        kept = np.any(masks[0], axis=step.parameters["axis"], keepdims=True)
+    if axes := sliced_axes(step, operands[0]):
+        kept = np.any(masks[0], axis=axes, keepdims=True)
         return kept if np.ndim(result) == kept.ndim else np.reshape(kept, np.shape(result))
     return np.asarray(any(mask.any() for mask in masks))
 
@@ -373,12 +378,17 @@ def moved_along(jets: Iterable[Jet]) -> set[int]:
 
 
 def put_back(nudged: Any, result: Any) -> Any:
-    """A step's results with the values at the very point where a nudge away there is none."""
+    """A step's results with the values at the very point where there is none, or none a nudge away."""
     if isinstance(nudged, (list, tuple)):
         return [put_back(*parts) for parts in zip(nudged, result, strict=True)]
     if np.asarray(nudged).dtype != object:
         return nudged
-    put = np.frompyfunc(lambda x, at: x if x.value.is_finite() else x.starting(jet(at).value), 2, 1)
+
+    def put_one(x: Any, at: Any) -> Any:
+        both = x.value.is_finite() and jet(at).value.is_finite()
+        return x if both else x.starting(jet(at).value)
+
+    put = np.frompyfunc(put_one, 2, 1)
     return np.asarray(put(nudged, result), object)
 
 
@@ -418,11 +428,12 @@ def made_from(step: Any, operands: Sequence[Any], place: tuple[int, ...], shape:
         return [np.broadcast_to(np.asarray(x, object), shape)[place] for x in operands]
     if stack := stack_of(step, operands):
         operands = matrices_at(place[: len(stack)], operands)
-    axis, first = step.parameters.get("axis"), operands[0]
-    if is_sliced(step.function) and isinstance(axis, int) and isinstance(first, np.ndarray):
+    first = operands[0]
+    if isinstance(first, np.ndarray) and (axes := sliced_axes(step, first)):
         index: list[Any] = list(place)
-        if len(index) < first.ndim:
-            index.insert(axis % first.ndim, slice(None))
-        index[axis % first.ndim] = slice(None)
+        for axis in axes:
+            if len(place) < first.ndim:
+                index.insert(axis, slice(None))
+            index[axis] = slice(None)
         return list(first[tuple(index)].flat)
     return [x for each in leaves(operands) for x in np.ravel(each)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -27,9 +27,8 @@ from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
-from oracles.exact.functions import lookup
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import Edge, at_steps, confirmed, left_out, reached
+from oracles.exact.reach import Edge, confirmed, left_out, reached
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -48,6 +47,9 @@ EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
 
 SIDES = 12
 """From where to look at what an edge reaches, if something ties: each side breaks the ties in another way."""
+
+STEEP = 100.0
+"""Gradients beside a kink that are larger than this are looked at from closer: a nudge's logarithm is larger yet."""
 
 NEXT_TO_NOTHING = 2.0**-400
 """What a nudge, or its cube root, may make of a zero."""
@@ -143,8 +145,8 @@ class Referee:
         constants = [leaf for step in case.program.steps for leaf in leaves(step.operands)]
         self.propagates = any(map(is_infinite_or_nan, (*case.inputs, *constants)))
         """Whether an input, or a constant of the program, is NaN or infinite."""
-        self.jumps_together = bool(joint)
-        """Whether something ties of which the exact numbers may not tell what it makes of the others."""
+        self.joint = joint
+        """Where something ties of which the exact numbers may not tell what it makes of the others."""
         self.reason = ""
         """Why nothing can be certified, if so."""
         self.worked_out: dict[Any, Balls | None] = {}
@@ -200,10 +202,9 @@ class Referee:
         else:
             # Precision for what is infinite at the point itself costs too much to look from everywhere.
             around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
-            found = [
-                self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
-                for k, n in enumerate(noise)
-            ]
+            found = self.all_pieced_together(order, here, noise, around)
+            if not missing and any(map(self.is_steep, found)):
+                found = self.all_pieced_together(order, here, noise, replace(around, closer=self.look_closer()))
         for k, (truth, mask, apart) in enumerate(zip(found, masks, self.left_out(order, masks), strict=True)):
             truth.status = np.where(mask, status, truth.status).astype(np.int8)
             truth.beyond = truth.beyond & ~mask
@@ -271,7 +272,11 @@ class Referee:
                 warnings.simplefilter("ignore")
                 steps = range(1, 1 + len(self.case.program.steps)) if nowhere and not self.propagates else ()
                 masks = {**dict.fromkeys(steps, np.True_), **self.breaks[order]}
-                self.edges[order] = edges = confirmed(self.case, order, masks) if masks else {}
+                try:
+                    edges = confirmed(self.case, order, masks) if masks else {}
+                except UndecidedError:
+                    edges = {number: Edge(mask, None) for number, mask in self.breaks[order].items()}
+                self.edges[order] = edges
                 if not edges and not self.propagates:
                     return [np.zeros(shape, bool) for shape in shapes]
                 sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
@@ -284,8 +289,7 @@ class Referee:
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                conducts = at_steps(self.case, order, masks, lookup)
-                return reached(self.case, order, {n: Edge(masks[n], c.result) for n, c in conducts.items()}, sides=1)
+                return reached(self.case, order, {n: Edge(mask, None) for n, mask in masks.items()}, sides=1)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             return [np.ones(x.shape, bool) for x in self.case.inputs]
 
@@ -354,8 +358,23 @@ class Referee:
             # Where inputs that did not move still tie, it is no point with a gradient.
             [balls for balls, met in zip(nearby, ties, strict=True) if met == min(ties)],
             [self.at(bits, Nudge(seed, sign, each=True)) or {} for seed, sign in sides[:steps]],
-            [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)] if missing else [],
+            self.look_closer() if missing else [],
         )
+
+    def look_closer(self) -> list[Balls]:
+        return [self.at(CLOSER_BITS, Nudge(0, sign, bits=CLOSER)) or {} for sign in (1, -1)]
+
+    def is_steep(self, truth: Truth) -> bool:
+        """Whether gradients beside a kink are so large that they may have no bound, as those of a logarithm."""
+        weight = max(float(np.max(np.abs(x), initial=1.0)) for x in (self.case.cotangent, *self.case.vectors))
+        sizes = np.fmax(np.abs(truth.lowest), np.abs(truth.highest))
+        return bool(np.any((truth.status == Status.KINK) & (sizes > STEEP * weight)))
+
+    def all_pieced_together(self, order: int, here: Any, noise: Sequence[Any], around: Around) -> list[Truth]:
+        return [
+            self.pieced_together(order, k, None if here is None else here[k], np.asarray(n), around)
+            for k, n in enumerate(noise)
+        ]
 
     def pieced_together(self, order: int, k: int, here: Any, noise: FloatArray, around: Around) -> Truth:
         """One array's truth, from the point itself and from what lies around."""
@@ -392,18 +411,17 @@ class Referee:
             status = np.where(one, Status.CERTAIN, Status.KINK)
             radius = np.where(~np.isnan(at), radius, high / 2 - low / 2)
         unbounded = np.isinf(lowest) | np.isinf(highest)
-        nowhere = unbounded | np.isnan(at) & (
-            np.isnan(low) | grows(low, high, *hull(around.closer, order, k, noise), noise)
-        )
+        growing = grows(low, high, *hull(around.closer, order, k, noise), noise)
+        nowhere = unbounded | np.isnan(at) & np.isnan(low) | growing & (np.isnan(at) | (status == Status.KINK))
         status = np.where(nowhere, Status.EDGE, status)
         if order == 1 and k == 0:
             status = np.where(np.isnan(at) & (~one | (here is not None)), Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
-        if self.jumps_together and not all(around.nearby) and (order == 2 or k):
+        if self.joint and not all(around.nearby) and (order == 2 or k):
             # On some sides nobody can tell what the exact numbers of a tie are: one of them proves nothing.
-            status = np.full(status.shape, Status.EDGE)
+            status = np.where(self.met_by(self.joint, order)[k - 1 if order == 1 else k], Status.EDGE, status)
         return finished(Truth(middle, radius, low, high, lowest, highest, status), self.case.dtype)
 
 
