@@ -195,8 +195,11 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if alone.any() else "numbers leave the range on the way"
     if collapses:
         return ""
-    if any(here.is_answered_by(error_at(ordinary, spec, order)) for ordinary in point.ordinary()):
+    ordinary = [error_at(each, spec, order) for each in point.ordinary()]
+    if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
+    if follows_rounding(here, other) and not any(there.tells for there in ordinary):
+        return "its error follows the rounding unit, and ordinary points are at an edge"
     tamed = point.tamed()
     if tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary()):
         return "at ordinary points it agrees, the constants being so too"
@@ -217,7 +220,7 @@ def step_that_loses(point: Point, spec: str, order: int) -> str:
         if alone is None or not can_run(alone):
             continue
         verdict = looked_at(Point(alone, order), order, ask(spec, alone, order))
-        if verdict.label in FATAL:
+        if verdict.label == Label.WRONG:
             return ""
         if verdict.label == Label.UNSTABLE:
             losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
@@ -253,7 +256,9 @@ def beyond_range(point: Point, order: int, facts: Facts) -> Any:
     if any(np.any(np.abs(t.value[t.status == Status.CERTAIN]) > largest) for t in facts.truths):
         return np.ones(sum(t.value.size for t in facts.truths), bool)
     losses = {event.step: event.mask for event in point.events if event.is_loss and event.step}
-    value = [np.full(facts.truths[0].value.shape, bool(losses))] if order == 1 else []
+    if not losses:
+        return np.zeros(sum(t.value.size for t in facts.truths), bool)
+    value = [np.ones(facts.truths[0].value.shape, bool)] if order == 1 else []
     return np.concatenate([np.ravel(mask) for mask in (*value, *point.referee.met_by(losses, order))])
 
 
@@ -264,8 +269,12 @@ class Error:
     size: float = np.inf
     """Relative to the largest element; absolute where all are zero."""
     agrees: bool = False
+    tells: bool = False
+    """Whether something is to be said of it there, as not at an edge."""
     worst: int = 0
     """The number of the element that is off most."""
+    values: int = 0
+    """How many elements, the first ones, are those of the value rather than of a derivative."""
     factors: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
     """What each element is as a multiple of the truth; NaN where that says nothing, infinite for what is no number."""
 
@@ -281,10 +290,9 @@ class Error:
         )
 
     def is_answered_by(self, other: Error) -> bool:
-        """Whether the party agrees at another point, and what is off most here is not zero there all the same."""
-        if not other.agrees or other.factors.size != self.factors.size:
-            return False
-        return bool(np.isnan(self.factors[self.worst]) or not np.isnan(other.factors[self.worst]))
+        """Whether the party agrees at another point; if no digits at all are left here, on more there than zeros."""
+        some_left = bool(np.abs(self.factors[self.worst] - 1) < ALIKE)
+        return other.agrees and (some_left or not np.all(np.isnan(other.factors[other.values :])))
 
     def is_like(self, other: Error) -> bool:
         """Whether what is off most is off by the same factor there; not if no digits are left, as of 0 and infinity."""
@@ -312,9 +320,11 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     # Of what is off at a kink there is no share to compare by.
     told = np.where(np.isnan(shares), 0.0, each)
     agrees = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
+    tells = agrees or verdict.is_off
     if not each.size:
-        return Error(0.0, agrees)
-    return Error(float(np.max(each)), agrees, int(np.argmax(told if np.any(told) else each)), shares)
+        return Error(0.0, agrees, tells)
+    values = facts.truths[0].value.size if order == 1 else 0
+    return Error(float(np.max(each)), agrees, tells, int(np.argmax(told if np.any(told) else each)), values, shares)
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:
