@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import (
     DEFINITIONS,
@@ -130,6 +131,8 @@ def moving(*functions: Function, data: slice = slice(1)) -> None:
 
 def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> Any:
     """Apply a function that moves numbers to their places, numbered from 1, and fetch the numbers; 0 stands for a 0."""
+    if function is np.take and isinstance(operands[1], Array):
+        return taken(*operands, **parameters)
     chosen = range(len(operands))[data]
     arrays = [leaf for i in chosen for leaf in leaves(operands[i])]
     ends = np.cumsum([0, *(np.size(array) for array in arrays)]).tolist()
@@ -144,3 +147,11 @@ def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> 
         flat.insert(0, np.zeros(1, np.result_type(*arrays)))
     source = flat[0] if len(flat) == 1 else np.concatenate(flat)
     return map_operand(lambda place: source[place if filled else place - 1], moved)
+
+
+def taken(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+    """Entries by indices that are computed while staging, which NumPy does not ask whether they take over a call."""
+    if mode != "raise":
+        raise UnsupportedError(f"take: mode {mode!r} is for plain indices; bring these into the range before")
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return a[(slice(None),) * (axis % np.ndim(a)) + (indices,)]

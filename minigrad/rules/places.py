@@ -126,16 +126,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     return move(np.insert, slice(0, 3, 2), arr, obj, values, axis=axis)
 
 
-def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
-    if not isinstance(indices, Array):
-        return move(np.take, slice(1), a, indices, axis=axis, mode=mode)
-    if mode != "raise":
-        raise UnsupportedError(f"take: mode {mode!r} is for plain indices; bring these into the range before")
-    # NumPy asks no indices whether they take over a call, such as those that are computed while staging.
-    flat, axis = (np.ravel(a), 0) if axis is None else (a, axis)
-    return flat[(slice(None),) * (axis % np.ndim(flat)) + (indices,)]
-
-
 def like(values: Any, part: Any) -> Any:
     """A gradient with as many axes as `values`, which NumPy writes without those of length 1 in front."""
     return np.reshape(part, (*(1,) * (np.ndim(values) - np.ndim(part)), *np.shape(part)))
@@ -197,14 +187,13 @@ define(np.append,            append)
 define(np.broadcast_arrays,  broadcast_arrays)
 define(np.meshgrid,          meshgrid)
 moving(np.fliplr, np.flipud, np.rot90, np.rollaxis, np.repeat, np.tile, np.resize, np.diag, np.diagflat, np.diagonal)
-moving(np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)
+moving(np.take, np.take_along_axis, np.delete, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.unstack)
 moving(np.dstack, np.column_stack, np.block, np.lib.stride_tricks.sliding_window_view)
 moving(np.atleast_1d, np.atleast_2d, np.atleast_3d, data=slice(None))
 moving(np.compress, np.extract, data=slice(1, 2))
 define(np.vstack,            lambda tup: np.concatenate([np.atleast_2d(joined(x)) for x in tup]))
 define(np.hstack,            hstack)
 define(np.insert,            insert)
-define(np.take,              take)
 extend(np.sort,              "kind stable", sort)
 extend(np.partition,         "kind", partition)
 extend(np.concatenate,       "dtype casting", joined_as(np.concatenate))
