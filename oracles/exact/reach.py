@@ -65,6 +65,13 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
     return found
 
 
+def singular(case: Case, order: int, but: Collection[int]) -> dict[int, Edge]:
+    """By number of the step, functions of matrices that have no derivative in exact numbers, `but` some steps."""
+    steps = {n: step for n, step in enumerate(case.program.steps, 1) if n not in but and is_of_matrices(step.function)}
+    exact = at_steps(case, order, steps, lookup, undecided=False) if steps else {}
+    return {number: Edge(here.broken, here.result) for number, here in exact.items() if np.any(here.broken)}
+
+
 REPLAYS = 6
 """How often a program is run with every step rounded, to see what may come to an edge by that."""
 
@@ -94,15 +101,18 @@ class Conduct:
         return any(mask.any() for mask in masks)
 
 
-def at_steps(case: Case, order: int, masks: Mapping[int, Any], find: Find) -> dict[int, Conduct]:
-    """What the marked steps do, by their numbers, if functions are found by `find`."""
+def at_steps(
+    case: Case, order: int, masks: Mapping[int, Any], find: Find, undecided: bool = True
+) -> dict[int, Conduct]:
+    """What the marked steps do, by number, if functions are found by `find`; `undecided` ones break, or do not."""
     found: dict[int, Conduct] = {}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         result = as_jets(number, step, operands, result)
         if number in masks:
             given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
-            found[number] = Conduct(is_broken(step, operands, case.dtype), given, result, stack_of(step, operands))
+            broken = is_broken(step, operands, case.dtype, undecided)
+            found[number] = Conduct(broken, given, result, stack_of(step, operands))
         return result
 
     with precision(ctx.prec, order, directions=1):
@@ -114,17 +124,17 @@ ROUNDINGS = 4.0
 """How many rounding units an operand may be off, for a step to be at an edge still."""
 
 
-def is_broken(step: Any, operands: Sequence[Any], dtype: str) -> Any:
+def is_broken(step: Any, operands: Sequence[Any], dtype: str, undecided: bool) -> Any:
     """See `Conduct.broken`; with the operands as they are, as floats, and a few roundings larger or smaller."""
     unit = ROUNDINGS * float(np.finfo(dtype).eps)
     nearby = (lambda x: x, as_float(dtype), lambda x: x * arb(1 + unit), lambda x: x * arb(1 - unit))
-    return np.logical_or.reduce([is_broken_at(step, operands, move) for move in nearby])
+    return np.logical_or.reduce([is_broken_at(step, operands, move, undecided) for move in nearby])
 
 
-def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb]) -> Any:
+def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb], undecided: bool) -> Any:
     """As `is_broken`, with every number of the operands moved alike."""
     if stack := stack_of(step, operands):
-        each = [is_broken_at(step, matrices_at(place, operands), move) for place in np.ndindex(stack)]
+        each = [is_broken_at(step, matrices_at(place, operands), move, undecided) for place in np.ndindex(stack)]
         return np.reshape(each, stack)
     random = np.random.default_rng(0)
 
@@ -139,7 +149,7 @@ def is_broken_at(step: Any, operands: Sequence[Any], move: Callable[[arb], arb])
     try:
         result = lookup(step.function)(*moved, **step.parameters)
     except UndecidedError:
-        return np.asarray(True)
+        return np.asarray(undecided)
     lacks = np.frompyfunc(lambda x: isinstance(x, Jet) and not is_there(x), 1, 1)
     masks = [np.asarray(lacks(part), bool) for part in leaves(result)]
     # What is made of numbers that are not finite is no edge of this step's own.
@@ -250,10 +260,13 @@ EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
 """Those whose result is one of the numbers that they are given."""
 
 
+def is_of_matrices(name: str) -> bool:
+    return name in CATALOGUE and CATALOGUE[name].kind in CONDITIONED
+
+
 def stack_of(step: Any, operands: Sequence[Any]) -> tuple[int, ...]:
     """The shape of the stack of matrices that a function takes one by one; empty if it takes no more than one."""
-    row = CATALOGUE.get(step.function)
-    if row is None or row.kind not in CONDITIONED:
+    if not is_of_matrices(step.function):
         return ()
     arrays = [x for x in leaves(operands) if np.asarray(x).dtype == object]
     stacks = {np.shape(x)[: stacked_axes(step.function, x)] for x in arrays}

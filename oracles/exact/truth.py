@@ -12,6 +12,7 @@ looked at from nearby: in exact arithmetic at displacements far smaller than any
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import Edge, confirmed, left_out, reached
+from oracles.exact.reach import Edge, confirmed, left_out, reached, singular
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -264,18 +265,19 @@ class Referee:
     def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]], nowhere: bool) -> list[Any]:
         """By input, the elements that depend on what is no derivative, or no number.
 
-        If there is no such at the very point, `nowhere`, edges are looked for in steps too in which floats met none, as
-        where a matrix is singular and its last pivot is rounded off from zero.
+        If there is no number at the very point, `nowhere`, singular matrices are looked for too whose last pivot floats
+        rounded off from zero.
         """
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                steps = range(1, 1 + len(self.case.program.steps)) if nowhere and not self.propagates else ()
-                masks = {**dict.fromkeys(steps, np.True_), **self.breaks[order]}
                 try:
-                    edges = confirmed(self.case, order, masks) if masks else {}
+                    edges = confirmed(self.case, order, self.breaks[order]) if self.breaks[order] else {}
                 except UndecidedError:
                     edges = {number: Edge(mask, None) for number, mask in self.breaks[order].items()}
+                with contextlib.suppress(UndecidedError):
+                    if nowhere and not self.propagates:
+                        edges |= singular(self.case, order, {*self.breaks[order], *self.joint})
                 self.edges[order] = edges
                 if not edges and not self.propagates:
                     return [np.zeros(shape, bool) for shape in shapes]
