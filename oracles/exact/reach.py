@@ -284,13 +284,17 @@ def per_matrix(mask: Any, stack: tuple[int, ...]) -> Any:
     return mask.any(axis=tuple(range(len(stack), mask.ndim))) if stack else mask
 
 
-def sliced_axes(step: Any, operand: Any) -> tuple[int, ...]:
-    """The axes that a function works along, in order, if a result is made of one slice of its operand along these."""
+def sliced_axes(step: Any, operands: Sequence[Any]) -> tuple[int, ...]:
+    """The axes that a function works along, in order, if a result is made of one slice of its operand along these.
+
+    None of one that adds an axis, as several quantiles do.
+    """
     row = CATALOGUE.get(step.function)
     axis = step.parameters.get("axis", (-2, -1) if step.function == "linalg.matrix_norm" else None)
     if axis is None or not (step.function in SLICED or (row is not None and row.kind in ("reduce", "scan", "nan"))):
         return ()
-    return tuple(sorted(axes_of(operand, axis)))
+    many = step.function in ("percentile", "quantile") and np.ndim(operands[1]) > 0
+    return () if many else tuple(sorted(axes_of(operands[0], axis)))
 
 
 def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
@@ -306,7 +310,7 @@ def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
         return np.logical_or.reduce(np.broadcast_arrays(*masks))
     if stack := stack_of(step, operands):
         return np.any([per_matrix(mask, stack) for mask in masks], axis=0)
-    if axes := sliced_axes(step, operands[0]):
+    if axes := sliced_axes(step, operands):
         kept = np.any(masks[0], axis=axes, keepdims=True)
         return kept if np.ndim(result) == kept.ndim else np.reshape(kept, np.shape(result))
     return np.asarray(any(mask.any() for mask in masks))
@@ -442,7 +446,7 @@ def made_from(step: Any, operands: Sequence[Any], place: tuple[int, ...], shape:
     if stack := stack_of(step, operands):
         operands = matrices_at(place[: len(stack)], operands)
     first = operands[0]
-    if isinstance(first, np.ndarray) and (axes := sliced_axes(step, first)):
+    if isinstance(first, np.ndarray) and (axes := sliced_axes(step, operands)):
         index: list[Any] = list(place)
         for axis in axes:
             if len(place) < first.ndim:
