@@ -173,10 +173,11 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
 
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
-    the point, but agrees at ordinary points of the same signs.  What is off at the very point alone,
-    or at ordinary points too, is a wrong formula, and so is what is off by one factor in both dtypes, or at
-    the point as at ordinary ones; but where the truth is zero, with no size that digits could be counted from,
-    the error must be of the rounding unit's size in both dtypes.
+    the point, but agrees at ordinary points of the same signs, or in all steps by themselves but those
+    that lose digits too.  What is off at the very point alone, or at ordinary points too, is a wrong formula, and so
+    is what is off by one factor in both dtypes, or at the point as at ordinary ones; but where the truth is zero,
+    with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
+    rounding unit's size in both dtypes.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
