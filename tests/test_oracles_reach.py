@@ -250,6 +250,14 @@ def test_several_quantiles_are_made_of_all_that_is_known(keepdims: bool) -> None
     assert E in statuses(f, tied, -1.0, order=2)[0]
 
 
+def test_a_choice_beside_an_edge_is_nothing_to_be_held_to() -> None:
+    case = case_of(lambda x: np.linalg.vector_norm(np.sqrt(x), ord=np.inf) ** 2, [1.0, 1.0, 0.0, 0.0], cotangent=-0.2)
+    for order in (1, 2):
+        verdict = examine(case, Setup("minigrad", (), (order,))).verdict("minigrad", order)
+        assert verdict.label in (Label.EDGE, Label.CONVENTION)
+    assert not np.any([np.any(truth.behind) for truth in Point(case, 2).facts(2).truths])
+
+
 def test_singular_values_are_known_whatever_becomes_of_the_vectors() -> None:
     tall = [[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]
     assert statuses(lambda x: np.linalg.svd(x)[1], tall) == [[C] * 2, [C] * 6]

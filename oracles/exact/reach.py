@@ -362,10 +362,12 @@ def left_out(case: Case, order: int, edges: Mapping[int, Edge]) -> list[Any]:
     """Per array of an order, the elements that stay what they are whatever finite derivatives are put at the edges.
 
     An engine has its own conventions for these, such as zeros, and may come to any number where they have a part.
+    None are known to if anything ties, of which only one choice is seen here.
     """
+    ties = Jet.ties
     first, second = (derivatives(case, order, watch=putting(edges, seed))[order] for seed in range(2))
     same = np.frompyfunc(lambda x, y: bool(x.is_finite() and abs(x - y) <= abs(x) * SAME_NUMBER), 2, 1)
-    return [np.asarray(same(x, y), bool) for x, y in zip(first, second, strict=True)]
+    return [np.asarray(same(x, y), bool) & (Jet.ties == ties) for x, y in zip(first, second, strict=True)]
 
 
 SAME_NUMBER = arb(2) ** -100
