@@ -190,7 +190,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if not other.agrees and here.is_like(other):
         return ""
     nearby = [error_at(near, spec, order) for near in point.nearby()]
-    collapses = all(near.size <= COLLAPSE * min(here.size, TOTAL_LOSS) for near in nearby)
+    collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
         alone = here.none_left & ~beyond_range(point, order, facts)
         return "" if alone.any() else "numbers leave the range on the way"
@@ -207,13 +207,14 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     if loses_its_value(point, answer, facts):
         return "numbers leave the range on the way"
-    return step_that_loses(point, spec, order)
+    return step_that_loses(point, spec, order, follows_rounding(here, other))
 
 
-def step_that_loses(point: Point, spec: str, order: int) -> str:
+def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
     """The step that loses digits all by itself, on what comes to it here, if no step is wrong by itself; else empty.
 
-    So a program may lose them at ordinary points too, as one that always gives a large sum to a tanh.
+    So a program may lose them at ordinary points too, as one that always gives a large sum to a tanh.  If all steps
+    agree by themselves, and the error `rounds` as the unit does, they are lost between steps.
     """
     count, values, losing = len(point.case.program.steps), all_values(point.case), ""
     for number in range(count) if count > 1 else ():
@@ -225,7 +226,8 @@ def step_that_loses(point: Point, spec: str, order: int) -> str:
             return ""
         if verdict.label == Label.UNSTABLE:
             losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
-    return losing
+    between = "each step agrees by itself, and the error follows the rounding unit" if rounds and count > 1 else ""
+    return losing or between
 
 
 def follows_rounding(one: Error, other: Error) -> bool:
@@ -283,6 +285,12 @@ class Error:
     def none_left(self) -> Any:
         """The elements that are no numbers, where there are some."""
         return np.isinf(self.factors)
+
+    def collapses_to(self, near: Error) -> bool:
+        """Whether the error is gone there: beside the largest element, and beside that itself which is off most here."""
+        if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
+            return False
+        return not abs(near.factors[self.worst] - 1) > COLLAPSE
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
         """Whether any element that is no number is right at points nearby."""

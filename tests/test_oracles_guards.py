@@ -659,6 +659,27 @@ def test_a_nan_at_the_very_point_is_wrong_whatever_digits_are_lost_beside_it(dty
     assert label_of("jax", case) is Label.WRONG
 
 
+def test_digits_may_be_lost_between_steps_that_are_right_by_themselves() -> None:
+    """What is lost of the small ones shows once the large ones are cut off."""
+    x = [0.9, -1.4, 2.5]
+    case = case_of(lambda x: np.tanh(np.minimum(x * 3.0, 0.5)) ** 2 * 1e3, x, dtype="float32")
+    chained = case_of(lambda x: np.sum(np.tanh(x * 3.0) * np.array([0.0, 1.0, 1e3], x.dtype)), x, dtype="float32")
+    for each in (case, chained):
+        assert label_of(TanhCancels, each) in (Label.UNSTABLE, Label.AGREES, Label.CONVENTION)
+    assert label_of(HalvesAll, chained) is Label.WRONG
+
+
+class KinkRounded(trial.Altered):
+    """The slope 1 at a kink, one rounding off."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(inputs[0] == 0, np.nextafter(1.7, 2), gradient)
+
+
+def test_another_choice_at_a_kink_may_round_too() -> None:
+    assert label_of(KinkRounded, case_of(np.abs, [0.0, 2.0], cotangent=[1.7, 0.3])) is Label.CONVENTION
+
+
 class HalvesAll(TanhCancels):
     """But where a step is alone."""
 
