@@ -250,7 +250,7 @@ def reference(case: Case, order: int) -> Sequence[Any]:
     return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
 
 
-def floor_at_kinks(truth: Truth) -> FloatArray:
+def floor_at_kinks(truth: Truth) -> float:
     """One rounding unit of the largest choice that there is at a kink."""
     sizes = np.fmax(np.abs(truth.lowest), np.abs(truth.highest))
     choices = np.where((truth.status == Status.KINK) & np.isfinite(sizes), sizes, 0.0)

@@ -287,7 +287,7 @@ class Error:
         return np.isinf(self.factors)
 
     def collapses_to(self, near: Error) -> bool:
-        """Whether the error is gone there: beside the largest element, and beside that itself which is off most here."""
+        """Whether the error is gone there, of the element that is off most here too."""
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
         return not abs(near.factors[self.worst] - 1) > COLLAPSE
