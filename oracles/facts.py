@@ -19,7 +19,7 @@ from minigrad.protocol import map_operand
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
-from oracles.exact import Referee, Status, Truth
+from oracles.exact import Referee, Status
 from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
@@ -95,11 +95,6 @@ class Point:
                 for n, i, t, u in zip(spread, ideal, truths, untold, strict=True)
             ]
             truths = self.referee.truths(order, spread, effort)
-        # Another choice at a kink than the engine's own, which may be zero, is rounded as well.
-        spread = [
-            np.where(t.status == Status.KINK, np.maximum(n, floor_at_kinks(t)), n)
-            for n, t in zip(spread, truths, strict=True)
-        ]
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
         together = None
         if any(np.any(t.status == Status.KINK) for t in truths):
@@ -248,13 +243,6 @@ def reference(case: Case, order: int) -> Sequence[Any]:
         value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
         return [value, *gradients]
     return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
-
-
-def floor_at_kinks(truth: Truth) -> float:
-    """One rounding unit of the largest choice that there is at a kink."""
-    sizes = np.fmax(np.abs(truth.lowest), np.abs(truth.highest))
-    choices = np.where((truth.status == Status.KINK) & np.isfinite(sizes), sizes, 0.0)
-    return floor_of(choices.astype(truth.value.dtype))
 
 
 def along_diagonal(shape: tuple[int, ...]) -> FloatArray:

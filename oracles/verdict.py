@@ -267,6 +267,8 @@ def ranked(
     mine: FloatArray, truth: Truth, noise: FloatArray, forward: FloatArray | None
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], FloatArray]:
     """Per element the rank of its label, and its distance from what is allowed in units of noise."""
+    # Another choice at a kink than this project's own, which may be zero, is rounded as well.
+    noise = np.where(truth.status == Status.KINK, np.maximum(noise, floor_at_kinks(truth)), noise)
     narrow = units_outside(mine, truth.low, truth.high, noise)
     wide = units_outside(mine, truth.lowest, truth.highest, noise)
     choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
@@ -294,6 +296,13 @@ def ranked(
     decided = (truth.status == Status.CERTAIN) | (truth.status == Status.KINK) | misses
     units = np.where(truth.status == Status.KINK, np.minimum(narrow, wide), narrow)
     return ranks, np.where(decided, units, 0.0)
+
+
+def floor_at_kinks(truth: Truth) -> float:
+    """One rounding unit of the largest choice that there is at a kink."""
+    sizes = np.fmax(np.abs(truth.lowest), np.abs(truth.highest))
+    choices = np.where((truth.status == Status.KINK) & np.isfinite(sizes), sizes, 0.0)
+    return floor_of(choices.astype(truth.value.dtype))
 
 
 LARGEST_SQUARED = 2.0**500

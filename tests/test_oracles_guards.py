@@ -680,6 +680,13 @@ def test_another_choice_at_a_kink_may_round_too() -> None:
     assert label_of(KinkRounded, case_of(np.abs, [0.0], cotangent=[1.7])) is Label.CONVENTION
 
 
+def test_as_many_choices_of_zero_as_there_are_kinks_are_a_chain() -> None:
+    """Of 32 slopes that were chosen as 0, no few gradients nearby and chosen tell what they may be together."""
+    weights = np.linspace(-1.1, 1.3, 32).reshape(2, 4, 4)
+    case = case_of(lambda x, y: np.copysign(x, y) ** 2, np.zeros((2, 4, 4)), [0.0, -1.0, 1.0, 1.0], cotangent=weights)
+    assert examine(case, Setup("minigrad", (), (2,))).verdict("minigrad", 2).label is Label.KINK_CHAIN
+
+
 class HalvesAll(TanhCancels):
     """But where a step is alone."""
 
