@@ -199,7 +199,8 @@ class Point:
     def off_the_event(self) -> Point | None:
         """A nearby point, no farther out of any domain, with no kinks and edges, or fewer where some are everywhere.
 
-        What is not finite is an ordinary number there.  None if there is none nearby.
+        What is not finite is an ordinary number there.  If there is none nearby, as far out of a domain, a point of
+        ordinary positive numbers; None if that is no better.
         """
         random = np.random.default_rng(len(self.case.program.steps))
         fewest, found = self.troubles or 1, None

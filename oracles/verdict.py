@@ -75,7 +75,7 @@ RULES: dict[Label, str] = {
     Label.EDGE: "a step that it depends on is at or past the edge of its function's domain, where its derivative is "
     "infinite or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
-    "arithmetic, or at ordinary points",
+    "arithmetic, or at ordinary points, or in each of its steps by itself while the error follows the rounding unit",
     Label.WRONG: "none of the above, and outside the noise of the certified truth, which a difference quotient of "
     "exact values bears out: a bug",
     Label.UNDECIDED: "the referee could not tell",

@@ -287,7 +287,7 @@ class Referee:
             return [np.ones(shape, bool) for shape in shapes]
 
     def met_by(self, masks: Mapping[int, Any], order: int) -> list[Any]:
-        """By input, the elements that depend on such of the entries of some steps' results."""
+        """By input, the elements that depend on the marked entries of some steps' results; all, if nobody can tell."""
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
