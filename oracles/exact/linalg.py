@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat, ctx
 
+from minigrad.protocol import map_operand
 from oracles.exact.jets import Jet, UndecidedError, anything, constant, jet, jets
 from oracles.exact.reductions import largest, smallest
 
@@ -29,16 +30,35 @@ def middles(a: Any) -> Any:
 
 
 def stacked(f: Callable[..., Any], signature: str) -> Callable[..., Any]:
-    """A function of single matrices as one of stacks of them, by the shapes that it takes and gives."""
+    """A function of single matrices as one of stacks of them, by the shapes that it takes and gives.
+
+    Where values tie in one matrix of a stack, it alone results in NaN.
+    """
     results = 1 + signature.partition("->")[2].count("),")
 
     def each(*matrices: Any, **parameters: Any) -> Any:
+        alone = all(np.ndim(a) <= 2 for a in matrices)
+
         def of_one(*single: Any) -> Any:
-            return f(*map(jets, single), **parameters)
+            try:
+                return f(*map(jets, single), **parameters)
+            except UndecidedError:
+                if alone:
+                    raise
+                Jet.ties += 1
+                nothing = anything(*(x for a in single for x in jets(a).flat))
+                like = f(*map(untied, single), **parameters)
+                return map_operand(lambda part: np.full(np.shape(part), nothing), like)
 
         return np.vectorize(of_one, otypes=[object] * results, signature=signature)(*matrices)
 
     return each
+
+
+def untied(a: Any) -> Any:
+    """A matrix of this shape in which nothing ties."""
+    m, n = np.shape(a)
+    return jets(np.eye(m, n, dtype=int) * np.arange(1, n + 1))
 
 
 def mt(a: Any) -> Any:
@@ -125,13 +145,15 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     return np.reshape(inv(np.reshape(a, (math.prod(left), -1))), right + left)
 
 
-def pinv(a: Any, rcond: Any = None) -> Any:
-    """Of matrices of full rank; `UndecidedError` where NumPy might take a singular value for 0."""
-    if np.size(a) and np.any(np.linalg.cond(middles(a)) * max(1e-14, rcond or 0) > 0.1):
+def pinv_of_one(a: Any, rcond: float) -> Any:
+    """Of a matrix of full rank; `UndecidedError` where NumPy might take a singular value for 0."""
+    if np.size(a) and np.linalg.cond(middles(a)) * max(1e-14, rcond) > 0.1:
         raise UndecidedError("the pseudo-inverse is a jump away")
-    if np.shape(a)[-2] < np.shape(a)[-1]:
-        return mt(a) @ inv(a @ mt(a))
-    return solved(mt(a) @ a, mt(a))
+    return mt(a) @ inv(a @ mt(a)) if len(a) < a.shape[1] else solved(mt(a) @ a, mt(a))
+
+
+def pinv(a: Any, rcond: float | None = None) -> Any:
+    return stacked(partial(pinv_of_one, rcond=rcond or 0.0), "(m,n)->(n,m)")(a)
 
 
 # Decompositions.
@@ -192,6 +214,20 @@ def eigen(a: Any) -> tuple[Any, Any]:
     return w, v
 
 
+def spectrum(a: Any) -> Any:
+    """Eigenvalues in order, of a symmetric matrix; of several that may be one, their derivatives are not known."""
+    try:
+        return eigen(a)[0]
+    except UndecidedError as error:
+        try:
+            values = arb_mat([[x.value for x in each] for each in a]).eig(multiple=True)
+        except ValueError:
+            raise error from None
+        Jet.ties += 1
+        nothing = anything(*a.flat)
+        return np.array([nothing.starting(x) for x in sorted((x.real for x in values), key=arb.mid)], object)
+
+
 def followed(a: Any, middle: arb_mat, w: arb, v: list[arb]) -> tuple[Jet, Any]:
     """An eigenvalue and its vector with their derivatives, from their values.
 
@@ -226,6 +262,10 @@ def mirrored(a: Any, UPLO: str) -> Any:
     return np.tril(a) + np.tril(a, -1).T if UPLO.upper() == "L" else np.triu(a) + np.triu(a, 1).T
 
 
+def eigvalsh_of_one(a: Any, UPLO: str) -> Any:
+    return spectrum(mirrored(a, UPLO))
+
+
 def eigh_of_one(a: Any, UPLO: str) -> tuple[Any, Any]:
     whole = mirrored(a, UPLO)
     w, v = eigen(whole)
@@ -235,6 +275,10 @@ def eigh_of_one(a: Any, UPLO: str) -> tuple[Any, Any]:
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     return stacked(partial(eigh_of_one, UPLO=UPLO), "(n,n)->(n),(n,n)")(a)
+
+
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    return stacked(partial(eigvalsh_of_one, UPLO=UPLO), "(n,n)->(n)")(a)
 
 
 def svd_of_one(a: Any) -> tuple[Any, Any, Any]:
@@ -267,7 +311,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 def svdvals_of_one(a: Any) -> Any:
     tall = a if len(a) >= a.shape[1] else a.T
-    return np.sqrt(eigen(tall.T @ tall)[0][::-1])
+    return np.sqrt(spectrum(tall.T @ tall)[::-1])
 
 
 def svdvals(x: Any) -> Any:
@@ -359,7 +403,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "linalg.cond": cond,
     "linalg.det": det,
     "linalg.eigh": eigh,
-    "linalg.eigvalsh": lambda a, UPLO="L": eigh(a, UPLO)[0],
+    "linalg.eigvalsh": eigvalsh,
     "linalg.inv": inv,
     "linalg.matrix_norm": matrix_norm,
     "linalg.matrix_power": matrix_power,
@@ -375,7 +419,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "linalg.tensorsolve": tensorsolve,
     "linalg.vector_norm": vector_norm,
     "minigrad.cofactor": cofactor,
-    "minigrad.eigenvalues": lambda a, UPLO="L": eigh(a, UPLO)[0],
+    "minigrad.eigenvalues": eigvalsh,
     "minigrad.euclidean": norm,
     "minigrad.logabsdet": logabsdet,
     "minigrad.nuclear": lambda a: np.sum(svdvals(a), axis=-1),
