@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import optree
 
 from minigrad.errors import GradientError
 from minigrad.protocol import Function
-from minigrad.tensor import as_floats
-from minigrad.transforms import as_arguments, vjp
+from minigrad.transforms import as_arguments, chosen, vjp
 
 SAFETY = 10
 """How many times its estimated error the limit may be off."""
+
+LARGE = 1e-4
+"""What part of themselves large entries move by, at the most."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,17 @@ class Comparison:
     limit: float
     error: float
     """The estimated error of `limit`."""
+    size: float
+    """The sum of the magnitudes of what `engine` is the sum of."""
 
     @property
     def agrees(self) -> bool:
         return bool(np.isfinite(self.error) and abs(self.engine - self.limit) <= SAFETY * self.error)
+
+    @property
+    def tells(self) -> bool:
+        """Whether another gradient, of the other sign, would not agree as well."""
+        return bool(self.size == 0 or SAFETY * self.error < self.size)
 
     def __str__(self) -> str:
         sign = "<=" if self.agrees else ">"
@@ -61,11 +71,12 @@ class Check:
 
 
 def check_grads(f: Function, args: Sequence[Any], order: int = 2, directions: int = 3, seed: int = 0) -> Check:
-    """Compare derivatives of `f` at the arrays `args` with limits, along random directions.
+    """Compare derivatives of `f` at `args`, arrays or nested ones, with limits along random directions.
 
-    Order 1 compares the gradient, under a random cotangent; order 2 also the gradient's own
-    derivative.  Raises `GradientError` with all comparisons where one differs by more than the
-    limit's error explains, which near a kink or at the edge of a domain says nothing.
+    Each entry moves by a share of itself, lest it leave a domain.  Order 1 compares the
+    gradient, under a random cotangent; order 2 also the gradient's own derivative.  Raises `GradientError`
+    with all comparisons where one differs by more than the limit's error explains, or where that is so large
+    that it would explain any gradient: as near a kink or at the edge of a domain, where limits say nothing.
 
     >>> import numpy as np
     >>> from minigrad import check_grads
@@ -79,11 +90,14 @@ def check_grads(f: Function, args: Sequence[Any], order: int = 2, directions: in
         raise ValueError(f"directions {directions!r}: give at least 1")
     if not as_arguments(args, "args"):
         raise ValueError("args is empty; give the function's arguments as a tuple, such as (x,)")
-    primals = [np.asarray(as_floats(arg, f"argument {i}")) for i, arg in enumerate(args)]
+    of_arrays, flat, _ = chosen(f, range(len(args)), args, {})
+    primals = [np.asarray(x) for x in flat]
     random = np.random.default_rng(seed)
-    check = Check(tuple(each for _ in range(directions) for each in compared(f, primals, order, random)))
+    check = Check(tuple(each for _ in range(directions) for each in compared(of_arrays, primals, order, random)))
     if not all(c.agrees for c in check.comparisons):
         raise GradientError(f"the gradient is not the limit of difference quotients\n{check}")
+    if not all(c.tells for c in check.comparisons):
+        raise GradientError(f"the limits are too rough to tell anything here; check at another point\n{check}")
     return check
 
 
@@ -91,13 +105,20 @@ def compared(f: Function, primals: Sequence[Any], order: int, random: np.random.
     """The gradient, and at order 2 its own derivative, along one random direction, under a random cotangent."""
 
     def like(x: Any) -> Any:
-        return random.uniform(0.5, 1.5, np.shape(x)).astype(x.dtype) * random.choice([-1, 1], np.shape(x))
+        x = np.asarray(x)
+        return random.uniform(0.5, 1.5, x.shape).astype(x.dtype) * random.choice([-1, 1], x.shape)
 
-    value = np.asarray(vjp(f, *primals)[0])
-    cotangent, along, across = like(value), [like(x) for x in primals], [like(x) for x in primals]
+    def scale(x: Any) -> Any:
+        """How far an entry may move: less than to zero, and of large ones so far that it is no rounding."""
+        size = np.abs(x)
+        return np.where(size == 0, 1, np.where(size < 1, size, np.maximum(1, size * LARGE))).astype(x.dtype)
+
+    cotangent = optree.tree_map(like, vjp(f, *primals)[0])
+    along, across = ([like(x) * scale(x) for x in primals] for _ in range(2))
 
     def total(*x: Any) -> Any:
-        return np.sum(vjp(f, *x)[0] * cotangent)
+        parts = optree.tree_map(lambda v, c: np.sum(v * c), vjp(f, *x)[0], cotangent)
+        return sum(optree.tree_leaves(parts))
 
     def slope(*x: Any) -> Any:
         gradients = vjp(f, *x)[1](cotangent)
@@ -106,17 +127,22 @@ def compared(f: Function, primals: Sequence[Any], order: int, random: np.random.
     def moved(t: float) -> list[Any]:
         return [(x + t * v).astype(x.dtype)[()] for x, v in zip(primals, along, strict=True)]
 
-    for number, g in enumerate((total, slope)[:order], 1):
-        pulled = vjp(g, *primals)[1](None)
-        engine = sum(float(np.sum(p * v)) for p, v in zip(pulled, along, strict=True))
-        yield Comparison(number, engine, *limit(lambda t, g=g: float(g(*moved(t))), primals))
-
-
-def limit(f: Function, primals: Sequence[Any], shrink: float = 2.0, rows: int = 12) -> tuple[float, float]:
-    """The derivative of `f` at 0 by Ridders' method, and its estimated error."""
     unit = max(float(np.finfo(x.dtype).eps) for x in primals)
-    h = 0.1 * min([1.0, *(float(np.abs(x[x != 0]).min()) for x in primals if np.any(x != 0))])
-    largest = max(float(np.max(np.abs(x), initial=0)) for x in primals)
+    for number, g in enumerate((total, slope)[:order], 1):
+        parts = [p * v for p, v in zip(vjp(g, *primals)[1](None), along, strict=True)]
+        engine, size = (sum(float(np.sum(change(part))) for part in parts) for change in (np.positive, np.abs))
+        # What it is to round each entry of x + h v.
+        rounded = sum(float(np.sum(np.abs(part / scale(x) * x))) for part, x in zip(parts, primals, strict=True))
+        yield Comparison(number, engine, *limit(lambda t, g=g: float(g(*moved(t))), unit, rounded), size)
+
+
+def limit(
+    f: Function, unit: float, rounded: float, shrink: float = 2.0, rows: int = 12, h: float = 0.1
+) -> tuple[float, float]:
+    """The derivative of `f` at 0 by Ridders' method, and its estimated error.
+
+    `unit` is the rounding unit of the function's values; that much of `rounded` its points are off as well.
+    """
     best, error = 0.0, np.inf
     before: list[float] = []
     for _ in range(rows):
@@ -124,8 +150,7 @@ def limit(f: Function, primals: Sequence[Any], shrink: float = 2.0, rows: int = 
         row = [(above - below) / (2 * h)]
         for k, previous in enumerate(before, 1):
             row.append(row[-1] + (row[-1] - previous) / (shrink ** (2 * k) - 1))
-        # Of the function's values, and of the points x + h v themselves.
-        rounding = unit * (max(abs(above), abs(below)) + abs(row[0]) * largest) / h
+        rounding = unit * (max(abs(above), abs(below)) + rounded) / h
         for k in range(1, len(row)):
             apart = max(abs(row[k] - row[k - 1]), abs(row[k] - before[k - 1])) + rounding
             if apart < error:
