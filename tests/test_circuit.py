@@ -604,3 +604,15 @@ def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
 
     drawn = circuit(gated, 2.0, -1.0, -3.0, -2.0, -3.0).svg()
     assert (Path(__file__).parents[1] / "docs" / "circuit.svg").read_text() == drawn
+
+
+def test_nested_arguments_have_a_wire_each() -> None:
+    drawn = circuit(lambda p, y: p["w"] * p["b"][0] + y, {"w": 2.0, "b": (3.0,)}, 4.0)
+    assert tags(drawn) == {
+        "p['b'][0]": ("3", "2"),
+        "p['w']": ("2", "3"),
+        "y": ("4", "1"),
+        "v1": ("6", "1"),
+        "v2": ("10", "1"),
+    }
+    assert "v1 = p['w'] * p['b'][0]" in str(drawn)

@@ -29,8 +29,9 @@ from minigrad import (
     value_and_grad,
     vjp,
 )
+from minigrad.programs.tracing import follow
 from minigrad.protocol import Function
-from tests.support import bits
+from tests.support import bits, scratch_registry
 
 # The source.
 
@@ -586,7 +587,7 @@ def test_constant_that_is_used_twice_is_written_once() -> None:
 def test_large_constant_is_kept_beside_the_source() -> None:
     w = np.arange(100.0)
     staged = stage(lambda x: np.sum(x * w), np.ones(100))
-    assert 'c1 = constants["c1"]  # float64[100]' in staged.source.splitlines()
+    assert 'c1 = constants["c1"]  # float64[100], of staged.constants' in staged.source.splitlines()
     assert bits(staged(np.ones(100))[1][0]) == bits(w)
 
 
@@ -884,3 +885,100 @@ def test_temporaries_of_different_lines_keep_their_names() -> None:
 
     a, b = 3 * np.eye(3) + either_sign((3, 3), "float64", 1), either_sign((3,), "float64", 2)
     assert all_bits(stage(f, a, b)(a, b)) == all_bits(value_and_grad(f, (0, 1))(a, b))
+
+
+# Shapes that depend on numbers.
+
+
+A, SAME, OTHER = np.array([1.0, -1, 2, 3]), np.array([1.0, 5, -2, 3]), np.array([1.0, 5, -2, -3])
+CHOSEN: dict[str, Function] = {
+    "mean": lambda x: np.mean(x[x > 0] ** 2),
+    "size": lambda x: np.sum(x[x > 0] ** 2) / x[x > 0].size,
+    "len": lambda x: np.sum(x[x > 0]) / len(x[x > 0]),
+    "spread": lambda x: np.var(x[x > 0]),
+    "sum": lambda x: np.sum(x[x > 0] ** 2),
+    "nonzero": lambda x: np.prod(x[np.nonzero(x > 0)]),
+    "where": lambda x: np.prod(x[np.where(x > 0)]),
+    "argwhere": lambda x: np.sum(np.sin(x[np.argwhere(x > 0)])),
+    "compress": lambda x: np.mean(np.compress(x > 0, x)),
+    "extract": lambda x: np.mean(np.extract(x > 0, x)),
+    "delete": lambda x: np.mean(np.delete(x, x < 0) ** 2),
+    "rows": lambda x: np.mean(np.reshape(x, (4, 1))[x > 0] * np.ones(3)),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_other_numbers_that_choose_as_many_are_computed_and_of_others_it_says_what_to_do(name: str) -> None:
+    """The count of what is chosen is in the source: as a divisor, or as a shape."""
+    f = CHOSEN[name]
+    staged = stage(f, A)
+    for x in (A, SAME):
+        value, (gradient,) = staged(x)
+        assert [*map(bits, (value, gradient))] == [*map(bits, value_and_grad(f)(x))]
+    with pytest.raises(ShapeError, match=r"staged for .*use np\.where, or where= as in np\.mean, or stage it again"):
+        staged(OTHER)
+    with pytest.raises(TracedControlFlowError, match=r"use np\.where, np\.count_nonzero, or where="):
+        trace(grad(f), A)
+
+
+@pytest.mark.parametrize("name", ["size", "len"])
+def test_a_program_cannot_know_how_many_are_chosen(name: str) -> None:
+    with pytest.raises(TracedControlFlowError, match="choose more or fewer"):
+        trace(CHOSEN[name], A)
+    program, branched = follow(CHOSEN[name], A)
+    assert branched
+    assert float(program(SAME)) == float(CHOSEN[name](SAME))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.mean(x**2, where=x > 0),
+        lambda x: np.sum(x * (x > 0)) / np.count_nonzero(x > 0),
+        lambda x: np.mean(x.at[x > 0].set(2.0) * x),
+        lambda x: np.quantile(np.where(x > 0, x, 0.0), 0.3),
+    ],
+)
+def test_what_counts_without_choosing_holds_for_any_numbers(f: Function) -> None:
+    for x in (A, SAME, OTHER):
+        value, (gradient,) = stage(f, A)(x)
+        assert [*map(bits, (value, gradient))] == [*map(bits, value_and_grad(f)(x))]
+        assert bits(trace(grad(f), A)(x)) == bits(grad(f)(x))
+
+
+def test_a_place_in_order_that_is_an_argument() -> None:
+    staged = stage(np.quantile, A, 0.3)
+    for q in (0.3, 0.8):
+        value, gradients = staged(A, q)
+        expected = np.quantile(A, q), *grad(np.quantile, (0, 1))(A, q)
+        assert [*map(bits, (value, *gradients))] == [*map(bits, expected)]
+
+
+def test_a_primitive_of_one_s_own_function_is_kept_beside_the_source() -> None:
+    def made() -> Function:
+        @mg.primitive
+        def halved(x: Any) -> Any:
+            return x / 2
+
+        mg.defvjp(halved, lambda g, ans, x: g / 2)
+        return halved
+
+    with scratch_registry():
+        staged = stage(made(), 3.0)
+        assert 'halved = constants["halved"]  # ' in staged.source
+        assert staged(5.0)[0] == 2.5
+
+
+@pytest.mark.parametrize("f", [lambda x, n: np.sum(x[:n]), lambda x, n: sum(x[i] for i in range(n))])
+def test_a_number_that_python_needs_is_fixed_before(f: Function) -> None:
+    with pytest.raises(
+        ConversionError, match=re.escape("fix what stays the same before, as in stage(lambda x: f(x, 3)")
+    ):
+        stage(f, A, 2)
+    assert stage(lambda x: f(x, 2), A)(A)[0] == 0
+
+
+@pytest.mark.parametrize("f", [grad(np.hypot, (0, 1)), value_and_grad(np.hypot)])
+def test_several_results_are_staged_one_at_a_time(f: Function) -> None:
+    with pytest.raises(DtypeError, match=r"result is a tuple; give one array: a part of it, or np\.stack"):
+        stage(f, 2.0, 3.0)

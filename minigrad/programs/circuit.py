@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from xml.sax.saxutils import escape
 
 import numpy as np
+import optree
 
 from minigrad.backward import walk
 from minigrad.programs.program import OPERATORS, Program, Ref, Step, slice_text
@@ -177,6 +178,8 @@ def spell(function: str, node: Call, names: Mapping[Any, str]) -> str:
 def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     """Run ``f(*args)`` and back: the circuit of its scalar, or of an array with its `cotangent`.
 
+    Arguments are arrays, nested or not: each has a wire, called such as ``d['w']``.
+
     >>> from minigrad.programs.circuit import circuit
     >>> print(circuit(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0))
          wire         value  gradient
@@ -186,9 +189,11 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
     (1)  v1 = x + y       3        -4  distributes
     (2)  v2 = v1 * z    -12         1  swaps
     """
-    level, given = fresh_level(), argument_names(f, len(args))
-    inputs = [Tensor.lift(as_floats(arg, name), level) for arg, name in zip(args, given, strict=True)]
-    result = f(*inputs)
+    level, names_of_arguments = fresh_level(), argument_names(f, len(args))
+    paths, arrays, structure = optree.tree_flatten_with_accessor(args)
+    given = [path[1:].codify(names_of_arguments[path[0].entry]) for path in paths]
+    inputs = [Tensor.lift(as_floats(array, name), level) for array, name in zip(arrays, given, strict=True)]
+    result = f(*structure.unflatten(inputs))
     root = result if of_level(result, level) else Tensor.lift(as_floats(result, "the function's result"), level)
     gradients = dict(walk([(root, as_cotangent(cotangent, root.value))]))
     nodes, names = [root], dict(zip(inputs, given, strict=True))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import operator
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from minigrad.backward import contributions
 from minigrad.errors import DtypeError, ShapeError
 from minigrad.programs.program import Program, Ref, Spelling, Step, literal, path_of
 from minigrad.programs.tracing import Recorder, Tape, argument_names
-from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand
+from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand, name_of
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
 
 RESERVED = ("np", "staged", "constants", "cotangent", "float")
@@ -168,7 +169,7 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     if cotangent is not None or np.ndim(result):
         values.append(np.ones_like(result) if cotangent is None else as_cotangent(cotangent, result))
         names.append("cotangent")
-    tape = Tape(names, values)
+    tape = Tape(names, values, checks=True)
     given, level = tape.recorders(), fresh_level()
     inputs = [Tensor.lift(x, level) if x.dtype.kind == "f" else x for x in given]
     result = f(*inputs[: len(example_args)])
@@ -521,7 +522,10 @@ class Source(Spelling):
         if "." not in function or not text.startswith(f"{home}.{name}("):
             return text
         taken = any(declared.name == name for declared in self.tape.inputs)
-        self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
+        if getattr(sys.modules.get(home), name, None) is NAMES[function]:
+            self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
+        else:  # defined within another function
+            self.constants[name + "_" * taken] = NAMES[function]
         return name + "_" * taken + text.removeprefix(f"{home}.{name}")
 
     def array(self, value: Any) -> str:
@@ -536,4 +540,10 @@ class Source(Spelling):
 
     def constant_source(self, name: str) -> str:
         value = self.constants[name]
-        return super().array(value) if value.size <= 64 else f'constants["{name}"]  # {value.dtype}{list(value.shape)}'
+        if callable(value):
+            return f'constants["{name}"]  # {name_of(value)}, of staged.constants'
+        return (
+            super().array(value)
+            if value.size <= 64
+            else f'constants["{name}"]  # {value.dtype}{list(value.shape)}, of staged.constants'
+        )

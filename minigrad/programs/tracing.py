@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import TracedControlFlowError
+from minigrad.errors import ShapeError, TracedControlFlowError
 from minigrad.programs.program import Input, Program, Ref, Step, copied
-from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, map_operand
+from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, leaves, map_operand, register
 from minigrad.tensor import fresh_level
 
 
 class Tape:
-    """The steps recorded so far, and the value of each input and step for the example arguments."""
+    """The steps recorded so far, and the value of each input and step for the example arguments.
 
-    def __init__(self, names: Sequence[str], values: Sequence[Any], follows: bool = False):
+    Where the program would be another for other numbers, one that `follows` notes that it has `branched`;
+    others refuse.  One that `checks` has steps that hold other numbers to the same shapes.
+    """
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any], follows: bool = False, checks: bool = False):
         self.level = fresh_level()
-        self.follows, self.branched = follows, False
+        self.follows, self.checks, self.branched = follows, checks, False
         self.inputs = tuple(Input(n, v.shape, v.dtype.name) for n, v in zip(names, values, strict=True))
         self.values = list(values)
         self.steps: list[Step] = []
@@ -34,6 +38,12 @@ class Tape:
         self.steps.append(Step(FUNCTIONS[function].name, recorded, kept))
         self.values.append(value)
         return Recorder(value, Ref(len(self.values) - 1), self)
+
+    def branch(self, message: str) -> None:
+        """What is recorded from here on holds for these numbers, and not for any."""
+        if not self.follows:
+            raise TracedControlFlowError(message)
+        self.branched = True
 
     def reference(self, operand: Any) -> Any:
         """An operand as a step holds it: by number if it was recorded here, else the constant itself."""
@@ -54,14 +64,17 @@ class Recorder(Array):
     itself, in an ``if``, raises `TracedControlFlowError` unless the tape follows branches.
     """
 
-    __slots__ = ("level", "ref", "tape")
+    __slots__ = ("level", "ragged", "ref", "tape")
     expands = False
+    why_not_plain = "a program holds for any numbers; fix what stays the same before, as in stage(lambda x: f(x, 3), x)"
 
     def __init__(self, value: Any, ref: Ref, tape: Tape):
         self.value = value
         self.level = tape.level
         self.ref = ref
         self.tape = tape
+        self.ragged = False
+        """Whether its shape may be another for other numbers."""
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         def strip(operand: Any) -> Any:
@@ -69,23 +82,64 @@ class Recorder(Array):
 
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
         whole = self.tape.add(function, operands, parameters, result)
+        chosen = chooses(FUNCTIONS[function].name, operands)
         if not isinstance(result, (list, tuple)):
-            return whole
+            return self.shaped(whole, operands, parameters, chosen)
         # A function with several results is one step, and picking each is another.
-        parts = iter([self.tape.add(NAMES["getitem"], (whole, i), {}, part) for i, part in enumerate(result)])
-        return map_operand(lambda _: next(parts), result)
+        parts = [self.tape.add(NAMES["getitem"], (whole, i), {}, part) for i, part in enumerate(result)]
+        each = iter([self.shaped(part, operands, parameters, chosen) for part in parts])
+        return map_operand(lambda _: next(each), result)
+
+    def shaped(self, result: Recorder, operands: list[Any], parameters: dict[str, Any], chosen: bool) -> Recorder:
+        """A result of these operands, checked or marked where its shape depends on numbers, or is `chosen` by them."""
+        if chosen and self.tape.checks:
+            return self.tape.add(of_shape, [result], {"shape": result.shape}, result.value)
+        made_of_ragged = any(isinstance(x, Recorder) and x.ragged for x in leaves(operands))
+        result.ragged = bool(result.ndim) and (chosen or (made_of_ragged and "shape" not in parameters))
+        return result
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if self.ragged:
+            self.tape.branch(
+                "the shape of entries that are chosen by traced values was asked for, or is needed for a gradient, "
+                "but other values choose more or fewer; use np.where, np.count_nonzero, or where= as in np.mean"
+            )
+        return np.shape(self.value)
 
     def __bool__(self) -> bool:
-        if self.tape.follows:
-            self.tape.branched = True
-            return bool(self.value)
-        raise TracedControlFlowError(
+        self.tape.branch(
             "Python control flow depends on a traced value, but a program is a straight line; "
             "use np.where, np.maximum or the like, or decide on something that is not an input"
         )
+        return bool(self.value)
 
     def __repr__(self) -> str:
         return f"Recorder({self.value!r})"
+
+
+def chooses(name: str, operands: Sequence[Any]) -> bool:
+    """Whether the shape of a result depends on numbers: on how many of them are not zero."""
+    selectors = operands[1:] if name in ("getitem", "delete") else operands[:1] if name in CHOOSING else ()
+    masks = [x for x in leaves([*selectors]) if isinstance(x, Recorder) and x.ndim]
+    return any(name in CHOOSING or x.dtype == bool for x in masks)
+
+
+CHOOSING = ("argwhere", "compress", "extract", "flatnonzero", "nonzero")
+"""Functions that choose by what is not zero in their first operand, of whatever dtype."""
+
+
+def of_shape(x: Any, shape: tuple[int, ...]) -> Any:
+    """`x`, if it has this shape; raises `ShapeError` otherwise."""
+    if np.shape(x) == shape:
+        return x
+    raise ShapeError(
+        f"entries are chosen of shape {np.shape(x)}, but the function was staged for {shape}; "
+        "use np.where, or where= as in np.mean, or stage it again for these numbers"
+    )
+
+
+register(of_shape, ("x",), ("shape",))
 
 
 def trace(f: Function, *example_args: Any) -> Program:
@@ -93,7 +147,7 @@ def trace(f: Function, *example_args: Any) -> Program:
 
     The function may return an array or nested tuples and lists of arrays, and may itself take
     gradients: they are recorded too.  Raises `TracedControlFlowError` where its Python control
-    flow depends on a value.
+    flow depends on a value, or what it computes on how many entries a mask chooses.
 
     >>> from minigrad import grad, trace
     >>> print(trace(grad(lambda x: x * x), 3.0))

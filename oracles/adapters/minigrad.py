@@ -48,7 +48,11 @@ class StagedAdapter:
         key = program, [(np.shape(x), np.asarray(x).dtype) for x in inputs]
         if self.kept[0] != key:
             self.kept = key, mg.stage(program, *inputs, cotangent=cotangent)
-        value, gradients = self.kept[1](*inputs, cotangent)
+        try:
+            value, gradients = self.kept[1](*inputs, cotangent)
+        except mg.ShapeError:  # other numbers choose more or fewer entries
+            self.kept = key, mg.stage(program, *inputs, cotangent=cotangent)
+            value, gradients = self.kept[1](*inputs, cotangent)
         return value, gradients
 
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
