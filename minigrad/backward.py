@@ -67,6 +67,8 @@ def fit(gradient: Any, parent: Any, tensor: Any) -> Any:
         return gradient
     if not hasattr(gradient, "dtype"):
         gradient = np.asarray(gradient)[()]
+        if gradient is None:
+            raise ShapeError(f"the rule of {FUNCTIONS[tensor.function].name} returned None; let it return an array")
     if gradient.shape != value.shape:
         if not (RULES[tensor.function].broadcasts and broadcasts_to(value.shape, gradient.shape)):
             raise ShapeError(

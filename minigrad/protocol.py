@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,8 +33,8 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-FLAGS = frozenset({"overwrite_input", "returned", "hermitian", "subok"})
-"""Arguments that are not supported, and mean nothing as long as they are False."""
+FLAGS = dict.fromkeys(("overwrite_input", "returned", "hermitian", "subok"), False) | {"where": True}
+"""Arguments that are not supported everywhere, and what they are where they mean nothing."""
 
 
 class Signature(NamedTuple):
@@ -64,7 +66,7 @@ class Signature(NamedTuple):
         for key, value in (*by_place, *kwargs.items()):
             if key in bound:
                 raise TypeError(f"{self.name}: argument {key!r} given twice")
-            if value is np._NoValue or (value is False and key in FLAGS):
+            if value is np._NoValue or (key in FLAGS and FLAGS[key] is value):
                 continue
             if key in names:
                 bound[key] = value
@@ -129,8 +131,9 @@ QUERIES = frozenset(
 def name_of(function: Function) -> str:
     """The dotted name of a function: ``"exp"``, ``"linalg.inv"``, ``"getitem"``, ``"package.f"``."""
     if isinstance(function, np.ufunc):
-        public = getattr(np, function.__name__, None) is function
-        return function.__name__ if public else f"_core.umath.{function.__name__}"
+        name = function.__name__
+        homes = (home for home in ("numpy", "scipy.special") if getattr(sys.modules.get(home), name, None) is function)
+        return f"{next(homes, 'numpy._core.umath')}.{name}".removeprefix("numpy.")
     module = getattr(function, "__module__", "") or ""
     if module.startswith("minigrad."):
         module = "minigrad"
@@ -138,14 +141,10 @@ def name_of(function: Function) -> str:
 
 
 def register(
-    function: Function,
-    operands: tuple[str, ...],
-    parameters: tuple[str, ...] = (),
-    variadic: bool = False,
-    name: str | None = None,
+    function: Function, operands: tuple[str, ...], parameters: tuple[str, ...] = (), variadic: bool = False
 ) -> None:
     """Give a function its name and canonical signature; registering it again replaces the old."""
-    name = name or name_of(function)
+    name = name_of(function)
     if NAMES.get(name, function) is not function:
         raise ValueError(f"two functions are called {name!r}; rename one of them")
     NAMES[name] = function
@@ -171,7 +170,7 @@ def register_like(function: Function, model: Function) -> None:
     register(function, operands, parameters, bool(variadic))
 
 
-def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False, name: str | None = None) -> None:
+def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False) -> None:
     """Give a function its rules, ``vjp(g, ans, *operands, **parameters)``, one per operand.
 
     None stands for an operand that is not differentiated (an index, a condition), and None alone says that
@@ -179,7 +178,7 @@ def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False,
     ``np.add``, and a rule may leave its result in the broadcast shape.  Functions of one's own first become
     a `primitive`; raises TypeError for one that is not.
     """
-    if name is None and inspect.isfunction(function) and function not in FUNCTIONS:
+    if inspect.isfunction(function) and function not in FUNCTIONS:
         raise TypeError(f"{name_of(function)} is a plain function, of which calls go unseen; make it a primitive first")
     RULELESS.discard(function)
     template = next((vjp for vjp in vjps if vjp is not None), None)
@@ -187,7 +186,7 @@ def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False,
         RULES.pop(function, None)
         return
     names = tuple(inspect.signature(template).parameters)[2:]
-    register(function, names[: len(vjps)], names[len(vjps) :], name=name)
+    register(function, names[: len(vjps)], names[len(vjps) :])
     RULES[function] = Rule(vjps, broadcasts)
 
 
@@ -237,6 +236,8 @@ def highest(operands: Any) -> Array | None:
 
 def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand a call to the Array of the highest level among its operands."""
+    if function is np.where and len(args) == 1:
+        function = np.nonzero
     signature = FUNCTIONS.get(function) or find(function)
     operands, parameters = signature.bind(args, kwargs)
     for parameter, worked_out in signature.rarer.items():
@@ -289,6 +290,11 @@ def primitive(function: F) -> F:
     >>> float(grad(cube)(2.0))
     12.0
     """
+
+    if function.__name__ == "<lambda>":
+        raise TypeError("a primitive needs a name, by which programs refer to it; write it with def instead of lambda")
+    if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(function).parameters.values()):
+        raise TypeError(f"{name_of(function)} takes *arguments, for each of which there would be a rule; take a list")
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -376,6 +382,7 @@ class Array:
     level: int
     expands = True
     """Whether a function with a definition is worked out before it gets to `apply`."""
+    why_not_plain = "its derivative would be lost"
 
     def apply(self, function: Function, operands: list[Any], parameters: dict[str, Any]) -> Any:
         """Compute ``function(*operands, **parameters)``, of whose operands this is the highest."""
@@ -396,6 +403,8 @@ class Array:
         raise UnsupportedError(f"{ufunc.__name__}.{method} has no derivative rule; call np.{ufunc.__name__} itself")
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in (np.shape, np.size) and len(args) == 1 and isinstance(args[0], Array) and not kwargs:
+            return args[0].shape if func is np.shape else args[0].size  # which it may have something to say to
         if func in QUERIES:
             plain = {key: map_operand(innermost, arg) for key, arg in kwargs.items()}
             return func(*(map_operand(innermost, arg) for arg in args), **plain)
@@ -408,13 +417,13 @@ class Array:
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise ConversionError(
-            f"a {type(self).__name__} cannot become a plain array: its derivative would be lost. "
+            f"a {type(self).__name__} cannot become a plain array: {self.why_not_plain}. "
             "Join them with np.stack or np.concatenate, or take the plain value with .value"
         )
 
     def _no_number(self) -> Any:
         raise ConversionError(
-            f"a {type(self).__name__} cannot become a plain number: its derivative would be lost. "
+            f"a {type(self).__name__} cannot become a plain number: {self.why_not_plain}. "
             "Use np.exp and the like instead of math.exp, np.stack or np.where instead of writing it into an array, "
             "or take the plain value with .value"
         )
@@ -424,11 +433,13 @@ class Array:
     def __format__(self, spec: str) -> str:
         return format(self.value, spec)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _no_writing(self, *args: Any, **kwargs: Any) -> None:
         raise MutationError(
             "writing into a differentiated array is not supported; "
-            "use y = x.at[index].set(value), or build the result with np.where, np.stack or np.concatenate"
+            "use y = x.at[index].set(value), or build the result with np.where, np.sort, np.stack or np.concatenate"
         )
+
+    __setitem__ = fill = put = sort = partition = resize = _no_writing
 
     def __copy__(self) -> Any:
         return self  # nothing can change it
@@ -453,7 +464,7 @@ class Array:
 
     @property
     def size(self) -> int:
-        return int(np.size(self.value))
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.backward import walk
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError
-from minigrad.protocol import RULELESS, RULES, Array, Function, innermost, map_operand, name_of
+from minigrad.protocol import RULELESS, RULES, Array, Function, innermost, leaves, map_operand, name_of
 
 # A transform inside another must not take the outer's variables for its own (perturbation
 # confusion), so each call of a transform draws a level higher than any before.  Tensors nested by
@@ -151,7 +151,10 @@ def as_floats(value: Any, name: str) -> Any:
     if isinstance(value, (np.ma.MaskedArray, np.matrix)):
         raise DtypeError(f"{name} is a {type(value).__name__}, whose operators mean something else; pass np.asarray(x)")
     if isinstance(value, (list, tuple, dict)):
-        raise DtypeError(f"{name} is a {type(value).__name__}; pass an array, such as np.array({value!r:.40}, float)")
+        kind = type(value).__name__
+        if isinstance(value, dict) or any(isinstance(leaf, Array) for leaf in leaves(value)):
+            raise DtypeError(f"{name} is a {kind}; give one array: a part of it, or np.stack of its parts")
+        raise DtypeError(f"{name} is a {kind}; pass an array, such as np.array({value!r:.40}, float)")
     array = np.asarray(value)
     if array.dtype.kind != "f":
         raise DtypeError(f"{name} has dtype {array.dtype}; derivatives need floats: pass 3.0 for 3, or x.astype(float)")

@@ -550,7 +550,7 @@ INTERNAL = {
     "minigrad.contract": "einsum, with its indices spelled out",
     "minigrad.scatter": "the transpose of getitem",
     **dict.fromkeys(("minigrad.sech2", "minigrad.one_minus_square"), "the derivatives of tanh, arcsin and the like"),
-    **dict.fromkeys(("minigrad.cosine", "minigrad.spherical_bessel"), "the derivatives of hypot and sinc"),
+    **dict.fromkeys(("minigrad.cosine", "minigrad.bessel_of_pi"), "the derivatives of hypot and sinc"),
     **dict.fromkeys(("minigrad.cofactor", "minigrad.logabsdet"), "of det, and of slogdet"),
     **dict.fromkeys(("minigrad.euclidean", "minigrad.singular_values", "minigrad.eigenvalues"), "norms, svd, eigvalsh"),
     **dict.fromkeys(("minigrad.nuclear", "minigrad.polar"), "the nuclear norm and its derivative"),

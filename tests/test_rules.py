@@ -6,7 +6,9 @@ JAX where JAX has the function, and by the limits of difference quotients where 
 
 from __future__ import annotations
 
+import math
 import operator
+import warnings
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -1272,3 +1274,35 @@ def test_determinant_of_no_entries_is_constant_at_both_orders(shape: tuple[int, 
 @pytest.mark.parametrize("x", [1.25, 1.0, 0.5, 0.0])
 def test_piecewise_constant_functions_have_gradient_zero(f: Function, x: float) -> None:
     assert grad(lambda x: x + f(x))(x) == 1
+
+
+@pytest.mark.parametrize("x", [3.0, 740.0, 12345677.0, 1e8, 1e15, -7.0])
+def test_sinc_loses_no_digits_far_from_zero(x: float) -> None:
+    """At whole numbers its derivatives are those of ``sin(pi * x)``, 1 or -1 times pi, over ``pi * x`` and powers."""
+    sign = 1 - 2 * (x % 2)
+    assert grad(np.sinc)(x) == pytest.approx(sign / x, rel=1e-14)
+    assert grad(grad(np.sinc))(x) == pytest.approx(-2 * sign / x**2, rel=1e-14)
+    if x < 1e15:
+        between = x + 0.5
+        assert grad(np.sinc)(between) == pytest.approx(-sign / (math.pi * between**2), rel=1e-13)
+
+
+@pytest.mark.parametrize(("f", "initial"), [(np.nanmax, -3.0), (np.nanmin, 3.0)])
+def test_extremes_of_nothing_but_nan_are_nan(f: Function, initial: float) -> None:
+    x = np.array([[np.nan, np.nan], [1.0, np.nan]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = f(x, axis=1)
+    value, pullback = vjp(lambda x: f(x, axis=1), x)
+    assert bits(value) == bits(expected)
+    assert pullback(np.ones(2, np.float32))[0].tolist() == [[0, 0], [1, 0]]
+    assert vjp(lambda x: f(x, axis=1, initial=initial), x)[0].tolist() == f(x, axis=1, initial=initial).tolist()
+
+
+def test_what_chooses_may_be_differentiated_itself_and_is_read_as_it_is() -> None:
+    x = np.array([1.0, 0.0, 2.0])
+    for f in (lambda x: np.compress(x, x), lambda x: np.extract(x, x), lambda x: x[np.where(x)], lambda x: x[x > 0]):
+        assert grad(lambda x, f=f: np.sum(f(x) ** 2))(x).tolist() == [2, 0, 4]
+    for g, message in ((lambda x: np.tile(x, x[2]), "integer"), (lambda x: np.take_along_axis(x, x, 0), "integer")):
+        with pytest.raises((TypeError, IndexError), match=message):
+            grad(lambda x, g=g: np.sum(g(x)))(x)

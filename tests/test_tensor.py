@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 from minigrad import (
     ConversionError,
@@ -18,16 +19,19 @@ from minigrad import (
     ShapeError,
     Tensor,
     UnsupportedError,
+    defvjp,
     grad,
     hvp,
     jvp,
+    primitive,
     softmax,
+    stage,
     stop_gradient,
     trace,
     vjp,
 )
 from minigrad.protocol import Function
-from tests.support import assert_close, bits
+from tests.support import assert_close, bits, scratch_registry
 
 
 def vector() -> Any:
@@ -716,3 +720,45 @@ def test_cotangent_of_any_layout() -> None:
     _, pullback = vjp(lambda x: np.tanh(x) * 2, x)
     for cotangent in (g, read_only(g), g.copy(order="C"), np.repeat(g, 2, axis=1)[:, ::2]):
         assert bits(pullback(cotangent)[0]) == bits(pullback(g.copy(order="C"))[0])
+
+
+@pytest.mark.parametrize("name", ["sort", "fill", "put", "partition", "resize"])
+def test_methods_that_write_are_refused(name: str) -> None:
+    with pytest.raises(MutationError, match=re.escape("use y = x.at[index].set(value), or build the result with")):
+        grad(lambda x: getattr(x, name)(1))(vector())
+
+
+def test_a_function_of_another_library_is_refused_by_its_name_and_may_be_given_a_rule() -> None:
+    with pytest.raises(UnsupportedError, match=r"scipy\.special\.gamma has no derivative rule; instead: a function"):
+        grad(scipy.special.gamma)(2.0)
+    with scratch_registry():
+        defvjp(scipy.special.gamma, lambda g, ans, x: g * ans * scipy.special.psi(x))
+        assert "from scipy.special import gamma, psi" in stage(scipy.special.gamma, 2.0).source
+
+
+def test_what_a_primitive_needs() -> None:
+    with pytest.raises(TypeError, match="write it with def instead of lambda"):
+        primitive(lambda x: x)
+
+    def added(*xs: Any) -> Any:
+        return sum(xs)
+
+    with pytest.raises(TypeError, match=r"added takes \*arguments.*take a list"):
+        primitive(added)
+
+
+def test_a_rule_that_returns_nothing_is_named() -> None:
+    with scratch_registry():
+
+        @primitive
+        def double(x: Any) -> Any:
+            return 2 * x
+
+        defvjp(double, lambda g, ans, x: None)
+        with pytest.raises(ShapeError, match=r"the rule of .*double returned None"):
+            grad(double)(1.0)
+
+
+def test_where_of_one_argument_is_nonzero() -> None:
+    x = vector()
+    assert bits(grad(lambda x: np.sum(x[np.where(x > 0)] ** 2))(x)) == bits(np.where(x > 0, 2 * x, 0))

@@ -139,7 +139,7 @@ def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> 
     places = iter(
         np.arange(1, ends[-1] + 1)[s:e].reshape(np.shape(x)) for s, e, x in zip(ends, ends[1:], arrays, strict=False)
     )
-    numbered = [map_operand(lambda _: next(places), x) if i in chosen else x for i, x in enumerate(operands)]
+    numbered = [map_operand((lambda _: next(places)) if i in chosen else told, x) for i, x in enumerate(operands)]
     moved = function(*numbered, **parameters)
     flat = [np.reshape(array, -1) for array in arrays]
     filled = any(isinstance(place, Array) or np.any(place == 0) for place in leaves(moved))
@@ -147,6 +147,13 @@ def move(function: Function, data: slice, *operands: Any, **parameters: Any) -> 
         flat.insert(0, np.zeros(1, np.result_type(*arrays)))
     source = flat[0] if len(flat) == 1 else np.concatenate(flat)
     return map_operand(lambda place: source[place if filled else place - 1], moved)
+
+
+def told(x: Any) -> Any:
+    """What says where to: without its derivative, which is zero."""
+    while isinstance(x, Array) and x.expands:
+        x = x.value
+    return x
 
 
 def taken(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:

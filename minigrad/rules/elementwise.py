@@ -56,11 +56,15 @@ def cosine(x: Any, y: Any) -> Any:
 
 
 @primitive
-def spherical_bessel(x: Any, *, n: int) -> Any:
-    """``j_n(x)``, the n-th derivative of sinc in disguise: DLMF 10.53.1 near 0, the recurrence 10.51.1 elsewhere."""
-    near = np.abs(x) < n + 2
-    far, small = np.where(near, n + 2, x), np.where(near, x, 0)
-    before, ans = np.cos(far) / far, np.sin(far) / far
+def bessel_of_pi(x: Any, *, n: int) -> Any:
+    """``j_n(pi * x)``, spherical: sinc for n = 0, and what its derivatives are made of.
+
+    By DLMF 10.53.1 near 0, and by the recurrence 10.51.1 elsewhere.
+    """
+    near = np.abs(math.pi * x) < n + 2
+    far, small = np.where(near, n + 2, math.pi * x), math.pi * np.where(near, x, 0)
+    sine, cosine = sine_and_cosine_of_pi(x)
+    before, ans = cosine / far, sine / far
     term = small**n / math.prod(range(1, 2 * n + 2, 2))
     series = term
     for k in range(1, 25):
@@ -70,10 +74,18 @@ def spherical_bessel(x: Any, *, n: int) -> Any:
     return np.where(near, series, ans)
 
 
-def spherical_bessel_dx(x: Any, n: int) -> Any:
+def sine_and_cosine_of_pi(x: Any) -> tuple[Any, Any]:
+    """Of ``pi * x``, the periods left out first, which rounds nothing, as would a product with pi."""
+    turned = x - 2 * np.round(x / 2)
+    size = np.abs(turned)
+    sine = np.copysign(np.sin(math.pi * np.where(size > 0.75, 1 - size, size)), turned)
+    return sine, np.where(np.abs(size - 0.5) < 0.25, np.sin(math.pi * (0.5 - size)), np.cos(math.pi * size))
+
+
+def bessel_of_pi_dx(x: Any, n: int) -> Any:
     """DLMF 10.51.2 in the form that does not divide by `x`."""
-    above = (n + 1) * spherical_bessel(x, n=n + 1)
-    return (n * spherical_bessel(x, n=n - 1) - above) / (2 * n + 1) if n else -above
+    above = (n + 1) * bessel_of_pi(x, n=n + 1)
+    return math.pi * ((n * bessel_of_pi(x, n=n - 1) - above) / (2 * n + 1) if n else -above)
 
 
 def power_dx(ans: Any, x: Any, y: Any) -> Any:
@@ -158,7 +170,7 @@ broadcasting(np.tanh,        lambda g, ans, x: g * sech2(x))
 broadcasting(np.arcsinh,     lambda g, ans, x: g / np.hypot(1, x))
 broadcasting(np.arccosh,     lambda g, ans, x: g / np.sqrt(x - 1) / np.sqrt(x + 1))
 broadcasting(np.arctanh,     lambda g, ans, x: g / one_minus_square(x))
-broadcasting(np.sinc,        lambda g, ans, x: -math.pi * g * spherical_bessel(math.pi * x, n=1))
+broadcasting(np.sinc,        lambda g, ans, x: -math.pi * g * bessel_of_pi(x, n=1))
 broadcasting(np.degrees,     lambda g, ans, x: np.degrees(g))
 broadcasting(np.rad2deg,     lambda g, ans, x: np.rad2deg(g))
 broadcasting(np.radians,     lambda g, ans, x: np.radians(g))
@@ -166,7 +178,7 @@ broadcasting(np.deg2rad,     lambda g, ans, x: np.deg2rad(g))
 broadcasting(sech2,          lambda g, ans, x: -2 * g * ans * np.tanh(x))
 broadcasting(sigmoid2,       lambda g, ans, x: g * LN2 * ans * sigmoid2(-x))
 broadcasting(one_minus_square, lambda g, ans, x: -2 * g * x)
-broadcasting(spherical_bessel, lambda g, ans, x, n: g * spherical_bessel_dx(x, n))
+broadcasting(bessel_of_pi,   lambda g, ans, x, n: g * bessel_of_pi_dx(x, n))
 broadcasting(np.add,         lambda g, ans, x, y: g,                       lambda g, ans, x, y: g)
 broadcasting(np.subtract,    lambda g, ans, x, y: g,                       lambda g, ans, x, y: -g)
 broadcasting(np.multiply,    lambda g, ans, x, y: g * y,                   lambda g, ans, x, y: g * x)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
-from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, joined, leaves, primitive
+from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, innermost, joined, leaves, primitive
 from minigrad.rules.common import axis_in, cast, count, freedom, merged, nonzero, of_dtype, power_of_two, spread, unit
 
 
@@ -184,6 +184,19 @@ def without_nan(function: Function, instead: float) -> Function:
     return reduced
 
 
+def extreme_without_nan(function: Function, instead: float) -> Function:
+    """The largest or smallest of what is not NaN; of nothing but NaN it is NaN, unless there is an initial value."""
+    least = without_nan(function, instead)
+
+    def reduced(a: Any, axis: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+        ans = least(a, axis, keepdims, **rest)
+        if rest.get("initial") is not None:
+            return ans
+        return np.where(np.all(np.isnan(a), axis=axis, keepdims=keepdims), np.nan, ans)
+
+    return reduced
+
+
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = True) -> Any:
     return masked_mean(np.where(np.isnan(a), 0, a), axis, keepdims, mask_of(where, a) & ~np.isnan(a))
 
@@ -279,7 +292,8 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: s
         )
     if not isinstance(q, Array):
         q = np.asarray(q, a.dtype if isinstance(q, (int, float)) and a.dtype.kind == "f" else None)
-    if np.any(q < 0) or np.any(q > 1):
+    numbers = innermost(q)
+    if np.any(numbers < 0) or np.any(numbers > 1):
         raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
     entries = in_order(a, axis)
     place = q * (np.shape(entries)[-1] - 1)
@@ -362,8 +376,8 @@ define(np.cumulative_sum, cumulative(np.cumsum, 0))
 define(np.cumulative_prod, cumulative(np.cumprod, 1))
 define(np.nansum,         without_nan(np.sum, 0))
 define(np.nanprod,        without_nan(np.prod, 1))
-define(np.nanmax,         without_nan(np.max, -np.inf))
-define(np.nanmin,         without_nan(np.min, np.inf))
+define(np.nanmax,         extreme_without_nan(np.max, -np.inf))
+define(np.nanmin,         extreme_without_nan(np.min, np.inf))
 define(np.nancumsum,      without_nan(np.cumsum, 0))
 define(np.nancumprod,     without_nan(np.cumprod, 1))
 define(np.nanmean,        lambda a, axis=None, keepdims=False: nanmean(a, axis, keepdims))
@@ -383,8 +397,8 @@ extend(np.amax,           "where initial", np.max)
 extend(np.amin,           "where initial", np.min)
 extend(np.nansum,         "where initial", without_nan(np.sum, 0))
 extend(np.nanprod,        "where initial", without_nan(np.prod, 1))
-extend(np.nanmax,         "where initial", without_nan(np.max, -np.inf))
-extend(np.nanmin,         "where initial", without_nan(np.min, np.inf))
+extend(np.nanmax,         "where initial", extreme_without_nan(np.max, -np.inf))
+extend(np.nanmin,         "where initial", extreme_without_nan(np.min, np.inf))
 extend(np.any,            "where", masked(np.any, False, np.logical_or))
 extend(np.all,            "where", masked(np.all, True, np.logical_and))
 extend(np.var,            "correction", corrected(np.var))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import sigmoid_slope
-from minigrad.protocol import FUNCTIONS, LATE, Function, defvjp, primitive
+from minigrad.protocol import FUNCTIONS, LATE, primitive
 from minigrad.rules.common import broadcasting
 
 
@@ -49,23 +49,20 @@ def load() -> None:
     if sp is None or sp.expit in FUNCTIONS:
         return
 
-    def elementwise(function: Function, *vjps: Function | None) -> None:
-        defvjp(function, *vjps, broadcasts=True, name=f"scipy.special.{function.__name__}")
-
     # fmt: off
-    elementwise(sp.expit,     lambda g, ans, x: g * sigmoid_slope(x))
-    elementwise(sp.logit,     lambda g, ans, x: g / x / (1 - x))
-    elementwise(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
-    elementwise(sp.erf,       lambda g, ans, x: g * gaussian(x))
-    elementwise(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
-    elementwise(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
-    elementwise(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
-    elementwise(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
-    elementwise(sp.digamma,   lambda g, ans, x: g / x / x + g * polygamma(1 + x, n=1))
-    elementwise(sp.xlogy,     lambda g, ans, x, y: g * np.log(y),
-                              lambda g, ans, x, y: ratio(g, x, apart_from_zero(x, y)))
-    elementwise(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: ratio(g, x, 1 + y))
-    elementwise(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
+    broadcasting(sp.expit,     lambda g, ans, x: g * sigmoid_slope(x))
+    broadcasting(sp.logit,     lambda g, ans, x: g / x / (1 - x))
+    broadcasting(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
+    broadcasting(sp.erf,       lambda g, ans, x: g * gaussian(x))
+    broadcasting(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
+    broadcasting(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
+    broadcasting(sp.erfcinv,   lambda g, ans, x: -g / gaussian(ans))
+    broadcasting(sp.gammaln,   lambda g, ans, x: g * sp.digamma(x))
+    broadcasting(sp.digamma,   lambda g, ans, x: g / x / x + g * polygamma(1 + x, n=1))
+    broadcasting(sp.xlogy,     lambda g, ans, x, y: g * np.log(y),
+                               lambda g, ans, x, y: ratio(g, x, apart_from_zero(x, y)))
+    broadcasting(sp.xlog1py,   lambda g, ans, x, y: g * np.log1p(y), lambda g, ans, x, y: ratio(g, x, 1 + y))
+    broadcasting(sp.entr,      lambda g, ans, x: -g * (1 + np.log(x)))
     # fmt: on
 
 

@@ -41,8 +41,8 @@ def logaddexp2(x: Jet, y: Jet) -> Jet:
     return logaddexp(x * log2, y * log2) / log2
 
 
-def sinc(x: Jet) -> Jet:
-    return (x * constant(arb.pi())).bessel(0)
+def bessel_of_pi(x: Jet, n: int) -> Jet:
+    return (x * constant(arb.pi())).bessel(n)
 
 
 def sigmoid(x: Jet) -> Jet:
@@ -140,7 +140,7 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "real_if_close": lambda a: a,
     "round": lambda a, decimals=0: each(rounded, 2)(a, decimals),
     "sign": each(sign, 1),
-    "sinc": each(sinc, 1),
+    "sinc": each(lambda x: bessel_of_pi(x, 0), 1),
     "minigrad.contract": lambda arrays, terms, result: np.einsum(f"{terms}->{result}", *arrays),
     "minigrad.cosine": each(lambda x, y: share(x, x.hypot(y)), 2),
     "minigrad.gaussian": each(gaussian, 1),
@@ -153,7 +153,7 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "minigrad.sigmoid2": each(lambda x: sigmoid(x * constant(arb(2).log())), 1),
     "minigrad.sigmoid_slope": each(bump, 1),
     "minigrad.softplus": each(lambda x: logaddexp(x, jet(0)), 1),
-    "minigrad.spherical_bessel": lambda x, n: each(lambda x: x.bessel(n), 1)(x),
+    "minigrad.bessel_of_pi": lambda x, n: each(lambda x: bessel_of_pi(x, n), 1)(x),
     "minigrad.unit": unit,
     "scipy.special.entr": each(lambda x: -times_log(x, x.log), 1),
     "scipy.special.erf": each(Jet.erf, 1),

@@ -33,7 +33,7 @@ STEPWISE = frozenset(
 SUMMED = frozenset(
     {"log1p", "tan", "arccosh", "logaddexp", "logaddexp2", "power.0", "float_power.0"}
     | {
-        "minigrad.spherical_bessel",
+        "minigrad.bessel_of_pi",
         "minigrad.softmax",
         "minigrad.log_softmax",
         "minigrad.unit",
@@ -54,7 +54,7 @@ SUMMED = frozenset(
 
 NOT_REACHED_FIRST = frozenset(
     {"minigrad.sigmoid_slope", "minigrad.unit", "minigrad.sech2", "minigrad.sigmoid2", "minigrad.one_minus_square"}
-    | {"minigrad.spherical_bessel", "minigrad.cosine", "minigrad.cofactor", "minigrad.gaussian", "minigrad.polygamma"}
+    | {"minigrad.bessel_of_pi", "minigrad.cosine", "minigrad.cofactor", "minigrad.gaussian", "minigrad.polygamma"}
     | {"minigrad.whole_times", "minigrad.scatter", "minigrad.norm_slope", "minigrad.polar"}
 )
 """Parts of rules: their own derivative belongs to a second order, and the derivative of that to a third."""

@@ -126,7 +126,7 @@ def passing(x: Any, bend: Any) -> Any:
 @contextmanager
 def passing_known() -> Iterator[None]:
     """`passing` is in minigrad's tables for a while; no longer, as these are held to the catalogue."""
-    defvjp(passing, lambda g, ans, x, bend: bend(g, innermost(x)), None, name="oracles.faults.passing")
+    defvjp(passing, lambda g, ans, x, bend: bend(g, innermost(x)), None)
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.sech2": ("tanh",),
     "minigrad.sigmoid2": ("logaddexp2",),
     "minigrad.one_minus_square": ("arctanh", "arcsin"),
-    "minigrad.spherical_bessel": ("sinc",),
+    "minigrad.bessel_of_pi": ("sinc",),
     "minigrad.cosine": ("hypot", "arctan2"),
     "minigrad.whole_times": ("fmod", "remainder"),
     "minigrad.scatter": ("getitem", "take"),
