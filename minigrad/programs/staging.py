@@ -24,7 +24,7 @@ from minigrad.backward import contributions
 from minigrad.errors import DtypeError, ShapeError
 from minigrad.programs.program import Program, Ref, Spelling, Step, literal, path_of
 from minigrad.programs.tracing import Recorder, Tape, argument_names
-from minigrad.protocol import NAMES, Array, Function, innermost, leaves, map_operand, name_of
+from minigrad.protocol import FUNCTIONS, NAMES, Array, Function, innermost, leaves, map_operand, name_of
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
 
 RESERVED = ("np", "staged", "constants", "cotangent", "float")
@@ -55,14 +55,17 @@ class Staged:
     """The staged passes of a function: ``staged(*args)`` returns its value and a gradient per argument.
 
     For a result that is not a scalar, the cotangent is the last argument.  `source` is the Python
-    that runs, `program` the same steps as data.  Raises `ShapeError` and `DtypeError` for
-    arguments unlike those it was staged for.
+    that runs, `program` the same steps as data, `constants` what is too long for the source.  Gradients
+    are the engine's, bit for bit; or to rounding if they are `reordered`: if a value that the function
+    computes several times is computed once, so that what comes back to it adds up before it goes on.
+    Raises `ShapeError` and `DtypeError` for arguments unlike those it was staged for.
     """
 
-    def __init__(self, program: Program, source: str, constants: dict[str, Any]):
+    def __init__(self, program: Program, source: str, constants: dict[str, Any], reordered: bool = False):
         self.program = program
         self.source = source
         self.constants = constants
+        self.reordered = reordered
         namespace: dict[str, Any] = {"constants": constants}
         self._expected = [(declared.shape, np.dtype(declared.dtype)) for declared in program.inputs]
         self._scalars = [i for i, declared in enumerate(program.inputs) if not declared.shape]
@@ -103,7 +106,7 @@ class Staged:
         return arrays
 
     def __reduce__(self) -> Any:
-        return Staged, (self.program, self.source, self.constants)
+        return Staged, (self.program, self.source, self.constants, self.reordered)
 
     def __repr__(self) -> str:
         return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
@@ -169,7 +172,7 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     if cotangent is not None or np.ndim(result):
         values.append(np.ones_like(result) if cotangent is None else as_cotangent(cotangent, result))
         names.append("cotangent")
-    tape = Tape(names, values, checks=True)
+    tape = SharingTape(names, values)
     given, level = tape.recorders(), fresh_level()
     inputs = [Tensor.lift(x, level) if x.dtype.kind == "f" else x for x in given]
     result = f(*inputs[: len(example_args)])
@@ -181,10 +184,10 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     else:
         one = as_cotangent(None, innermost(result))
         seed = tape.add(np.positive, [one], {}, one)
-    sends, found = walked_back(result, seed) if of_level(result, level) else ([], {})
+    sends, found = walked_back(result, seed, tape) if of_level(result, level) else ([], {})
     result = result.value if of_level(result, level) else result
     gradients = [
-        None if not isinstance(x, Tensor) else referred(found.get(x, np.zeros(x.shape, x.dtype)[()]))
+        None if not isinstance(x, Tensor) else referred(found.get(x.value.ref.index, np.zeros(x.shape, x.dtype)[()]))
         for x in inputs[: len(example_args)]
     ]
     return Writer(tape, forward, sends, referred(result), gradients).staged()
@@ -200,20 +203,78 @@ def free_names(f: Function, count: int) -> list[str]:
     return names
 
 
-def walked_back(result: Tensor, seed: Any) -> tuple[list[Send], dict[Any, Any]]:
-    """All that is sent on the way back from the result, in order, and the gradient of each Tensor."""
+def walked_back(result: Tensor, seed: Any, tape: SharingTape) -> tuple[list[Send], dict[int, Any]]:
+    """All that is sent on the way back from the result, in order, and the gradient of each value by its number.
+
+    Tensors of the same value are one: their gradients add up before anything is sent on.
+    """
     sends: list[Send] = []
-    found: dict[Any, Any] = {}
-    pending: dict[Any, Any] = {result: seed}
+    found: dict[int, Any] = {}
+    pending: dict[int, tuple[Tensor, Any]] = {result.value.ref.index: (result, seed)}
+    met: dict[int, Tensor] = {}
     while pending:
-        tensor = max(pending, key=lambda tensor: tensor.born)
-        gradient = found[tensor] = pending.pop(tensor)
-        for parent, part in contributions(tensor, gradient) if tensor.parents else ():
-            joins = parent in pending
-            pending[parent] = np.add(pending[parent], part) if joins else part
-            source, target = tensor.value.ref, parent.value.ref
-            sends.append(Send(source, referred(gradient), target, referred(part), referred(pending[parent]), joins))
+        number = max(pending)
+        tensor, gradient = pending.pop(number)
+        found[number] = gradient
+        same = [(tensor, gradient)]
+        for each, g in same:  # grows by Tensors that a step made of one with the same value
+            for parent, part in contributions(each, g) if each.parents else ():
+                target = parent.value.ref
+                if target.index == number:
+                    same.append((parent, part))
+                    continue
+                joins = target.index in pending
+                tape.reordered |= met.setdefault(target.index, parent) is not parent
+                total = tape.sum_at_fork(pending[target.index][1], part) if joins else part
+                pending[target.index] = parent, total
+                sends.append(Send(Ref(number), referred(gradient), target, referred(part), referred(total), joins))
     return sends, found
+
+
+class SharingTape(Tape):
+    """A tape on which a call that was made before, or that changes nothing, is the value that there is already."""
+
+    checks = True
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any]):
+        super().__init__(names, values)
+        self.known: dict[Any, Recorder] | None = {}
+        self.reordered = False
+        """Whether gradients add up that the function would send back each for itself."""
+
+    def add(self, function: Function, operands: Sequence[Any], parameters: dict[str, Any], value: Any) -> Recorder:
+        place = place_of_equal(FUNCTIONS[function].name, operands, value, innermost)
+        same = None if place is None else operands[place]
+        if isinstance(same, Recorder):
+            return same
+        if self.known is None:
+            return super().add(function, operands, parameters, value)
+        key = fingerprint(FUNCTIONS[function].name, map_operand(self.reference, [*operands]), parameters)
+        if key not in self.known:
+            self.known[key] = super().add(function, operands, parameters, value)
+        return self.known[key]
+
+    def sum_at_fork(self, x: Any, y: Any) -> Any:
+        """``x + y``, as a step of its own."""
+        known, self.known = self.known, None
+        ans = np.add(x, y)
+        self.known = known
+        return ans
+
+
+def place_of_equal(function: str, operands: Sequence[Any], value: Any, value_of: Function) -> int | None:
+    """Which operand a call results in, bit for bit; None if it changes something."""
+    place = 0
+    if function == "multiply" and is_one(operands[0]):
+        place = 1
+    elif not (
+        function in ("positive", "broadcast_to", "reshape", "astype", "copy")
+        or (function in ("multiply", "divide") and is_one(operands[1]))
+    ):
+        return None
+    like = value_of(operands[place])
+    same = np.shape(like) == np.shape(value) and getattr(like, "dtype", None) == value.dtype
+    return place if same else None
 
 
 def fingerprint(*parts: Any) -> Any:
@@ -243,7 +304,7 @@ def referred(x: Any) -> Any:
 class Writer:
     """From what was recorded to simplified steps and source."""
 
-    def __init__(self, tape: Tape, forward: int, sends: list[Send], result: Any, gradients: list[Any]):
+    def __init__(self, tape: SharingTape, forward: int, sends: list[Send], result: Any, gradients: list[Any]):
         self.tape, self.forward = tape, forward
         self.inputs = len(tape.inputs)
         joins = {send.total.index for send in sends if send.joins and isinstance(send.total, Ref)}
@@ -344,20 +405,8 @@ class Writer:
         value = self.tape.values[i]
         if not any(isinstance(leaf, Ref) for leaf in leaves(step.operands)):
             return None if i in self.narrow and np.ndim(value) else value
-
-        def unchanged(place: int) -> Any:
-            like = self.like(step.operands[place])
-            same = np.shape(like) == np.shape(value) and getattr(like, "dtype", None) == value.dtype
-            return step.operands[place] if same else None
-
-        x, y = (*step.operands, None)[:2]
-        if step.function == "multiply":
-            return unchanged(1) if is_one(x) else unchanged(0) if is_one(y) else None
-        if step.function in ("positive", "broadcast_to", "reshape", "astype", "copy") or (
-            step.function == "divide" and is_one(y)
-        ):
-            return unchanged(0)
-        return None
+        place = place_of_equal(step.function, step.operands, value, self.like)
+        return None if place is None else step.operands[place]
 
     def staged(self) -> Staged:
         text = Source(self)
@@ -369,7 +418,7 @@ class Writer:
 
         steps = tuple(Step(s.function, renumber(s.operands), s.parameters) for s in (self.steps[i] for i in order))
         output = (renumber(self.result), tuple(renumber(g) for g in self.gradients))
-        return Staged(Program(self.tape.inputs, steps, output), text.source(), text.constants)
+        return Staged(Program(self.tape.inputs, steps, output), text.source(), text.constants, self.tape.reordered)
 
 
 class Source(Spelling):
@@ -402,7 +451,10 @@ class Source(Spelling):
         for send in w.sends:
             number = max((n for i, n in numbers.items() if i <= send.source.index), default=0)
             before = dict(self.names)
-            if isinstance(send.upstream, Ref) and send.source.index in gradients:
+            made_of = leaves(w.steps[send.source.index].operands)
+            used = {send.source, *(leaf for leaf in made_of if isinstance(leaf, Ref))}
+            # A forward value that comes back as a gradient goes by that name, unless the rule uses it as well.
+            if isinstance(send.upstream, Ref) and send.source.index in gradients and send.upstream not in used:
                 self.names[send.upstream.index] = gradients[send.source.index]
             self.send(send, gradients[send.target.index], counts[send.target.index] == 1, number)
             if isinstance(send.upstream, Ref) and send.upstream.index < w.forward:

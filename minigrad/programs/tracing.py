@@ -19,12 +19,15 @@ class Tape:
     """The steps recorded so far, and the value of each input and step for the example arguments.
 
     Where the program would be another for other numbers, one that `follows` notes that it has `branched`;
-    others refuse.  One that `checks` has steps that hold other numbers to the same shapes.
+    others refuse.
     """
 
-    def __init__(self, names: Sequence[str], values: Sequence[Any], follows: bool = False, checks: bool = False):
+    checks = False
+    """Whether there are steps that hold other numbers to the shapes that these choose."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any], follows: bool = False):
         self.level = fresh_level()
-        self.follows, self.checks, self.branched = follows, checks, False
+        self.follows, self.branched = follows, False
         self.inputs = tuple(Input(n, v.shape, v.dtype.name) for n, v in zip(names, values, strict=True))
         self.values = list(values)
         self.steps: list[Step] = []
