@@ -33,7 +33,7 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-FLAGS = dict.fromkeys(("overwrite_input", "returned", "hermitian", "subok"), False) | {"where": True}
+FLAGS = dict.fromkeys(("overwrite_input", "returned", "hermitian", "subok"), False) | {"where": True, "copy": True}
 """Arguments that are not supported everywhere, and what they are where they mean nothing."""
 
 

@@ -202,5 +202,6 @@ extend(np.vstack,            "dtype casting", joined_as(np.vstack))
 extend(np.hstack,            "dtype casting", joined_as(np.hstack))
 extend(np.full_like,         "dtype shape", full_like)
 extend(np.reshape,           "copy", lambda a, shape, copy, **rest: np.reshape(a, shape, **rest))
+extend(np.copy,              "order", lambda a, order: np.copy(a))
 extend(np.astype,            "copy", lambda x, dtype, copy: np.astype(x, dtype))
 # fmt: on
