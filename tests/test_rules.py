@@ -1306,3 +1306,17 @@ def test_what_chooses_may_be_differentiated_itself_and_is_read_as_it_is() -> Non
     for g, message in ((lambda x: np.tile(x, x[2]), "integer"), (lambda x: np.take_along_axis(x, x, 0), "integer")):
         with pytest.raises((TypeError, IndexError), match=message):
             grad(lambda x, g=g: np.sum(g(x)))(x)
+
+
+POWERS = [(1e300, np.float64), (1e30, np.float32), (2.0, np.float64), (2.0, np.float32)]
+
+
+@pytest.mark.parametrize(("x", "dtype"), POWERS)
+@pytest.mark.parametrize("y", [2.5, 0.75, -0.5])
+def test_a_power_bends_as_it_should_where_its_slope_leaves_the_range(x: Any, dtype: Any, y: float) -> None:
+    x = dtype(x)
+    with np.errstate(over="ignore"):
+        second = grad(grad(lambda x: x**y))(x)
+    assert second.dtype == dtype
+    expected = dtype(y * (y - 1) * float(x) ** (y - 2))
+    assert float(second) == pytest.approx(float(expected), rel=4 * float(np.finfo(dtype).eps))

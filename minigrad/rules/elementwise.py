@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -94,8 +95,10 @@ def power_dx(ans: Any, x: Any, y: Any) -> Any:
     Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.  A ``y`` below 1
     is multiplied with before, and a larger one after the division, so that neither leaves it on the way.
     """
-    if isinstance(y, (int, float)) and math.isfinite(y) and y == int(y):
-        return 0 * x if y == 0 else y * (x if y == 2 else x ** (y - 1))
+    if isinstance(y, (int, float)) and math.isfinite(y):
+        less = y - 1 if y == int(y) else float(x.dtype.type(y) - 1)
+        if y == int(y) or Fraction(less) == Fraction(float(x.dtype.type(y))) - 1:
+            return 0 * x if y == 0 else y * (x if y == 2 else x**less)
     base = np.where((x == 0) & (y == 0), 1, x)
     lost = (x == 0) | (ans == 0) | np.isinf(ans)
     first, last = np.where(np.abs(y) < 1, y, 1), np.where(np.abs(y) < 1, 1, y)
