@@ -20,6 +20,7 @@ from minigrad.protocol import (
     highest,
     innermost,
     map_operand,
+    register,
 )
 from oracles.faults.fault import Bend, Call, Plant, Target
 
@@ -126,6 +127,7 @@ def passing(x: Any, bend: Any) -> Any:
 @contextmanager
 def passing_known() -> Iterator[None]:
     """`passing` is in minigrad's tables for a while; no longer, as these are held to the catalogue."""
+    register(passing, ("x", "bend"))
     defvjp(passing, lambda g, ans, x, bend: bend(g, innermost(x)), None)
     try:
         yield
