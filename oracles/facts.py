@@ -267,9 +267,14 @@ def can_run(case: Case) -> bool:
 
 
 def cast(case: Case, dtype: str) -> Case:
-    """The case at the same point in another dtype."""
-    program = Program(
-        tuple(replace(i, dtype=dtype) for i in case.program.inputs), case.program.steps, case.program.output
+    """The case at the same point in another dtype, arrays of its own dtype that stand in the program included."""
+
+    def moved(leaf: Any) -> Any:
+        return leaf.astype(dtype) if isinstance(leaf, np.ndarray) and leaf.dtype == case.dtype else leaf
+
+    steps = tuple(
+        Step(s.function, tuple(map_operand(moved, x) for x in s.operands), s.parameters) for s in case.program.steps
     )
+    program = Program(tuple(replace(i, dtype=dtype) for i in case.program.inputs), steps, case.program.output)
     inputs, vectors = (tuple(x.astype(dtype) for x in arrays) for arrays in (case.inputs, case.vectors))
     return replace(case, program=program, inputs=inputs, cotangent=case.cotangent.astype(dtype), vectors=vectors)

@@ -290,7 +290,8 @@ class Error:
         """Whether the error is gone there, of the element that is off most here too."""
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
-        return not abs(near.factors[self.worst] - 1) > COLLAPSE
+        own = min(abs(self.factors[self.worst] - 1), TOTAL_LOSS)
+        return not abs(near.factors[self.worst] - 1) > COLLAPSE * own
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
         """Whether any element that is no number is right at points nearby."""

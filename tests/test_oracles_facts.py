@@ -207,3 +207,14 @@ def test_an_overflow_at_the_end_of_the_range_is_a_matter_of_digits() -> None:
     case = case_of(lambda x: np.expm1(x * 0.5), [1419.5654], cotangent=[-1.999], vectors=[[1.15]])
     found = examine(case, Setup("minigrad", ()))
     assert [v.label for v in found.verdicts] == [Label.UNSTABLE, Label.UNSTABLE]
+
+
+def test_a_case_in_another_dtype_takes_its_arrays_along() -> None:
+    case = case_of(lambda x: x * np.array([0.1, 2.0]) + np.array([1, 2]), [1.0, 2.0])
+    there = Point(case, 1).in_dtype("float32")
+    assert there is not None
+    assert there.case.program(*there.case.inputs).dtype == np.float64  # of the whole numbers, which are as they were
+    floats = case_of(lambda x: x * np.array([0.1, 2.0]), [1.0, 2.0])
+    there = Point(floats, 1).in_dtype("float32")
+    assert there is not None
+    assert there.case.program(*there.case.inputs).dtype == np.float32

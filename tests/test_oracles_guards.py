@@ -740,3 +740,11 @@ def test_digits_are_lost_by_a_constant_as_by_an_input(f: Any, order: int) -> Non
     case = case_of(f, [0.5, -0.3, 0.2, 0.7], cotangent=[1.0, -0.5, 2.0, 0.25])
     for party in ("torch", "jax"):
         assert examine(case, Setup(party, (), (order,))).verdict(party, order).label is Label.UNSTABLE
+
+
+@pytest.mark.parametrize("x", [[2.0, 0.0], [2.0, 0.0, -1.0]])
+@pytest.mark.parametrize("party", ["torch", "jax"])
+def test_a_large_slope_nearby_is_no_error_that_is_gone(party: str, x: list[float]) -> None:
+    """Beside the edge of a root everything is small beside its slope, the digits too that a tanh loses elsewhere."""
+    case = case_of(lambda x: np.tanh(np.sqrt(mg.relu(x)) * -4.97), x)
+    assert examine(case, Setup(party, (), (2,))).verdict(party, 2).label is Label.UNSTABLE
