@@ -267,13 +267,20 @@ def can_run(case: Case) -> bool:
 
 
 def cast(case: Case, dtype: str) -> Case:
-    """The case at the same point in another dtype, arrays of its own dtype that stand in the program included."""
+    """The case at the same point in another dtype: with the program's arrays, and what it casts, of its own dtype."""
 
     def moved(leaf: Any) -> Any:
+        if isinstance(leaf, (np.dtype, type)):
+            return np.dtype(dtype) if np.dtype(leaf) == case.dtype else leaf
         return leaf.astype(dtype) if isinstance(leaf, np.ndarray) and leaf.dtype == case.dtype else leaf
 
     steps = tuple(
-        Step(s.function, tuple(map_operand(moved, x) for x in s.operands), s.parameters) for s in case.program.steps
+        Step(
+            s.function,
+            tuple(map_operand(moved, x) for x in s.operands),
+            {key: map_operand(moved, x) for key, x in s.parameters.items()},
+        )
+        for s in case.program.steps
     )
     program = Program(tuple(replace(i, dtype=dtype) for i in case.program.inputs), steps, case.program.output)
     inputs, vectors = (tuple(x.astype(dtype) for x in arrays) for arrays in (case.inputs, case.vectors))

@@ -162,6 +162,9 @@ def invents(answer: Answer, facts: Facts, flushed: Facts) -> bool:
 TOTAL_LOSS, COLLAPSE = 1.0, 1e-3
 """A relative error from the first on counts as all digits lost; one that falls to the second of it was at a point."""
 
+NO_DIGITS = 64
+"""An error of more rounding units than this is one of digits still, and not gone."""
+
 ALIKE = 2.0**-3
 """Two errors that are the same but for this part of them do not come of rounding."""
 
@@ -280,6 +283,8 @@ class Error:
     """How many elements, the first ones, are those of the value rather than of a derivative."""
     factors: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
     """What each element is as a multiple of the truth; NaN where that says nothing, infinite for what is no number."""
+    unit: float = np.inf
+    """The rounding unit of its dtype."""
 
     @property
     def none_left(self) -> Any:
@@ -291,7 +296,7 @@ class Error:
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
         own = min(abs(self.factors[self.worst] - 1), TOTAL_LOSS)
-        return not abs(near.factors[self.worst] - 1) > COLLAPSE * own
+        return not abs(near.factors[self.worst] - 1) > min(COLLAPSE * own, NO_DIGITS * near.unit)
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
         """Whether any element that is no number is right at points nearby."""
@@ -333,8 +338,9 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     tells = agrees or verdict.is_off
     if not each.size:
         return Error(0.0, agrees, tells)
-    values = facts.truths[0].value.size if order == 1 else 0
-    return Error(float(np.max(each)), agrees, tells, int(np.argmax(told if np.any(told) else each)), values, shares)
+    values, unit = facts.truths[0].value.size if order == 1 else 0, float(np.finfo(facts.dtype).eps)
+    worst = int(np.argmax(told if np.any(told) else each))
+    return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit)
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:

@@ -748,3 +748,24 @@ def test_a_large_slope_nearby_is_no_error_that_is_gone(party: str, x: list[float
     """Beside the edge of a root everything is small beside its slope, the digits too that a tanh loses elsewhere."""
     case = case_of(lambda x: np.tanh(np.sqrt(mg.relu(x)) * -4.97), x)
     assert examine(case, Setup(party, (), (2,))).verdict(party, 2).label is Label.UNSTABLE
+
+
+LOST_ELSEWHERE_TOO: dict[str, tuple[str, Case]] = {
+    "a sum of logarithms beside 0": ("torch", case_of(lambda x: np.logaddexp2(x, x), -0.99999994, dtype="float32")),
+    "a logarithm of factorials beside 0": ("jax", case_of(sp.gammaln, 1.0000000000000002)),
+}
+
+
+@pytest.mark.parametrize("name", LOST_ELSEWHERE_TOO)
+def test_an_error_that_is_less_nearby_but_no_rounding_is_one_of_digits(name: str) -> None:
+    """Beside a value of 0 an error that is as large everywhere is small beside the larger values."""
+    party, case = LOST_ELSEWHERE_TOO[name]
+    assert examine(case, Setup(party, (), (1,))).verdict(party, 1).label is Label.UNSTABLE
+
+
+def test_a_cast_to_the_case_s_own_dtype_is_one_to_the_other() -> None:
+    def f(x: Any) -> Any:
+        return np.tanh(np.astype(np.astype(np.square(x), np.dtype("float64")), np.dtype("float32")))
+
+    case = case_of(f, [-2.335, -2.936, -0.413], cotangent=[1.618, 0.157, -0.174], dtype="float32")
+    assert examine(case, Setup("torch", (), (1,))).verdict("torch", 1).label is Label.UNSTABLE
