@@ -292,11 +292,16 @@ class Error:
         return np.isinf(self.factors)
 
     def collapses_to(self, near: Error) -> bool:
-        """Whether the error is gone there, of the element that is off most here too."""
+        """Whether the error is gone there, of the element that is off most here too.
+
+        Of zero and of no number it is so if most digits are right there; of other numbers, if almost all are.
+        """
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
-        own = min(abs(self.factors[self.worst] - 1), TOTAL_LOSS)
-        return not abs(near.factors[self.worst] - 1) > min(COLLAPSE * own, NO_DIGITS * near.unit)
+        own = float(self.factors[self.worst])
+        some_left = np.isfinite(self.size) and own != 0 and abs(own - 1) > NO_DIGITS * self.unit
+        left = min(COLLAPSE * abs(own - 1), NO_DIGITS * near.unit) if some_left else COLLAPSE
+        return not abs(near.factors[self.worst] - 1) > left
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
         """Whether any element that is no number is right at points nearby."""
