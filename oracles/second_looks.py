@@ -178,7 +178,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs, or in all steps by themselves but those
     that lose digits too.  What is off at the very point alone, or at ordinary points too, is a wrong formula, and so
-    is what is off by one factor in both dtypes, or at the point as at ordinary ones; but where the truth is zero,
+    is what is off by one factor in both dtypes, unless a step by itself loses its digits and the program is right at
+    ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
     rounding unit's size in both dtypes.
     """
@@ -190,8 +191,10 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
+    ordinary = [error_at(each, spec, order) for each in point.ordinary()]
     if not other.agrees and here.is_like(other):
-        return ""
+        right_there = any(map(here.is_answered_by, ordinary))
+        return step_that_loses(point, spec, order, rounds=False) if right_there else ""
     nearby = [error_at(near, spec, order) for near in point.nearby()]
     collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
@@ -199,7 +202,6 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if alone.any() else "numbers leave the range on the way"
     if collapses:
         return ""
-    ordinary = [error_at(each, spec, order) for each in point.ordinary()]
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
     if follows_rounding(here, other) and not any(there.tells for there in ordinary):
@@ -234,9 +236,12 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
 
 
 def follows_rounding(one: Error, other: Error) -> bool:
-    """Whether errors in two dtypes are as far apart as their rounding units."""
-    finer, coarser = sorted([one.size, other.size])
-    return bool(0 < finer <= FOLLOWS_ROUNDING * coarser < np.inf)
+    """Whether errors in two dtypes are as far apart as their rounding units, or would be if any digits were left."""
+    finer, coarser = sorted([one, other], key=lambda error: error.size)
+    nothing_left = coarser.factors.size == finer.factors.size and coarser.factors[finer.worst] == 0
+    if nothing_left and finer.size < TOTAL_LOSS <= finer.size / FOLLOWS_ROUNDING:
+        return True
+    return bool(0 < finer.size <= FOLLOWS_ROUNDING * coarser.size < np.inf)
 
 
 def error_in_other_dtype(point: Point, spec: str, order: int) -> Error:

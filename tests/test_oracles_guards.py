@@ -769,3 +769,9 @@ def test_a_cast_to_the_case_s_own_dtype_is_one_to_the_other() -> None:
 
     case = case_of(f, [-2.335, -2.936, -0.413], cotangent=[1.618, 0.157, -0.174], dtype="float32")
     assert examine(case, Setup("torch", (), (1,))).verdict("torch", 1).label is Label.UNSTABLE
+
+
+def test_what_a_sum_lacks_in_both_dtypes_may_be_all_the_digits_of_a_step() -> None:
+    """The slope of tanh at 31 is 1e-26, and 0 by 1 - tanh**2; times the square of a large number it counts."""
+    case = case_of(lambda x: np.sum(np.outer(np.tanh(x), x) @ x), [31.0, 810.0, -950000000000.0])
+    assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.UNSTABLE
