@@ -404,7 +404,7 @@ class Array:
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in (np.shape, np.size) and len(args) == 1 and isinstance(args[0], Array) and not kwargs:
-            return args[0].shape if func is np.shape else args[0].size  # which it may have something to say to
+            return args[0].shape if func is np.shape else args[0].size  # a Recorder may refuse
         if func in QUERIES:
             plain = {key: map_operand(innermost, arg) for key, arg in kwargs.items()}
             return func(*(map_operand(innermost, arg) for arg in args), **plain)
