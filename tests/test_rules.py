@@ -1030,6 +1030,39 @@ def test_second_derivatives_of_running_products_count_their_zeros() -> None:
     assert hessian(lambda x: np.sum(np.cumprod(x)))(np.array([2.0, 0, 3, 0, 4])).tolist() == (bends + bends.T).tolist()
 
 
+@pytest.mark.parametrize("f", [np.prod, lambda x: np.cumprod(x)[-1]])
+@pytest.mark.parametrize(("dtype", "large"), [(np.float64, 2.0**700), (np.float32, 2.0**90)])
+def test_products_on_the_way_may_leave_the_range(f: Function, dtype: type, large: float) -> None:
+    x = np.array([large, large, 2, 1 / large, 1 / large], dtype)
+    with np.errstate(over="ignore"):  # NumPy's own product overflows
+        gradient = grad(f)(x)
+    assert gradient.dtype == dtype
+    assert gradient.tolist() == [2 / large, 2 / large, 1, 2 * large, 2 * large]
+
+
+def test_so_may_those_of_second_derivatives() -> None:
+    x = np.array([2.0**700, 2.0**-700, 2.0**700, 2.0**-700])
+    with np.errstate(over="ignore"):  # of the two small ones, which is beyond the range
+        bends = hessian(np.prod)(x)
+    assert bends.tolist() == [[0, 1, 0, 1], [1, 0, 1, np.inf], [0, 1, 0, 1], [1, np.inf, 1, 0]]
+    assert hvp(np.prod, (x,), (np.array([0, 2.0**-700, 0, 0]),))[0].tolist() == [2.0**-700, 0, 2.0**-700, 2.0**700]
+
+
+def test_running_products_that_nothing_depends_on_may_leave_the_range() -> None:
+    x = np.array([2.0**-900, 2.0**700, 2.0**700])
+    assert vjp(np.cumprod, x)[1](np.array([1.0, 1, 0]))[0].tolist() == [1 + 2.0**700, 2.0**-900, 0]
+
+
+@pytest.mark.parametrize(("g", "first"), [([1.0, 1, 1, 1], 1), ([2.0**-30, 0, 0, 1], 2.0**-30), ([0.0, 0, 0, 1], 0)])
+def test_running_products_beyond_a_zero_do_not_swamp_those_before_it(g: list[float], first: float) -> None:
+    x, g = np.array([1.0, 0, 2.0**500, 2.0**500]), np.array(g)
+    gradient = vjp(np.cumprod, x)[1](g)[0]
+    bends = hessian(lambda x: np.sum(np.cumprod(x) * g))(x)
+    later = g[1] + 2.0**500 * g[2] + 2.0**1000 * g[3]
+    assert gradient.tolist() == [first, later, 0, 0]
+    assert bends[0].tolist() == [0, later, 0, 0]
+
+
 @pytest.mark.parametrize(
     "f",
     [

@@ -23,12 +23,22 @@ def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(attained, regained(g, axis, keepdims) / nonzero(number), 0)
 
 
+@primitive
+def balance(a: Any) -> Any:
+    """Exponents `e` such that along the last axis no product of the first ``ldexp(a, -e)`` but 0 is far from 1."""
+    sizes = np.log2(np.abs(np.where(np.isfinite(a) & (a != 0), a, 1)), dtype=float)
+    return np.astype(np.diff(np.rint(np.cumsum(sizes, axis=-1)), axis=-1, prepend=0), int)
+
+
 def others(a: Any) -> Any:
     """Along the last axis, for each entry the product of all others; zeros need no division."""
+    exponents = balance(a)
+    a = np.ldexp(a, -exponents)
     first = np.ones_like(a[..., :1])
     before = np.cumprod(np.concatenate([first, a[..., :-1]], axis=-1), axis=-1)
     after = np.cumprod(np.concatenate([first, a[..., :0:-1]], axis=-1), axis=-1)
-    return before * after[..., ::-1] if np.shape(a)[-1] else a
+    ans = before * after[..., ::-1] if np.shape(a)[-1] else a
+    return np.ldexp(ans, np.sum(exponents, axis=-1, keepdims=True) - exponents)
 
 
 def prod_da(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -66,9 +76,31 @@ def scan_rule(rule: Function) -> Function:
     return vjp
 
 
+@primitive
+def scales_ahead(g: Any, a: Any, exponents: Any) -> Any:
+    """For each entry, the exponent of the largest ``g[j]`` times the product up to `j`, of all `j` from there on.
+
+    A `g` of 0 counts as small beside others, and so does what lies beyond an entry of 0, but not as nothing:
+    derivatives with respect to both have to fit in as well.
+    """
+    small = np.finfo(g.dtype).minexp // 2
+    beyond = small * np.cumsum(a == 0, axis=-1)
+    sizes = np.where(g == 0, small * np.any(g != 0, axis=-1, keepdims=True), np.frexp(g)[1])
+    scales = sizes + np.cumsum(exponents, axis=-1) + beyond
+    return np.maximum.accumulate(scales[..., ::-1], axis=-1)[..., ::-1] - beyond
+
+
 def cumprod_da(g: Any, ans: Any, a: Any) -> Any:
-    before = np.concatenate([np.ones_like(a[..., :1]), ans[..., :-1]], axis=-1)
-    return before * recurrence(ahead(a, 1), g) if np.shape(a)[-1] else g
+    """``before * s``, where ``s[j] = g[j] + a[j + 1] * s[j + 1]``, in units that keep every part within the range."""
+    if not np.shape(a)[-1]:
+        return g
+    exponents = balance(a)
+    scales = scales_ahead(g, a, exponents)
+    a = np.ldexp(a, -exponents)
+    before = np.cumprod(np.concatenate([np.ones_like(a[..., :1]), a[..., :-1]], axis=-1), axis=-1)
+    g = np.ldexp(g, np.cumsum(exponents, axis=-1) - scales)
+    shrinking = np.ldexp(ahead(a, 1), ahead(scales, 1) - scales)
+    return np.ldexp(before * recurrence(shrinking, g), scales - exponents)
 
 
 def running_extreme_da(g: Any, ans: Any, a: Any) -> Any:
