@@ -24,7 +24,7 @@ def sigmoid(x: Any) -> Any:
 def sigmoid_slope(x: Any) -> Any:
     """``(1 - sigmoid(x)) * sigmoid(x)``, which is ``(sech(x / 2) / 2)**2``: in this form nothing cancels."""
     with np.errstate(over="ignore"):
-        half = 0.5 / np.cosh(0.5 * x)
+        half = 0.5 / np.cosh(np.multiply(0.5, x))
     half *= half
     return half
 
@@ -68,8 +68,8 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
 
 # fmt: off
 defvjp(sigmoid,     lambda g, ans, x: g * sigmoid_slope(x))
-defvjp(sigmoid_slope, lambda g, ans, x: -g * ans * np.tanh(0.5 * x))
-defvjp(relu,        lambda g, ans, x: np.where(x > 0, g, 0))
+defvjp(sigmoid_slope, lambda g, ans, x: -g * ans * np.tanh(np.multiply(0.5, x)))
+defvjp(relu,        lambda g, ans, x: np.where(np.greater(x, 0), g, 0))
 defvjp(softplus,    lambda g, ans, x: g * sigmoid(x))
 defvjp(logsumexp,   lambda g, ans, x, axis=None, keepdims=False: regained(g, axis, keepdims) * softmax(x, axis))
 defvjp(softmax,     lambda g, ans, x, axis=-1: softmax_dx(g, ans, axis))
@@ -91,7 +91,8 @@ def log_of_sum(powers: Any, axis: Any) -> Any:
 
 def largest(x: Any, axis: Any) -> Any:
     """1 where `x` is the largest along some axes, 0 elsewhere."""
-    return np.astype(x == np.max(x, axis=axis, keepdims=True), x.dtype)
+    top = np.max(x, axis=axis, keepdims=True)
+    return np.astype(np.equal(x, top), top.dtype)
 
 
 def softmax_dx(g: Any, ans: Any, axis: Any) -> Any:

@@ -204,6 +204,13 @@ def test_gates_are_right_to_the_second_order(f: Function) -> None:
     check_grads(f, (np.random.default_rng(3).normal(0, 1, (2, 3)),))
 
 
+@pytest.mark.parametrize("gate", [mg.sigmoid, mg.relu, mg.softplus, mg.logsumexp, mg.softmax, mg.log_softmax])
+def test_gates_of_numbers_in_a_list(gate: Function) -> None:
+    x, weights = np.array([1.0, -2.0]), np.array([1.0, 3.0])
+    of_list = grad(lambda x: np.sum(gate([x[0], x[1]]) * weights))(x)
+    assert of_list.tolist() == grad(lambda x: np.sum(gate(x) * weights))(x).tolist()
+
+
 def test_gates_are_single_steps() -> None:
     for gate in (mg.sigmoid, mg.relu, mg.softplus, mg.logsumexp, mg.softmax, mg.log_softmax):
         assert [step.function for step in mg.trace(gate, np.ones(3)).steps] == [f"minigrad.{gate.__name__}"]

@@ -391,7 +391,7 @@ EXAMPLES: dict[Function, list[Row]] = {
         by_limits(of(signed(5), q=np.array([[0.25, 0.875]], np.float32))),
         *(
             by_limits(of(signed(5), q=np.array([0, 0.1875, 0.3125, 0.5, 0.9375], np.float32), method=method))
-            for method in ("linear", "midpoint", "lower", "higher", "nearest")
+            for method in reductions.PLACES_OF_ENTRIES | reductions.PLACES_BETWEEN_ENTRIES
         ),
     ],
     np.percentile: [
@@ -1243,9 +1243,35 @@ def test_constants_of_a_padding_have_a_derivative_where_they_are_zero() -> None:
     assert grad(lambda x, c: np.sum(np.pad(x, 1, constant_values=c)), (0, 1))(np.ones(2), 0.0)[1] == 2
 
 
+@pytest.mark.parametrize("method", reductions.PLACES_OF_ENTRIES | reductions.PLACES_BETWEEN_ENTRIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_are_numpys_to_the_bit(method: str, dtype: type) -> None:
+    for n in range(1, 8):
+        x = signed(n).astype(dtype)
+        steps = [k / n for k in range(n + 1)]
+        for q in [*steps, *((k + 0.5) / n for k in range(n)), 0.3, np.float64(0.7), np.array(steps), steps]:
+            got = np.quantile(Tensor(x), q, method=method).value
+            assert bits(got) == bits(np.quantile(x, q, method=method)), (n, q)
+
+
+def test_a_method_of_quantiles_that_there_is_not_is_named() -> None:
+    with pytest.raises(ValueError, match="method is 'centre'; give one of lower, higher, nearest, inverted_cdf"):
+        grad(lambda x: np.quantile(x, 0.5, method="centre"))(np.ones(3))
+
+
+@pytest.mark.parametrize("f", [np.var, np.std])
+def test_a_mean_that_is_given_has_its_own_derivative(f: Function) -> None:
+    x = signed(3, 4)
+    own = value_and_grad(lambda x: np.sum(f(x, axis=1, ddof=1)))(x)
+    given = value_and_grad(lambda x: np.sum(f(x, axis=1, ddof=1, mean=np.mean(x, axis=1, keepdims=True))))(x)
+    assert_close(given, own)
+    check_grads(lambda x, mean: f(x, axis=1, mean=mean, where=ROWS_OF_MASK), (x, np.array([[0.1], [0.2], [2.0]])))
+    assert_close([f(Tensor(x), mean=0.5).value], [f(x, mean=0.5)])
+
+
 def test_a_quantile_that_is_an_entry_has_its_dtype_and_may_stand_beside_infinity() -> None:
     x = np.array([1.0, -np.inf, np.inf], np.float32)
-    for method in ("lower", "higher", "nearest"):
+    for method in reductions.PLACES_OF_ENTRIES:
         got = np.quantile(Tensor(x), [0.0, 0.6, 1.0], method=method)
         assert bits(got.value) == bits(np.quantile(x, [0.0, 0.6, 1.0], method=method))
 

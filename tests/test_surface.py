@@ -117,8 +117,7 @@ def test_parameters_by_place_are_in_numpys_places() -> None:
 NOT_TAKEN: dict[str, set[str] | None] = {
     # Would overwrite an array, or says how the result lies in memory, which nothing here depends on.
     **dict.fromkeys(("out", "overwrite_input", "copy", "order", "subok", "device")),
-    # A second differentiable operand where one is registered.
-    "mean": {"var", "std"},
+    # Those of the entries, by which a quantile jumps.
     "weights": {"quantile", "percentile"},
     # A second result.
     "returned": {"average"},
@@ -422,6 +421,8 @@ FORMS: list[tuple[str, str, Function]] = [
     ("percentiles of nan in a column", "with nan", lambda x: np.percentile(x, [30, 60], axis=0)),
     ("quantiles of another dtype", "float32", lambda x: np.quantile(x, np.array([0.3, 0.6]))),
     ("quantiles in a list", "float32", lambda x: np.quantile(x, [0.3, 0.6])),
+    ("quantile at a scalar of another dtype", "float32", lambda x: np.quantile(x, np.float64(0.3))),
+    ("quantile at a number that has no place in its dtype", "float32", lambda x: np.quantile(x, 0.3)),
     ("percentiles of another dtype", "float32", lambda x: np.percentile(x, np.array([30.0]))),
     ("vector_norm of a matrix with keepdims", "matrix", lambda x: linalg.vector_norm(x, keepdims=True)),
     ("vector_norm 1 of a matrix with keepdims", "matrix", lambda x: linalg.vector_norm(x, keepdims=True, ord=1)),

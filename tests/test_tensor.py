@@ -269,8 +269,8 @@ def test_unsupported_function_is_named_with_what_to_use_instead(f: Function, nam
     ("f", "message"),
     [
         (
-            lambda x: np.var(x, mean=2.0),
-            "var: mean= is not supported; supported: a, axis, ddof, keepdims, dtype, correct",
+            lambda x: np.quantile(x, 0.5, weights=[1.0, 2.0], method="inverted_cdf"),
+            "quantile: weights= is not supported; supported: a, q, axis, keepdims, method",
         ),
         (lambda x: np.sort(x, order="a"), "sort: order= is not supported; supported: a, axis, kind, stable"),
         (lambda x: np.sort(x, -1, None, "a"), "sort: order= is not supported"),

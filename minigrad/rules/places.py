@@ -138,7 +138,9 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        raise UnsupportedError(f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect or wrap")
+        raise UnsupportedError(
+            f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect, symmetric or wrap"
+        )
     ans = move(partial(np.pad, mode=mode), slice(1), array, pad_width)
     if constant_values is None:
         return ans

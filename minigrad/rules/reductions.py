@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import UnsupportedError
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, innermost, joined, leaves, primitive
 from minigrad.rules.common import axis_in, cast, count, freedom, merged, nonzero, of_dtype, power_of_two, spread, unit
@@ -183,27 +182,26 @@ def masked_mean(a: Any, axis: Any = None, keepdims: bool = False, where: Any = T
     return total / masked_count(a, axis, keepdims, where)
 
 
-def masked_var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
-    away = masked_deviation(a, axis, where)
-    freedom = np.maximum(masked_count(a, axis, keepdims, where) - ddof, 0)
-    return np.sum(away * away, axis=axis, keepdims=keepdims) / freedom
+def masked_var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, **rest: Any) -> Any:
+    away, number = deviations(a, axis, keepdims, **rest)
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / np.maximum(number - ddof, 0)
 
 
-def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True) -> Any:
-    away = masked_deviation(a, axis, where)
-    freedom = np.maximum(masked_count(a, axis, keepdims, where) - ddof, 0)
-    return np.linalg.vector_norm(away, axis=axis, keepdims=keepdims) / np.sqrt(freedom)
+def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, **rest: Any) -> Any:
+    away, number = deviations(a, axis, keepdims, **rest)
+    return np.linalg.vector_norm(away, axis=axis, keepdims=keepdims) / np.sqrt(np.maximum(number - ddof, 0))
+
+
+def deviations(a: Any, axis: Any, keepdims: bool, where: Any = True, mean: Any = None) -> tuple[Any, Any]:
+    """How far each entry is from the mean, 0 for those left out, and how many are not."""
+    mean = masked_mean(a, axis, True, where) if mean is None else mean
+    return np.where(mask_of(where, a), a - mean, 0), masked_count(a, axis, keepdims, where)
 
 
 def masked_count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     """The number of entries that are not left out, as a float of the mean's dtype."""
     numbers = np.sum(mask_of(where, a), axis=axis, keepdims=keepdims)
     return np.astype(numbers, a.dtype if a.dtype.kind == "f" else np.float64)
-
-
-def masked_deviation(a: Any, axis: Any, where: Any) -> Any:
-    """How far each entry is from the mean, 0 for those left out."""
-    return np.where(mask_of(where, a), a - masked_mean(a, axis, True, where), 0)
 
 
 def without_nan(function: Function, instead: float) -> Function:
@@ -312,36 +310,56 @@ def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.reshape(ans, kept_shape(a, axis)) if keepdims else ans
 
 
-METHODS_OF_QUANTILE = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
-"""Those that take one of the neighbours in order, by the place between them."""
+def plotted(alpha: float, beta: float) -> Function:
+    """The place of a quantile by the plotting position with these parameters, and not beyond the ends."""
+    return lambda n, q: np.clip(n * q + (alpha + q * (1 - alpha - beta)) - 1, 0, n - 1)
+
+
+# The nine methods of Hyndman and Fan, *Sample Quantiles in Statistical Packages* (1996), and NumPy's own.
+PLACES_OF_ENTRIES: dict[str, Function] = {
+    "lower": lambda n, q: np.floor(q * (n - 1)),
+    "higher": lambda n, q: np.ceil(q * (n - 1)),
+    "nearest": lambda n, q: np.rint(q * (n - 1)),
+    "inverted_cdf": lambda n, q: np.maximum(np.ceil(n * q) - 1, 0),
+    "closest_observation": lambda n, q: np.maximum(np.rint(n * q) - 1, 0),
+}
+PLACES_BETWEEN_ENTRIES: dict[str, Function] = {
+    "linear": lambda n, q: q * (n - 1),
+    "midpoint": lambda n, q: (np.floor(q * (n - 1)) + np.ceil(q * (n - 1))) / 2,
+    "averaged_inverted_cdf": lambda n, q: np.clip((np.floor(n * q) + np.ceil(n * q) - 1) / 2, 0, n - 1),
+    "interpolated_inverted_cdf": plotted(0, 1),
+    "hazen": plotted(1 / 2, 1 / 2),
+    "weibull": plotted(0, 0),
+    "median_unbiased": plotted(1 / 3, 1 / 3),
+    "normal_unbiased": plotted(3 / 8, 3 / 8),
+}
 
 
 def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Any:
-    """Interpolation between the neighbours in order; the axes of `q` come first."""
-    if method not in ("linear", "midpoint", *METHODS_OF_QUANTILE):
-        raise UnsupportedError(
-            f"quantile: method {method!r} is not supported; use linear, midpoint, {', '.join(METHODS_OF_QUANTILE)}"
-        )
-    if not isinstance(q, Array):
-        q = np.asarray(q, a.dtype if isinstance(q, (int, float)) and a.dtype.kind == "f" else None)
+    """An entry, or interpolation between neighbours in order; the axes of `q` come first."""
+    if method not in (methods := PLACES_OF_ENTRIES | PLACES_BETWEEN_ENTRIES):
+        raise ValueError(f"quantile: method is {method!r}; give one of {', '.join(methods)}")
+    plain = type(q) in (int, float) and a.dtype.kind == "f"  # which leaves the dtype to the entries
+    q = q if isinstance(q, Array) else np.asarray(q)
     numbers = innermost(q)
     if np.any(numbers < 0) or np.any(numbers > 1):
         raise ValueError("q is out of range: quantiles are between 0 and 1, percentiles between 0 and 100")
     entries = in_order(a, axis)
-    place = q * (np.shape(entries)[-1] - 1)
-    if method in METHODS_OF_QUANTILE:
-        ans = entries[..., METHODS_OF_QUANTILE[method](place).astype(int)]
+    place = methods[method](np.shape(entries)[-1], q)
+    if method in PLACES_OF_ENTRIES:
+        ans = entries[..., place.astype(int)]
     else:
-        below, above = np.floor(place), np.ceil(place)
-        part = (above - below) / 2 if method == "midpoint" else place - below
-        low, high = entries[..., below.astype(int)], entries[..., above.astype(int)]
-        ans = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+        below = np.floor(place)
+        part = place - below
+        low, high = entries[..., below.astype(int)], entries[..., np.ceil(place).astype(int)]
+        up, down = (cast(part, a), cast(1 - part, a)) if plain else (part, 1 - part)
+        ans = np.where(part < 0.5, low + (high - low) * up, high - (high - low) * down)
     ans = np.moveaxis(ans, [*range(-np.ndim(q), 0)], [*range(np.ndim(q))])
     return np.reshape(ans, (*np.shape(q), *kept_shape(a, axis))) if keepdims else ans
 
 
 def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Any:
-    return quantile(a, q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100), axis, keepdims, method)
+    return quantile(a, q / 100 if type(q) in (int, float) else np.true_divide(q, 100), axis, keepdims, method)
 
 
 def kept_shape(a: Any, axis: Any) -> tuple[int, ...]:
@@ -436,8 +454,8 @@ extend(np.all,            "where", masked(np.all, True, np.logical_and))
 extend(np.var,            "correction", corrected(np.var))
 extend(np.std,            "correction", corrected(np.std))
 extend(np.mean,           "where", masked_mean)
-extend(np.var,            "where", masked_var)
-extend(np.std,            "where", masked_std)
+extend(np.var,            "where mean", masked_var)
+extend(np.std,            "where mean", masked_std)
 extend(np.nanmean,        "where", nanmean)
 extend(np.diff,           "prepend append", diff_of_longer)
 extend(np.ediff1d,        "to_begin to_end", ediff1d_between)
