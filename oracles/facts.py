@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.programs import Program, Step
+from minigrad.programs import Program
 from minigrad.protocol import map_operand
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
@@ -190,10 +190,7 @@ class Point:
             return float(scaled) if type(leaf) is float else scaled
 
         program = self.case.program
-        steps = tuple(
-            Step(s.function, tuple(map_operand(tame, x) for x in s.operands), s.parameters) for s in program.steps
-        )
-        tamed = replace(self.case, program=Program(program.inputs, steps, program.output))
+        tamed = replace(self.case, program=replace(program, steps=tuple(s.mapped(tame) for s in program.steps)))
         return Point(tamed, self.order) if scales and can_run(tamed) else None
 
     def off_the_event(self) -> Point | None:
@@ -275,11 +272,7 @@ def cast(case: Case, dtype: str) -> Case:
         return leaf.astype(dtype) if isinstance(leaf, np.ndarray) and leaf.dtype == case.dtype else leaf
 
     steps = tuple(
-        Step(
-            s.function,
-            tuple(map_operand(moved, x) for x in s.operands),
-            {key: map_operand(moved, x) for key, x in s.parameters.items()},
-        )
+        replace(s.mapped(moved), parameters={key: map_operand(moved, x) for key, x in s.parameters.items()})
         for s in case.program.steps
     )
     program = Program(tuple(replace(i, dtype=dtype) for i in case.program.inputs), steps, case.program.output)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.programs import Input, Program, Ref, Step
-from minigrad.protocol import leaves, map_operand
+from minigrad.programs import Input, Program, Ref
+from minigrad.protocol import leaves
 from oracles.cases import Case, all_values
 
 StillFails = Callable[[Case], bool]
@@ -123,11 +123,9 @@ def rebuild(case: Case, values: Sequence[Any], plan: Plan) -> Case | None:
         index = source(leaf.index)
         return renumbered[index] if index in renumbered else np.array(values[index])
 
-    rewired = tuple(
-        Step(s.function, tuple(map_operand(rewire, operand) for operand in s.operands), s.parameters) for s in steps
-    )
     declared = tuple(Input("xyzuvw"[i] if i < 6 else f"x{i}", x.shape, x.dtype.name) for i, x in enumerate(inputs))
-    program, used_inputs = Program(declared, rewired, Ref(len(inputs) + len(steps) - 1)).without_dead_steps()
+    rewired = Program(declared, tuple(s.mapped(rewire) for s in steps), Ref(len(inputs) + len(steps) - 1))
+    program, used_inputs = rewired.without_dead_steps()
     return ask_of(case, program, tuple(inputs[i] for i in used_inputs))
 
 
@@ -159,11 +157,7 @@ def cut(case: Case, length: int, kept: slice) -> Case | None:
         return tuple(shorter if n == length else n for n in value) if key == "shape" else value
 
     steps = tuple(
-        Step(
-            s.function,
-            tuple(map_operand(constant, operand) for operand in s.operands),
-            {key: parameter(key, value) for key, value in s.parameters.items()},
-        )
+        replace(s.mapped(constant), parameters={key: parameter(key, value) for key, value in s.parameters.items()})
         for s in case.program.steps
     )
     declared = tuple(replace(i, shape=x.shape) for i, x in zip(case.program.inputs, inputs, strict=True))

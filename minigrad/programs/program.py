@@ -10,7 +10,7 @@ import json
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,10 @@ class Step:
     function: str
     operands: tuple[Any, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def mapped(self, change: Function) -> Step:
+        """The same call with `change` applied to each leaf of its operands."""
+        return replace(self, operands=map_operand(change, self.operands))
 
 
 class Spelling:
@@ -241,14 +245,11 @@ class Program:
         order = kept + [n + k for k in range(len(self.steps)) if n + k in live]
         renumbered = {old: Ref(new) for new, old in enumerate(order)}
 
-        def renumber(operand: Any) -> Any:
-            return map_operand(lambda leaf: renumbered[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
+        def renumber(leaf: Any) -> Any:
+            return renumbered[leaf.index] if isinstance(leaf, Ref) else leaf
 
-        steps = tuple(
-            Step(self.steps[i - n].function, renumber(self.steps[i - n].operands), self.steps[i - n].parameters)
-            for i in order[len(kept) :]
-        )
-        return Program(tuple(self.inputs[i] for i in kept), steps, renumber(self.output)), kept
+        steps = tuple(self.steps[i - n].mapped(renumber) for i in order[len(kept) :])
+        return Program(tuple(self.inputs[i] for i in kept), steps, map_operand(renumber, self.output)), kept
 
     # As text.
 

@@ -413,11 +413,11 @@ class Writer:
         order = [i for i in self.steps if i in self.live]
         renumbered = {old: Ref(new) for new, old in enumerate([*range(self.inputs), *order])}
 
-        def renumber(operand: Any) -> Any:
-            return map_operand(lambda leaf: renumbered[leaf.index] if isinstance(leaf, Ref) else leaf, operand)
+        def renumber(leaf: Any) -> Any:
+            return renumbered[leaf.index] if isinstance(leaf, Ref) else leaf
 
-        steps = tuple(Step(s.function, renumber(s.operands), s.parameters) for s in (self.steps[i] for i in order))
-        output = (renumber(self.result), tuple(renumber(g) for g in self.gradients))
+        steps = tuple(self.steps[i].mapped(renumber) for i in order)
+        output = map_operand(renumber, (self.result, tuple(self.gradients)))
         return Staged(Program(self.tape.inputs, steps, output), text.source(), text.constants, self.tape.reordered)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from minigrad.programs import Program, Step
+from minigrad.programs import Step
 from minigrad.protocol import Function, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, is_entry_by_entry
@@ -296,9 +296,4 @@ def with_rounded_constants(case: Case) -> Case:
     def rounded(leaf: Any) -> Any:
         return float(np.dtype(case.dtype).type(leaf)) if type(leaf) is float else leaf
 
-    program = case.program
-    steps = tuple(
-        Step(s.function, tuple(map_operand(rounded, operand) for operand in s.operands), s.parameters)
-        for s in program.steps
-    )
-    return replace(case, program=Program(program.inputs, steps, program.output))
+    return replace(case, program=replace(case.program, steps=tuple(s.mapped(rounded) for s in case.program.steps)))
