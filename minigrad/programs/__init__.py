@@ -3,7 +3,10 @@
 ===============  ====================================================================
 ``program``      a straight-line record of NumPy calls
 ``tracing``      from a NumPy function to a program
-``staging``      forward and backward pass as one program, and as source
+``passes``       forward and backward pass of a function on one tape
+``simplifying``  the steps of both that are needed
+``listing``      these as source, in the notation of the notes
+``staging``      the callable that runs it
 ``circuit``      a computation as the notes draw it, values above the wires, gradients below
 ===============  ====================================================================
 """

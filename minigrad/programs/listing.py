@@ -1,0 +1,199 @@
+"""Staged steps as the source that a reader of the course notes recognises."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.programs.passes import Send, fingerprint
+from minigrad.programs.program import Ref, Spelling, Step, literal, path_of
+from minigrad.programs.simplifying import Simplified
+from minigrad.protocol import NAMES, leaves, name_of
+
+REDUCTIONS = ("sum", "mean", "prod", "max", "min")
+"""Functions that an array has as methods with the same parameters."""
+
+
+class Listing(Spelling):
+    """Staged steps as Python source: a line per forward step, and one per gradient that it sends back."""
+
+    def __init__(self, left: Simplified):
+        self.left, self.tape = left, left.tape
+        self.temporaries = 0
+        self.bare = not any(np.result_type(x) in (np.float16, np.float32) for x in leaves(self.tape.values))
+        """Whether a float64 constant may be written as a Python number, which takes on the dtype of what it meets."""
+        self.constants: dict[str, Any] = {}
+        self.imports: dict[str, dict[str, None]] = {}
+        self.lines: list[tuple[str, int]] = []
+        self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
+        """The variable that holds a recorded value by now."""
+        self.owned: set[str] = set()
+        """Variables whose array nothing else refers to, or that hold a number: these may be added to by ``+=``."""
+
+    def source(self) -> str:
+        left = self.left
+        numbers: dict[int, int] = {}
+        for i in left.steps:
+            if i < left.forward and left.uses[i]:
+                numbers[i] = len(numbers) + 1
+                self.lines.append((f"v{numbers[i]} = {self.expression(left.steps[i])}", numbers[i]))
+                self.names[i] = f"v{numbers[i]}"
+        forward = len(self.lines)
+        gradients = self.gradient_names()
+        counts = Counter(send.target.index for send in left.sends)
+        for send in left.sends:
+            number = max((n for i, n in numbers.items() if i <= send.source.index), default=0)
+            before = dict(self.names)
+            made_of = leaves(left.steps[send.source.index].operands)
+            used = {send.source, *(leaf for leaf in made_of if isinstance(leaf, Ref))}
+            # A forward value that comes back as a gradient goes by that name, unless the rule uses it as well.
+            if isinstance(send.upstream, Ref) and send.source.index in gradients and send.upstream not in used:
+                self.names[send.upstream.index] = gradients[send.source.index]
+            self.send(send, gradients[send.target.index], counts[send.target.index] == 1, number)
+            if isinstance(send.upstream, Ref) and send.upstream.index < left.forward:
+                self.names[send.upstream.index] = before[send.upstream.index]
+        results = [
+            self.returned(left.result, None),
+            *(self.returned(g, gradients.get(i)) for i, g in enumerate(left.gradients)),
+        ]
+        width = max((len(text) for text, _ in self.lines), default=0)
+        body = [f"    {text:<{min(width, 60)}}   #({number})" for text, number in self.lines]
+        ending = ", ".join(results[1:]) + "," * (len(results) == 2)
+        return "\n".join(
+            [
+                "import numpy as np",
+                *(f"from {home} import {', '.join(names)}" for home, names in self.imports.items()),
+                *(f"{name} = {self.constant_source(name)}" for name in self.constants),
+                "",
+                f"def staged({', '.join(declared.name for declared in self.tape.inputs)}):",
+                "    # forward pass",
+                *body[:forward],
+                "    # backward pass",
+                *body[forward:],
+                f"    return {results[0]}, ({ending})",
+            ]
+        )
+
+    def gradient_names(self) -> dict[int, str]:
+        """A name for the gradient of each value, ``dx`` for that of ``x``."""
+        names: dict[int, str] = {}
+        targets = {send.target.index: None for send in self.left.sends}
+        for i in sorted(targets, key=lambda i: self.left.same[i] != Ref(i)):
+            if i not in names:
+                value = self.left.same[i]
+                name = "d" + (self.names.get(value.index, "") if isinstance(value, Ref) else "")
+                while name in names.values() or name in self.names.values():
+                    name += "_"
+                names[i] = name
+        return names
+
+    def send(self, send: Send, name: str, only: bool, number: int) -> None:
+        """One line: ``dx = ...``, or ``dx += ...`` at a fork."""
+        part = send.gradient
+        fresh = isinstance(part, Ref) and part.index not in self.names
+        if fresh and not only and self.left.uses[part.index] > 1:
+            self.value(part, number)
+            fresh = False
+        sign = "+"
+        if fresh:
+            step = self.left.steps[part.index]
+            if send.joins and step.function == "negative":
+                sign, text = "-", ast.unparse(ast.parse(self.value(step.operands[0], number)))
+            else:
+                text = self.expression(step, number)
+        else:
+            text = self.value(part)
+        if not send.joins:
+            self.lines.append((f"{name} = {text}", number))
+            array = self.left.like(part)
+            made = fresh and step.function != "broadcast_to" and getattr(array, "base", None) is None
+            if made or not isinstance(array, np.ndarray):
+                self.owned.add(name)
+        else:
+            # In place only where no other variable would change along.
+            in_place = name in self.owned
+            self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
+            self.owned.add(name)
+        if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
+            self.names[send.total.index] = name
+
+    def returned(self, value: Any, variable: str | None) -> str:
+        """A result as it is returned: a gradient as an array of its own, a constant as NumPy's number."""
+        if value is None:
+            return "None"
+        if isinstance(value, Ref):
+            text = variable or self.value(value)
+            shared = value is not self.left.result and text not in self.owned
+            return f"np.copy({text})" if shared and np.ndim(self.left.like(value)) else text
+        if np.ndim(value):
+            return f"np.copy({self.value(value)})"
+        return f"np.{value.dtype}({variable})" if variable else super().array(np.asarray(value))
+
+    def value(self, operand: Any, number: int = 0) -> str:
+        """A name or literal for a value; one that is used again gets its own line first."""
+        if not isinstance(operand, Ref):
+            return self.operand(operand, self.value)
+        i = operand.index
+        if i not in self.names:
+            step = self.left.steps[i]
+            if self.left.uses[i] == 1:
+                return f"({self.expression(step, number)})"
+            text = self.expression(step, number)
+            self.temporaries += 1
+            self.names[i] = f"t{self.temporaries}"
+            self.lines.append((f"{self.names[i]} = {text}", number))
+        return self.names[i]
+
+    def expression(self, step: Step, number: int = 0) -> str:
+        return ast.unparse(ast.parse(self.step(step, lambda ref: self.value(ref, number))))
+
+    def step(self, step: Step, name: Callable[[Ref], str]) -> str:
+        """As one writes it for arrays, by methods and indices of their own, which cost less than NumPy's functions."""
+        x = step.operands[0] if step.operands else None
+        if isinstance(x, Ref) and step.function in REDUCTIONS:
+            named = (f"{key}={self.parameter(value)}" for key, value in step.parameters.items())
+            return f"({name(x)}).{step.function}({', '.join(named)})"
+        if isinstance(x, Ref) and step.function == "expand_dims" and np.size(axes := step.parameters["axis"]):
+            ndim = np.ndim(self.left.like(x)) + np.size(axes)
+            added = [axis % ndim for axis in np.atleast_1d(axes)]
+            return f"({name(x)})[{', '.join('None' if i in added else ':' for i in range(ndim))}]"
+        return super().step(step, name)
+
+    def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
+        if function == "transpose" and not parameters:
+            return f"({operands[0]}).T"
+        text = super().call(function, operands, parameters)
+        home, _, name = path_of(function).rpartition(".")
+        if "." not in function or not text.startswith(f"{home}.{name}("):
+            return text
+        taken = any(declared.name == name for declared in self.tape.inputs)
+        if getattr(sys.modules.get(home), name, None) is NAMES[function]:
+            self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
+        else:  # defined within another function
+            self.constants[name + "_" * taken] = NAMES[function]
+        return name + "_" * taken + text.removeprefix(f"{home}.{name}")
+
+    def array(self, value: Any) -> str:
+        if not np.ndim(value):
+            return literal(value.item()) if self.bare and value.dtype == np.float64 else super().array(value)
+        for name, known in self.constants.items():
+            if fingerprint(known) == fingerprint(value):
+                return name
+        name = f"c{len(self.constants) + 1}"
+        self.constants[name] = value
+        return name
+
+    def constant_source(self, name: str) -> str:
+        value = self.constants[name]
+        if callable(value):
+            return f'constants["{name}"]  # {name_of(value)}, of staged.constants'
+        return (
+            super().array(value)
+            if value.size <= 64
+            else f'constants["{name}"]  # {value.dtype}{list(value.shape)}, of staged.constants'
+        )
