@@ -31,11 +31,8 @@ class Simplified:
         self.narrow: dict[int, Any] = {}
         """For values that repeat others, these: they do as well where a ufunc would broadcast them."""
         for i, step in enumerate(tape.steps, self.inputs):
-            if i not in joins:
-                step = self.narrowed(Step(step.function, self.now(step.operands), step.parameters), i)
-            else:
-                step = Step(step.function, self.now(step.operands), step.parameters)
-            self.steps[i] = step = self.negated(step, i)
+            step = replace(step, operands=self.now(step.operands))
+            self.steps[i] = step = self.negated(step if i in joins else self.narrowed(step, i), i)
             constant = not any(isinstance(leaf, Ref) for leaf in leaves(step.operands))
             replaced = self.simplified(step, i) if constant or i not in joins else None
             key = i if i in joins else fingerprint(step.function, step.operands, step.parameters)
