@@ -511,10 +511,13 @@ class Array:
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         return dispatch(np.astype, (self, np.dtype(dtype)), {})
 
+    def clip(self, min: Any = None, max: Any = None, **rest: Any) -> Any:  # noqa: A002 (ndarray's own names)
+        return dispatch(np.clip, (self, min, max), rest)
+
     ravel = flatten
     all, any, argmax, argmin = method(np.all), method(np.any), method(np.argmax), method(np.argmin)
     sum, mean, var, std = method(np.sum), method(np.mean), method(np.var), method(np.std)
-    max, min, prod, clip = method(np.max), method(np.min), method(np.prod), method(np.clip)
+    max, min, prod = method(np.max), method(np.min), method(np.prod)
     cumsum, cumprod, argsort, nonzero = method(np.cumsum), method(np.cumprod), method(np.argsort), method(np.nonzero)
     dot, trace, diagonal, take = method(np.dot), method(np.trace), method(np.diagonal), method(np.take)
     squeeze, swapaxes, repeat, round = method(np.squeeze), method(np.swapaxes), method(np.repeat), method(np.round)

@@ -81,9 +81,13 @@ def find_events(case: Case) -> list[Event]:
 
 
 def past_domain(name: str, operands: Sequence[Any], result: Any) -> Mask:
-    """The entries of a result that are NaN although what they are made of is finite; of several results, all if any."""
+    """The entries of a result that are NaN although what they are made of is finite.
+
+    Of several results they are marked in all; everywhere, if these are not made entry by entry.
+    """
     masks = [np.isnan(part) for part in map(np.asarray, leaves(result)) if part.dtype.kind == "f"]
-    mask = masks[0] if len(masks) == 1 else np.asarray(any(m.any() for m in masks))
+    each = len(masks) == 1 or is_entry_by_entry(name)
+    mask = np.asarray(np.logical_or.reduce(masks) if each else any(m.any() for m in masks), bool)
     if not mask.any():
         return mask
     finite = [np.isfinite(leaf) for leaf in map(np.asarray, leaves(operands)) if leaf.dtype.kind in "fiub"]

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ WITHIN_AND_BEYOND_1 = (0.6, 1.6)
 
 OFF_SIDES = 12
 """In how many directions, after upwards and downwards: some domains end above, and others below."""
+
+ARITHMETIC = ("add", "subtract", "multiply", "divide")
+"""Functions of which a whole number is one among others."""
 
 ORDINARY = ((0.3, 0.9), (1.3, 1.9))
 """Magnitudes at which few functions have any trouble."""
@@ -164,33 +168,40 @@ class Point:
             moved = [np.where(x == 0, s * smallest, x * (1 + s)) for x, s in zip(inputs, steps, strict=True)]
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
-    def ordinary(self) -> Iterator[Point | None]:
-        """Points of the same signs that are neither large nor small; of square matrices, one far from singular too."""
-        random, inputs = np.random.default_rng(seed_of(self.case)), self.case.inputs
-        for (low, high), diagonal in (*zip(ORDINARY, (0, 0), strict=True), (ORDINARY[0], 1)):
+    def ordinary(self, again: bool = False) -> Iterator[Point | None]:
+        """Points of the same signs that are neither large nor small; of square matrices, one far from singular too.
+
+        If asked `again`, further ones: in which others of two operands are the larger.
+        """
+        random, inputs = np.random.default_rng(seed_of(self.case) + again), self.case.inputs
+        ranges = [(each, 0) for each in ORDINARY]
+        for (low, high), diagonal in ranges * 3 if again else (*ranges, (ORDINARY[0], 1)):
             sizes = [random.uniform(low, high, x.shape) + diagonal * along_diagonal(x.shape) for x in inputs]
             moved = [size * np.where(x < 0, -1, 1) for size, x in zip(sizes, inputs, strict=True)]
             if not diagonal or any(np.any(along_diagonal(x.shape)) for x in inputs):
                 yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))
 
     def tamed(self) -> Point | None:
-        """The case with ordinary constants: those beyond 1 are divided by the power of 2 above the largest.
+        """The case with ordinary constants: those beyond 1, or tiny, are divided by the power of 2 above the largest.
 
         It may add 16 to whatever it is given, so that no point of its own is ordinary.  None if it adds no such thing.
         """
+        tiny = np.finfo(self.case.dtype).eps
         scales: list[int] = []
 
-        def tame(leaf: Any) -> Any:
-            is_float = type(leaf) is float or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
+        def tame(leaf: Any, counts: bool) -> Any:
+            """The constant, if it is one of floats, or a whole number in arithmetic: others may be places."""
+            is_number = type(leaf) is float or (type(leaf) is int and not counts)
+            is_float = is_number or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
             largest = np.max(np.abs(leaf), initial=0.0) if is_float else 0.0
-            if not 1 < largest < np.inf:
+            if not (1 < largest < np.inf or 0 < largest < tiny):
                 return leaf
             scales.append(int(np.frexp(largest)[1]))
-            scaled = np.ldexp(leaf, -scales[-1])
-            return float(scaled) if type(leaf) is float else scaled
+            scaled = np.ldexp(float(leaf) if is_number else leaf, -scales[-1])
+            return float(scaled) if is_number else scaled
 
-        program = self.case.program
-        tamed = replace(self.case, program=replace(program, steps=tuple(s.mapped(tame) for s in program.steps)))
+        steps = [s.mapped(partial(tame, counts=s.function not in ARITHMETIC)) for s in self.case.program.steps]
+        tamed = replace(self.case, program=replace(self.case.program, steps=tuple(steps)))
         return Point(tamed, self.order) if scales and can_run(tamed) else None
 
     def off_the_event(self) -> Point | None:

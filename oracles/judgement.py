@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.errors import ConversionError
 from minigrad.programs import follow
+from minigrad.protocol import Array
 from oracles.adapters import check_installed, load, missing
 from oracles.cases import Case
 from oracles.errors import UsageError
@@ -174,15 +176,23 @@ def judge(
     truth       5.0   0.6   0.8
     minigrad    5.0   0.6   0.8   agrees               0    0
     """
-    if order not in (1, 2):
+    if order not in (1, 2) or isinstance(order, bool):
         raise UsageError(f"order {order!r}: give 1 or 2")
     if not callable(function):
         raise UsageError(f"function is {function!r:.40}; give a function of NumPy arrays, or a Program")
     arrays = checked(inputs)
-    program = function if isinstance(function, mg.Program) else follow(function, *arrays)[0]
+    try:
+        program = function if isinstance(function, mg.Program) else follow(function, *arrays)[0]
+    except ConversionError as error:
+        raise UsageError(
+            "the function makes plain numbers of its inputs or of what it computes, as float() and math.sin do, "
+            "and cannot be recorded; let it call NumPy on arrays all the way"
+        ) from error
     case = posed(program, arrays, cotangent, vectors, seed, plain=True)
     if isinstance(parties, str):
         raise UsageError(f"parties is {parties!r}; give a list, such as [{parties!r}]")
+    if odd := [p for p in parties or () if not isinstance(p, str)]:
+        raise UsageError(f"parties holds {odd[0]!r}; give names, such as {PARTIES[0]!r}")
     chosen = [p for p in PARTIES if not missing([p])] if parties is None else list(dict.fromkeys(parties))
     if not chosen:
         raise UsageError("parties is empty; name at least one")
@@ -226,6 +236,8 @@ def posed(
         given = given.astype(value.dtype)
         if given.shape != shape:
             raise UsageError(f"{name} has shape {given.shape}; give it the shape {shape}")
+        if not np.all(np.isfinite(given)):
+            raise UsageError(f"{name} has entries that are NaN or infinite, which would excuse anything; give numbers")
         return given
 
     vectors = [None] * len(arrays) if vectors is None else vectors
@@ -241,8 +253,11 @@ def array_of(x: Any, name: str) -> Any:
     """What is given as an array; raises `UsageError` for what is none, or only looks like one."""
     if isinstance(x, np.ma.MaskedArray):
         raise UsageError(f"{name} is a masked array, of which the mask would be lost; give x.filled(...)")
+    if isinstance(x, Array):
+        raise UsageError(f"{name} is a {type(x).__name__}; give its plain value, as x.value")
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
     except ValueError:
         raise UsageError(f"{name} is a list of lists of unequal length; give an array of numbers") from None
 

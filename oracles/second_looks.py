@@ -190,8 +190,12 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
         return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
+        if here.size <= NO_DIGITS * float(np.finfo(facts.dtype).eps) * size_of_terms(point, order):
+            return "what is left is rounding of terms that cancel"
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
     ordinary = [error_at(each, spec, order) for each in point.ordinary()]
+    if not any(there.tells_of(here) for there in ordinary):
+        ordinary += [error_at(each, spec, order) for each in point.ordinary(again=True)]
     if not other.agrees and here.is_like(other):
         right_there = any(map(here.is_answered_by, ordinary))
         return step_that_loses(point, spec, order, rounds=False) if right_there else ""
@@ -215,6 +219,19 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     return step_that_loses(point, spec, order, follows_rounding(here, other))
 
 
+def size_of_terms(point: Point, order: int) -> float:
+    """How large the terms of a second derivative are that vanishes: as the first one is, by the size of the inputs."""
+    if order == 1:
+        return 0.0
+
+    def largest(arrays: Sequence[Any]) -> float:
+        return max((float(np.max(np.abs(x[np.isfinite(x)]), initial=0.0)) for x in arrays), default=0.0)
+
+    with np.errstate(all="ignore"):
+        first = largest([truth.value for truth in point.facts(1).truths[1:]])
+        return float(first * largest(point.case.vectors) / np.float64(largest(point.case.inputs)))
+
+
 def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
     """The step that loses digits all by itself, on what comes to it here, if no step is wrong by itself; else empty.
 
@@ -226,10 +243,13 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
         alone = rebuild(point.case, values, Plan((number,)))
         if alone is None or not can_run(alone):
             continue
-        verdict = looked_at(Point(alone, order), order, ask(spec, alone, order))
+        there = Point(alone, order)
+        verdict = looked_at(there, order, ask(spec, alone, order))
         if verdict.label == Label.WRONG:
             return ""
-        if verdict.label == Label.UNSTABLE:
+        # Near the end of the range noise may swallow that nothing is left at all.
+        swallowed = verdict.label == Label.ILL_CONDITIONED and np.any(error_at(there, spec, order).factors == 0)
+        if verdict.label == Label.UNSTABLE or swallowed:
             losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
     between = "each step agrees by itself, and the error follows the rounding unit" if rounds and count > 1 else ""
     return losing or between
@@ -304,6 +324,8 @@ class Error:
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
         own = float(self.factors[self.worst])
+        if np.any(np.isnan(near.factors) & ~np.isnan(self.factors)):
+            return False  # what is zero there and not here is not near
         some_left = np.isfinite(self.size) and own != 0 and abs(own - 1) > NO_DIGITS * self.unit
         left = min(COLLAPSE * abs(own - 1), NO_DIGITS * near.unit) if some_left else COLLAPSE
         return not abs(near.factors[self.worst] - 1) > left
@@ -315,9 +337,13 @@ class Error:
         )
 
     def is_answered_by(self, other: Error) -> bool:
-        """Whether the party agrees at another point; if no digits at all are left here, on more there than zeros."""
+        """Whether the party agrees at another point; if no digits at all are left here, on more there than a zero."""
         some_left = bool(np.abs(self.factors[self.worst] - 1) < ALIKE)
-        return other.agrees and (some_left or not np.all(np.isnan(other.factors[other.values :])))
+        return other.agrees and (some_left or other.tells_of(self))
+
+    def tells_of(self, here: Error) -> bool:
+        """Whether it is about a number other than 0 which the element is that is off most here."""
+        return self.tells and self.factors.size == here.factors.size and not np.isnan(self.factors[here.worst])
 
     def is_like(self, other: Error) -> bool:
         """Whether what is off most is off by the same factor there; not if no digits are left, as of 0 and infinity."""
@@ -342,14 +368,14 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         shares = np.where(np.isnan(mine), np.inf, mine / number)
         factors.append(np.where(certain & (number != 0), shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
-    # Of what is off at a kink there is no share to compare by.
+    # Of what is off at a kink there is no share to compare by; but it is not what others round by that is off then.
     told = np.where(np.isnan(shares), 0.0, each)
     agrees = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED, Label.CONVENTION)
     tells = agrees or verdict.is_off
     if not each.size:
         return Error(0.0, agrees, tells)
     values, unit = facts.truths[0].value.size if order == 1 else 0, float(np.finfo(facts.dtype).eps)
-    worst = int(np.argmax(told if np.any(told) else each))
+    worst = int(np.argmax(told if np.any(told) and np.max(told) >= COLLAPSE * np.max(each) else each))
     return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit)
 
 

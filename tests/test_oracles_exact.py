@@ -288,6 +288,7 @@ OF_MATRICES: list[Callable[[Any], Any]] = [
     lambda a: mg.grad(lambda a: np.linalg.norm(a) + np.sum(np.hypot(a, a.T) + np.sinc(a) + sp.digamma(a * a)))(a),
     lambda a: mg.grad(lambda a: np.sum(np.tanh(a) + np.arcsin(a / 9) + sp.erf(a) + np.logaddexp2(a, a.T)))(a),
     lambda a: mg.grad(lambda a: np.sum(np.einsum("ij,jk->ik", a, a)[0] + np.prod(a, axis=0) + a[[0, 0]]))(a),
+    lambda a: mg.grad(lambda a: np.sum(np.cumprod(a, axis=1) * a))(a),
 ]
 
 

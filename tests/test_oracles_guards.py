@@ -16,6 +16,7 @@ import scipy.special as sp
 from flint import arb_series
 
 import minigrad as mg
+from minigrad.protocol import RULES
 from oracles import asking, second_looks
 from oracles import examine as examining
 from oracles import facts as knowing
@@ -775,3 +776,73 @@ def test_what_a_sum_lacks_in_both_dtypes_may_be_all_the_digits_of_a_step() -> No
     """The slope of tanh at 31 is 1e-26, and 0 by 1 - tanh**2; times the square of a large number it counts."""
     case = case_of(lambda x: np.sum(np.outer(np.tanh(x), x) @ x), [31.0, 810.0, -950000000000.0])
     assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.UNSTABLE
+
+
+class MaximumNegated(MinigradAdapter):
+    """Wrong wherever it is, whichever of two numbers is the larger."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        first, second = RULES[np.maximum].vjps
+        with ruled(np.maximum, lambda *args: -first(*args), second):  # type: ignore[misc]
+            return super().vjp(program, inputs, cotangent)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("x", "y"), [(2.0, 2.0), ([1.0, 2.0], [1.0, 2.0]), ([[1.0, 2.0], [3.0, 4.0]], [1.0, 4.0])])
+def test_zeros_of_others_at_ordinary_points_do_not_answer_for_a_sign(x: Any, y: Any, dtype: str) -> None:
+    for f in (np.maximum, lambda x, y: np.sum(np.maximum(x, y) * np.exp(y))):
+        assert label_of(MaximumNegated, case_of(f, x, y, dtype=dtype)) is Label.WRONG
+
+
+CONSTANTS_BEYOND: dict[str, tuple[Any, Any]] = {
+    "by a subnormal number and back": (lambda x: x * 1e-310 / 1e-310, 2.0),
+    "products too large": (lambda x: x * 1e200 * 1e200 * 1e-200 * 1e-200, 2.0),
+    "products too small": (lambda x: x * 1e-200 * 1e-200 * 1e200 * 1e200, 2.0),
+    "a square too small": (lambda x: (x * 1e-170) ** 2 * 1e200 * 1e140, [2.0, 3.0]),
+    "the smallest number": (lambda x: x * 5e-324 * 2.0**1000 * 2.0**74, [2.0, 3.0]),
+    "powers too large": (lambda x: np.exp(x * 1000) / np.exp(x * 1000), [1.0, 0.1]),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS_BEYOND)
+def test_numbers_that_leave_the_range_by_constants_are_no_wrong_formula(name: str) -> None:
+    f, x = CONSTANTS_BEYOND[name]
+    with np.errstate(all="ignore"):
+        assert label_of(MinigradAdapter, case_of(f, x)) is Label.UNSTABLE
+
+
+def test_a_point_nearby_at_which_an_element_is_zero_says_nothing_of_it() -> None:
+    """JAX loses digits of the second derivative of tanh beside 0; where an input of 0 is none, the sum is large."""
+    x = [[6e-5, 84e6], [0.5, 0.25]]
+    case = case_of(
+        lambda x, y: np.tanh(np.square(x / 2) @ y),
+        *(x, [[2.0, -1.0, -2.0, 1.0], [-1.0, -2.0, 0.0, -1.0]]),
+        vectors=([[-0.66, 0.07], [0.6, 0.02]], [[0.337, -0.137, -0.103, 0.693], [-1.164, -0.101, -0.453, 0.185]]),
+        cotangent=[[0.55, 0.716, -0.08, -1.111], [-0.129, 0.75, 0.19, 0.616]],
+    )
+    for party in ("jax", "jax.jit"):
+        assert examine(case, Setup(party, (), (2,))).verdict(party, 2).label in (Label.UNSTABLE, Label.AGREES)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("party", ["torch", "jax"])
+def test_a_step_may_lose_what_noise_swallows_at_the_end_of_the_range(party: str, order: int) -> None:
+    """The slope of tanh at 42 is 1e-36, and 0 by 1 - tanh**2."""
+    case = case_of(lambda x: np.tanh((x + 2) @ (x + 2)), [2.0, 2.0, -1.0, 1.0], cotangent=-0.021, dtype="float32")
+    assert examine(case, Setup(party, (), (order,))).verdict(party, order).label is Label.UNSTABLE
+
+
+def test_what_cancels_to_zero_leaves_its_rounding() -> None:
+    def f(x: Any) -> Any:
+        return np.nanprod(np.where(np.array([True, False]), np.nan, x - 0.5))
+
+    case = case_of(f, [-2.299, -1.021], cotangent=-0.164, vectors=([0.263, -0.106],))
+    verdict = examine(case, Setup("torch", (), (2,))).verdict("torch", 2)
+    assert verdict.label is Label.UNSTABLE
+    assert "terms that cancel" in verdict.why
+
+
+def test_a_quotient_by_a_number_that_is_flushed_is_one_by_zero() -> None:
+    """JAX takes subnormal numbers for 0, of which the remainder is NaN."""
+    case = case_of(lambda x, y: np.divmod(x, y)[1], [-5e-324] * 3, [-1.1125369292536007e-308, -1.185, 0.05])
+    assert examine(case, Setup("jax", (), (1,))).verdict("jax", 1).label is Label.FLUSH

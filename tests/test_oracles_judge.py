@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -265,6 +266,48 @@ def test_a_constant_has_derivative_zero_even_between_equal_bounds() -> None:
     assert set(judgement.to_frame().query("element == 'd/dx'").truth) == {0}
 
 
+@pytest.mark.parametrize("f", [np.remainder, np.fmod, lambda x, y: np.divmod(x, y)[1]])
+@pytest.mark.parametrize("x", [3.0, 0.0, -0.0])
+def test_a_remainder_by_zero_is_none(f: Callable[..., Any], x: float) -> None:
+    with np.errstate(all="ignore"):
+        assert labels(judge(f, x, 0.0)) == {"edge"}
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.arctanh(np.clip(x, -2.0, 1 - 1e-7)),
+        lambda x: x * np.arctanh(x.clip(max=1 - 1e-7)),
+        lambda x: (np.clip(x, 0.0, 0.1) - 0.1) * x,
+        lambda x: np.log(np.pad(np.reshape(x, 1), 1, constant_values=1 + 1e-6) - 1)[0] * x,
+        lambda x: np.log(np.linalg.norm(np.stack([x, x]), 1 + 1e-8) - 3.9999998),
+        lambda x: np.trapezoid(np.stack([x, x]), dx=0.1) - x * np.float32(0.1),
+        lambda x: np.quantile(np.stack([x, x + 1e6, x + 2e6]), 0.1) - x,
+    ],
+)
+def test_constants_are_rounded_where_numpy_rounds_them(f: Callable[..., Any]) -> None:
+    with np.errstate(all="ignore"):
+        assert labels(judge(f, np.float32(2), parties=["minigrad"])) <= {"agrees", "ill-conditioned"}
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.clip(x, min=0.2, max=0.5),
+        lambda x: np.clip(x, max=0.5),
+        lambda x: x.clip(0.2),
+        lambda x: x.clip(min=0.2),
+        lambda x: x.clip(None, 0.5),
+    ],
+)
+def test_bounds_go_by_all_of_their_names(f: Callable[..., Any]) -> None:
+    assert labels(judge(f, 1.0)) == {"agrees"}
+
+
+def test_the_byte_order_of_an_input_is_no_matter() -> None:
+    assert labels(judge(np.sin, np.ones(2, ">f8"), parties=["minigrad"])) == {"agrees"}
+
+
 def test_a_constant_that_overflows_makes_nobody_wrong() -> None:
     with np.errstate(over="ignore"):
         assert labels(judge(lambda x: np.log(np.sum(np.exp(x + 1000))), V, parties=FEW)) == {"unstable"}
@@ -313,6 +356,13 @@ def test_reductions_of_an_empty_batch_are_decided(f: Callable[..., Any]) -> None
         (np.sin, [1.0], {"cotangent": 1j}, "cotangent has dtype complex128; give real numbers"),
         (np.sin, [1.0], {"seed": "a"}, "seed is 'a'; give a whole number, 0 or more"),
         (np.sin, [1.0], {"seed": -1}, "seed is -1; give a whole number, 0 or more"),
+        (np.sin, [1.0], {"cotangent": np.nan}, "cotangent has entries that are NaN or infinite"),
+        (np.sin, [1.0], {"vectors": [np.inf], "order": 2}, "a vector has entries that are NaN or infinite"),
+        (np.sin, [1.0], {"order": True}, "order True: give 1 or 2"),
+        (np.sin, [1.0], {"parties": [3]}, "parties holds 3; give names, such as 'minigrad'"),
+        (np.sin, [mg.Tensor(1.0)], {}, "input 0 is a Tensor; give its plain value, as x.value"),
+        (lambda x: float(x) * 2, [1.0], {}, "the function makes plain numbers of its inputs"),
+        (math.sin, [1.0], {}, "the function makes plain numbers of its inputs"),
         (np.modf, [1.5], {}, "the function returns a tuple for inputs of float64; let it return one array"),
     ],
 )

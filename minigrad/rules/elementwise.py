@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import sigmoid
-from minigrad.protocol import define, primitive
+from minigrad.protocol import define, extend, primitive
 from minigrad.rules.common import broadcasting, nonzero
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -120,12 +120,15 @@ def number(g: Any, x: Any, y: Any) -> Any:
     return np.where(np.isnan(y), g, winner(g, x, y))
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:  # noqa: A002
-    if not (a_min is a_max is None or min is max is None):
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    a = a if a_min is None else np.where(a <= a_min, a_min, a)
+    return a if a_max is None else np.where(a >= a_max, a_max, a)
+
+
+def clip_by_min_max(a: Any, min: Any = None, max: Any = None, **given: Any) -> Any:  # noqa: A002
+    if any(bound is not None for bound in given.values()):
         raise ValueError("clip: bounds are given twice; give a_min and a_max, or min and max")
-    low, high = min if a_min is None else a_min, max if a_max is None else a_max
-    a = a if low is None else np.where(a <= low, low, a)
-    return a if high is None else np.where(a >= high, high, a)
+    return np.clip(a, min, max)
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -211,6 +214,7 @@ define(np.modf,              lambda x: (np.fmod(x, 1), np.trunc(x)))
 define(np.real,              lambda val: np.positive(val))
 define(np.real_if_close,     lambda a: np.positive(a))
 define(np.clip,              clip)
+extend(np.clip,              "min max",               clip_by_min_max)
 define(np.nan_to_num,        nan_to_num)
 define(np.select,            select)
 # fmt: on

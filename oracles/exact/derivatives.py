@@ -288,6 +288,19 @@ def mapped(function: Callable[[Any], Any], array: Any) -> Any:
     return np.asarray(np.frompyfunc(function, 1, 1)(array), object)
 
 
+MEETING = {
+    "clip": ("a_min", "a_max"),
+    "pad": ("constant_values",),
+    "linalg.norm": ("ord",),
+    "linalg.vector_norm": ("ord",),
+    "trapezoid": ("dx",),
+}
+"""Parameters that are numbers beside those of the array, and take its dtype like constant operands."""
+
+APART = ("quantile", "percentile")
+"""Functions of which NumPy computes with a constant operand in float64: the place of a quantile among the entries."""
+
+
 def with_rounded_constants(case: Case) -> Case:
     """The case as NumPy computes it: Python's floats in a program take the dtype of the arrays they meet."""
     if case.dtype == "float64":
@@ -296,4 +309,11 @@ def with_rounded_constants(case: Case) -> Case:
     def rounded(leaf: Any) -> Any:
         return float(np.dtype(case.dtype).type(leaf)) if type(leaf) is float else leaf
 
-    return replace(case, program=replace(case.program, steps=tuple(s.mapped(rounded) for s in case.program.steps)))
+    def kept(step: Step) -> Step:
+        if step.function in APART:
+            return step
+        meeting = MEETING.get(step.function, ())
+        given = {key: map_operand(rounded, x) if key in meeting else x for key, x in step.parameters.items()}
+        return replace(step.mapped(rounded), parameters=given)
+
+    return replace(case, program=replace(case.program, steps=tuple(map(kept, case.program.steps))))

@@ -96,6 +96,11 @@ def power_of_two(x: Any, axis: Any = None) -> Any:
     return each(power_below, 1)(reductions.largest(np.abs(jets(x)), axis, True))
 
 
+def no_scaling(a: Any, *_: Any) -> Any:
+    """Exponents that keep products within the range of floats: exact numbers have no range to leave."""
+    return np.zeros(np.shape(a), int)
+
+
 def unit(x: Any, axis: Any) -> Any:
     """``x / norm(x)``, and 0 for the zero vector."""
     return each(share, 2)(x, np.sqrt(jets(np.sum(x * x, axis=axis, keepdims=True))))
@@ -143,11 +148,13 @@ INSTEAD: dict[str, Callable[..., Any]] = {
     "sinc": each(lambda x: bessel_of_pi(x, 0), 1),
     "minigrad.contract": lambda arrays, terms, result: np.einsum(f"{terms}->{result}", *arrays),
     "minigrad.cosine": each(lambda x, y: share(x, x.hypot(y)), 2),
+    "minigrad.balance": no_scaling,
     "minigrad.gaussian": each(gaussian, 1),
     "minigrad.one_minus_square": lambda x: 1 - x * x,
     "minigrad.polygamma": lambda x, n: each(lambda x: x.polygamma(n), 1)(x),
     "minigrad.power_of_two": power_of_two,
     "minigrad.relu": lambda x: reductions.maximum(x, 0),
+    "minigrad.scales_ahead": no_scaling,
     "minigrad.sech2": each(lambda x: 4 * bump(2 * x), 1),
     "minigrad.sigmoid": each(sigmoid, 1),
     "minigrad.sigmoid2": each(lambda x: sigmoid(x * constant(arb(2).log())), 1),

@@ -440,23 +440,24 @@ class Jet:
     def isinf(self) -> bool:
         return not (self.isnan() or self.isfinite())
 
+    def has_quotient(self, other: Jet) -> bool:
+        """Whether both are numbers, and the other is not 0."""
+        return bool(self.value.is_finite() and other.value.is_finite() and not other.value.is_zero())
+
     def fmod(self, other: Any) -> Jet:
-        if not (self.value.is_finite() and jet(other).value.is_finite()):
-            return anything(self, jet(other))
-        return self - jet(other) * truncated(self / jet(other))
+        other = jet(other)
+        return self - other * truncated(self / other) if self.has_quotient(other) else anything(self, other)
 
     def __mod__(self, other: Any) -> Jet:
-        if not (self.value.is_finite() and jet(other).value.is_finite()):
-            return anything(self, jet(other))
-        return self - jet(other) * floored(self / jet(other))
+        other = jet(other)
+        return self - other * floored(self / other) if self.has_quotient(other) else anything(self, other)
 
     def __rmod__(self, other: Any) -> Jet:
         return jet(other) % self
 
     def __floordiv__(self, other: Any) -> Jet:
-        if not (self.value.is_finite() and jet(other).value.is_finite()):
-            return jet(math.nan)
-        return jet(floored(self / jet(other)))
+        other = jet(other)
+        return jet(floored(self / other)) if self.has_quotient(other) else jet(math.nan)
 
     def __floor__(self) -> Jet:
         return jet(floored(self)) if self.value.is_finite() else constant(self.value)

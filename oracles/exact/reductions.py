@@ -50,10 +50,9 @@ maximum, minimum = either(lambda x, y: x >= y or x.isnan()), either(lambda x, y:
 fmax, fmin = either(lambda x, y: x >= y or y.isnan()), either(lambda x, y: x <= y or y.isnan())
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:  # noqa: A002
-    low, high = min if a_min is None else a_min, max if a_max is None else a_max
-    a = a if low is None else maximum(a, low)
-    return a if high is None else minimum(a, high)
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    a = a if a_min is None else maximum(a, a_min)
+    return a if a_max is None else minimum(a, a_max)
 
 
 def merged(a: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
