@@ -324,10 +324,12 @@ class Error:
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
             return False
         own = float(self.factors[self.worst])
-        if np.any(np.isnan(near.factors) & ~np.isnan(self.factors)):
-            return False  # what is zero there and not here is not near
+        as_far_off = (np.abs(self.factors - 1) >= abs(own - 1) / 2) & np.isfinite(self.factors)
+        if np.any(np.isnan(near.factors) & as_far_off):
+            return False  # what is off here is zero there, which is not near
         some_left = np.isfinite(self.size) and own != 0 and abs(own - 1) > NO_DIGITS * self.unit
         left = min(COLLAPSE * abs(own - 1), NO_DIGITS * near.unit) if some_left else COLLAPSE
+        left = ALIKE if np.isnan(own) else left  # it is small nearby if it is zero here, and small beside its rounding
         return not abs(near.factors[self.worst] - 1) > left
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
