@@ -181,7 +181,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     is what is off by one factor in both dtypes, unless a step by itself loses its digits and the program is right at
     ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
-    rounding unit's size in both dtypes.
+    rounding unit's size in both dtypes, or a few units of the terms of which a second derivative cancels.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
