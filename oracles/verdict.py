@@ -267,8 +267,7 @@ def ranked(
     mine: FloatArray, truth: Truth, noise: FloatArray, forward: FloatArray | None
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], FloatArray]:
     """Per element the rank of its label, and its distance from what is allowed in units of noise."""
-    # Another choice at a kink than this project's own, which may be zero, is rounded as well.
-    noise = np.where(truth.status == Status.KINK, np.maximum(noise, floor_at_kinks(truth)), noise)
+    noise = with_floor_at_kinks(truth, noise)
     narrow = units_outside(mine, truth.low, truth.high, noise)
     wide = units_outside(mine, truth.lowest, truth.highest, noise)
     choice = np.where(narrow <= UNITS, RANK[Label.CONVENTION], RANK[Label.KINK_CHAIN])
@@ -298,11 +297,14 @@ def ranked(
     return ranks, np.where(decided, units, 0.0)
 
 
-def floor_at_kinks(truth: Truth) -> float:
-    """One rounding unit of the largest choice that there is at a kink."""
+def with_floor_at_kinks(truth: Truth, noise: FloatArray) -> FloatArray:
+    """The noise, at kinks no less than a rounding unit of the largest choice that there is.
+
+    This project's own choice may be zero, and not rounded; others are.
+    """
     sizes = np.fmax(np.abs(truth.lowest), np.abs(truth.highest))
     choices = np.where((truth.status == Status.KINK) & np.isfinite(sizes), sizes, 0.0)
-    return floor_of(choices.astype(truth.value.dtype))
+    return np.where(truth.status == Status.KINK, np.maximum(noise, floor_of(choices.astype(truth.value.dtype))), noise)
 
 
 LARGEST_SQUARED = 2.0**500
@@ -317,7 +319,10 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
     kinks = np.concatenate([(t.status == Status.KINK).ravel() for t in facts.truths])
     if facts.together is None or not kinks.any():
         return None
-    mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise))
+    floored = [with_floor_at_kinks(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)]
+    mine, noise, least = (
+        np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise, floored)
+    )
     rows = facts.together[np.all(np.isfinite(facts.together[:, kinks]), axis=1)]
     with np.errstate(all="ignore"):
         kinks &= np.all(np.abs(rows / noise) < LARGEST_SQUARED, axis=0)
@@ -326,7 +331,8 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
-    if units <= allowed_beside(rows, noise[kinks]):
+    rounded = float(np.linalg.norm(rest * (noise / least)[kinks]))
+    if units <= allowed_beside(rows, noise[kinks]) or rounded <= UNITS * np.sqrt(rows.shape[1]):
         return None
     names = [name for name, _, _ in facts.elements()]
     number = int(np.flatnonzero(kinks)[place])

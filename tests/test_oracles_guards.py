@@ -846,3 +846,19 @@ def test_a_quotient_by_a_number_that_is_flushed_is_one_by_zero() -> None:
     """JAX takes subnormal numbers for 0, of which the remainder is NaN."""
     case = case_of(lambda x, y: np.divmod(x, y)[1], [-5e-324] * 3, [-1.1125369292536007e-308, -1.185, 0.05])
     assert examine(case, Setup("jax", (), (1,))).verdict("jax", 1).label is Label.FLUSH
+
+
+def test_choices_together_are_rounded_where_none_but_zero_is_not() -> None:
+    """JAX has a slope of one where a product is zero, of either sign, and PyTorch and minigrad have none."""
+    case = case_of(
+        lambda x: np.absolute(np.cumprod(x)),
+        [0.0, 1.0, -2.0, 2.0],
+        cotangent=[0.394, -0.036, 0.127, 0.098],
+        vectors=([0.166, -0.219, -0.05, -0.022],),
+        dtype="float32",
+    )
+    parties = ("jax", "torch", "minigrad")
+    examined = examine(case, Setup(parties[0], parties[1:], (1, 2)))
+    assert {examined.verdict(party, order).label for party in parties for order in (1, 2)} <= {
+        *(Label.CONVENTION, Label.KINK_CHAIN, Label.UNSTABLE)
+    }
