@@ -181,7 +181,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     is what is off by one factor in both dtypes, unless a step by itself loses its digits and the program is right at
     ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
-    rounding unit's size in both dtypes, or a few units of the terms of which a second derivative cancels.
+    rounding unit's size in both dtypes, or a few units of the terms of which a second derivative cancels.  An
+    error of that size may be gone nearby by luck, as where a mean happens to be exact.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
@@ -204,11 +205,12 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
         alone = here.none_left & ~beyond_range(point, order, facts)
         return "" if alone.any() else "numbers leave the range on the way"
-    if collapses:
+    rounds = follows_rounding(here, other)
+    if collapses and not rounds:
         return ""
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
-    if follows_rounding(here, other) and not any(there.tells for there in ordinary):
+    if rounds and not any(there.tells for there in ordinary):
         return "its error follows the rounding unit, and ordinary points are at an edge"
     tamed = point.tamed()
     if tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary()):
@@ -216,7 +218,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     if loses_its_value(point, answer, facts):
         return "numbers leave the range on the way"
-    return step_that_loses(point, spec, order, follows_rounding(here, other))
+    return step_that_loses(point, spec, order, rounds)
 
 
 def size_of_terms(point: Point, order: int) -> float:
@@ -257,7 +259,7 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
 
 def follows_rounding(one: Error, other: Error) -> bool:
     """Whether errors in two dtypes are as far apart as their rounding units, or would be if any digits were left."""
-    finer, coarser = sorted([one, other], key=lambda error: error.size)
+    finer, coarser = sorted([one, other], key=lambda error: error.unit)
     nothing_left = coarser.factors.size == finer.factors.size and coarser.factors[finer.worst] == 0
     if nothing_left and finer.size < TOTAL_LOSS <= finer.size / FOLLOWS_ROUNDING:
         return True

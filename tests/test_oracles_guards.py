@@ -660,6 +660,13 @@ def test_a_nan_at_the_very_point_is_wrong_whatever_digits_are_lost_beside_it(dty
     assert label_of("jax", case) is Label.WRONG
 
 
+def test_digits_that_are_lost_beside_points_where_none_is_are_lost_digits() -> None:
+    """PyTorch's deviation of two numbers is exact wherever their mean happens to be."""
+    case = case_of(np.std, [2.0022145799241164, 2.0028571225124105])
+    assert label_of("torch", case) in (Label.UNSTABLE, Label.AGREES)
+    assert label_of(HalvesAll, case_of(lambda x: np.std(x * 1.0), case.inputs[0])) is Label.WRONG
+
+
 def test_digits_may_be_lost_between_steps_that_are_right_by_themselves() -> None:
     """What is lost of the small ones shows once the large ones are cut off."""
     x = [0.9, -1.4, 2.5]
