@@ -16,7 +16,7 @@ from minigrad.programs.tracing import Recorder, Tape, argument_names
 from minigrad.protocol import FUNCTIONS, Array, Function, innermost, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
 
-RESERVED = ("np", "staged", "constants", "cotangent", "float")
+RESERVED = ("np", "staged", "constants", "cotangent", "float", "type", "_checked", "_dtypes")
 """Names that the source of staged passes uses itself."""
 
 
