@@ -68,6 +68,9 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         if not own.is_off:
             return replace(verdict, label=Label.SEMANTICS, why=f"{verdict.why}; {reasons(found)}")
         verdict = own
+    found_at = facts.element(verdict.where)
+    if found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.NONFINITE:
+        return verdict  # beside infinity there are no digits to be lost
     if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):

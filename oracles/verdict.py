@@ -68,7 +68,7 @@ RULES: dict[Label, str] = {
     Label.SIGNED_ZERO: "it differs only in the sign of a zero of the value",
     Label.FLUSH: "it differs only because subnormal numbers are taken as zero: a replay that does so agrees with it",
     Label.NONFINITE: "an input or a constant that it depends on is NaN or infinite already, and the truth is not "
-    "defined",
+    "defined, or it is, and the answer is no finite number",
     Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
     "lies outside those nearby",
@@ -283,7 +283,9 @@ def ranked(
             RANK[Label.AGREES],
             np.where(falls_short(mine, truth) | misses, RANK[Label.WRONG], RANK[Label.EDGE]),
         ),
-        Status.NONFINITE: np.where(needless, RANK[Label.AGREES], RANK[Label.NONFINITE]),
+        Status.NONFINITE: np.where(
+            needless, RANK[Label.AGREES], np.where(misses, RANK[Label.WRONG], RANK[Label.NONFINITE])
+        ),
         Status.UNKNOWN: RANK[Label.UNDECIDED],
     }
     ranks = np.where(narrow <= UNITS, RANK[Label.AGREES], RANK[Label.WRONG])
@@ -390,7 +392,8 @@ def in_words(mine: Any, truth: Truth, noise: Any, element: tuple[int, ...]) -> s
     behind = bool(np.broadcast_to(truth.behind, truth.status.shape)[element])
     if behind and units_outside(mine, truth.low[element], truth.high[element], noise) > UNITS:
         number = float(truth.low[element])
-        return f"{got}; beside an edge with no part in it the truth is {number!r}: that or no finite number will do"
+        beside = "what is not finite" if status == Status.NONFINITE else "an edge with no part in it"
+        return f"{got}; beside {beside} the truth is {number!r}: that or no finite number will do"
     if np.broadcast_to(truth.beyond, truth.status.shape)[element]:
         return f"{got}; the truth is beyond the range, towards {float(truth.value[element])!r}"
     return f"{got}; {Status(status).name.lower()}"

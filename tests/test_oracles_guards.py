@@ -677,6 +677,37 @@ def test_digits_may_be_lost_between_steps_that_are_right_by_themselves() -> None
     assert label_of(HalvesAll, chained) is Label.WRONG
 
 
+class FiveAtInfinity(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(np.isinf(inputs[0]), 5.0, gradient)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [np.exp, np.tanh, mg.sigmoid, lambda x: np.sum(x * 2), lambda x: np.logaddexp(np.flip(x), x), np.linalg.norm],
+)
+def test_infinity_excuses_no_number_where_there_is_one(f: Any) -> None:
+    case = case_of(f, [-np.inf, 0.5])
+    assert label_of(FiveAtInfinity, case) is (Label.NONFINITE if f is np.linalg.norm else Label.WRONG)
+    assert label_of("minigrad", case) in (Label.AGREES, Label.NONFINITE)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (np.logaddexp.accumulate, [-np.inf, 1.0]),
+        (mg.logsumexp, [-np.inf, -np.inf]),
+        (np.max, [-np.inf, -np.inf]),
+        (lambda x: np.linalg.norm(x, ord=np.inf), [np.inf, -np.inf]),
+        (lambda x: np.log(np.exp(x)), [-np.inf, 1.0]),
+        (np.max, [np.nan, 1.0]),
+    ],
+)
+def test_beside_infinities_that_tie_or_cancel_any_number_will_do(f: Any, x: Any) -> None:
+    with np.errstate(divide="ignore"):
+        assert label_of(FiveAtInfinity, case_of(f, x)) is Label.NONFINITE
+
+
 class KinkRounded(trial.Altered):
     """The slope 1 at a kink, one rounding off."""
 

@@ -68,6 +68,9 @@ def sign_of(x: Any) -> int:
     return 1 if isinstance(x, int) or math.copysign(1, x) > 0 else -1
 
 
+VANISHING = arb(0, arb(2) ** -(2**40))
+"""A derivative that is zero in the limit at infinity, such as that of exp, but of what moves all the same."""
+
 STILL = arb_poly()
 """The derivatives of what does not move; rows are polynomials, which end with the last entry that is not 0."""
 
@@ -289,6 +292,8 @@ class Jet:
         """
         if self.is_still:
             return Jet(taylor[0])
+        if not self.value.is_finite():
+            taylor = [taylor[0], *(VANISHING if taylor[k].is_zero() else taylor[k] for k in range(1, ctx.cap))]
         lacking = [None if taylor[k].is_finite() else lost(self.moves()) for k in range(ctx.cap)]
         slopes = lacking[1] or scaled(self.slopes, taylor[1])
         if ctx.cap == 2:

@@ -98,7 +98,8 @@ class Truth:
     beyond: Any = False
     """Where it is one number all the same, but larger than the dtype can hold: `value` is infinite, with its sign."""
     behind: Any = False
-    """Where it is one number of the dtype all the same, in which no derivative at an edge that is met has any part."""
+    """Where it is one number of the dtype all the same, in which no derivative at an edge that is met has any part; or
+    which it certainly is, infinities or not."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class Referee:
         constants = [leaf for step in case.program.steps for leaf in leaves(step.operands)]
         self.propagates = any(map(is_infinite_or_nan, (*case.inputs, *constants)))
         """Whether an input, or a constant of the program, is NaN or infinite."""
+        self.has_nan = any(has_nan(x) for x in (*case.inputs, *constants) if is_infinite_or_nan(x))
         self.joint = joint
         """Where something ties of which the exact numbers may not tell what it makes of the others."""
         self.reason = ""
@@ -159,6 +161,11 @@ class Referee:
         self.ties: dict[Any, int] = {}
         if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it is clear which of two numbers is the larger, as it is not of NaN or of two infinities."""
+        return not self.has_nan and self.ties.get((BITS[0], None, None)) == 0
 
     def at(self, bits: int, nudge: Nudge | None = None, rounding: int | None = None) -> Balls | None:
         """The derivatives as balls, worked out once; or None where two numbers cannot be told apart."""
@@ -209,7 +216,7 @@ class Referee:
         for k, (truth, mask, apart) in enumerate(zip(found, masks, self.left_out(order, masks), strict=True)):
             truth.status = np.where(mask, status, truth.status).astype(np.int8)
             truth.beyond = truth.beyond & ~mask
-            truth.behind = apart & mask & (truth.status == Status.EDGE)
+            truth.behind = apart & mask & (self.is_ordered or not self.propagates)
             # What lies nearby is no number of the point's own.
             nowhere = mask & (True if here is None else np.isnan(here[k][0]))
             for name in ("low", "high", "lowest", "highest"):
@@ -474,6 +481,10 @@ def nothing(shape: tuple[int, ...], dtype: str, status: Status) -> Truth:
     """No truth, for one reason all through."""
     nan = np.full(shape, np.nan)
     return Truth(nan.astype(dtype), np.zeros(shape), nan, nan, nan, nan, np.full(shape, status, np.int8))
+
+
+def has_nan(x: Any) -> bool:
+    return bool(np.any(np.isnan(x)))
 
 
 def is_infinite_or_nan(x: Any) -> bool:
