@@ -372,3 +372,22 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(UsageError) as refused:
         judge(f, *inputs, **options)
     assert str(refused.value).startswith(message)
+
+
+CUBE = np.arange(60.0).reshape(3, 4, 5) / 7
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (slice(None, None, -1),),
+        (1, slice(None, None, -2), slice(3, 0, -1)),
+        (..., slice(-2, None, -3), 0),
+        (None, slice(None, -3, -1), ..., slice(9, 1, -2)),
+        (CUBE[..., 0] > 3, slice(None, None, -1)),
+    ],
+)
+def test_torch_is_asked_for_slices_that_run_downwards(index: Any) -> None:
+    """PyTorch has none: it is asked to flip."""
+    found = judge(lambda x: x[index] ** 2, CUBE, parties=["torch"])
+    assert found.verdicts["torch"].label == "agrees"

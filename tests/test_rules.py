@@ -535,6 +535,8 @@ EXAMPLES: dict[Function, list[Row]] = {
         of(signed(2, 3), 1),
         of(signed(2, 3), ((1, 0), (2, 1)), constant_values=3.0),
         *(of(signed(3, 3), ((2, 1), (0, 2)), mode=mode) for mode in ("edge", "reflect", "symmetric", "wrap")),
+        *(of(signed(3, 3), ((2, 1), (0, 2)), mode=mode) for mode in ("maximum", "mean", "median", "minimum")),
+        of(signed(3, 3), ((2, 1), (0, 2)), mode="linear_ramp"),
     ],
     np.full_like: [
         of(signed(2, 3), signed()),
@@ -1216,6 +1218,9 @@ def test_integers_asked_for_by_dtype_are_integers(f: Function) -> None:
         (lambda x: np.linalg.matrix_power(np.outer(x, x), 2.5), TypeError),
         (lambda x: np.meshgrid(x, x, indexing="foo"), ValueError),
         (lambda x: np.pad(x, 1, mode="edge", constant_values=3.0), ValueError),
+        (lambda x: np.pad(x, 1, mode="mean", constant_values=3.0), ValueError),
+        (lambda x: np.pad(x, 1, mode="maximum", stat_length=0), ValueError),
+        (lambda x: np.pad(x, 1, mode="edges"), ValueError),
         (lambda x: np.convolve(x, x, mode="f"), ValueError),
         (lambda x: np.average(x, weights=[1.0, -1.0, 0.0]), ZeroDivisionError),
         (lambda x: np.clip(x, -1, 1, min=0), ValueError),
@@ -1237,6 +1242,36 @@ def test_an_order_that_copies_do_not_keep_is_refused() -> None:
 def test_a_singular_matrix_has_an_infinite_condition_number() -> None:
     singular = np.array([[1.0, 2.0], [2.0, 4.0]])
     assert innermost(np.linalg.cond(Tensor(singular), 1)) == np.inf
+
+
+PADDINGS: list[dict[str, Any]] = [
+    {"mode": "maximum", "stat_length": 2},
+    {"mode": "minimum", "stat_length": (1, 3)},
+    {"mode": "mean", "stat_length": ((1, 2), (3, 1))},
+    {"mode": "median", "stat_length": 2},
+    {"mode": "linear_ramp", "end_values": (2.0, -3.0)},
+    {"mode": "reflect", "reflect_type": "odd"},
+    {"mode": "symmetric", "reflect_type": "odd"},
+    {"mode": "reflect", "reflect_type": "even"},
+]
+
+
+@pytest.mark.parametrize("how", PADDINGS, ids=lambda how: how["mode"])
+@pytest.mark.parametrize("width", [1, (0, 2), ((7, 5), (0, 3)), {-1: (1, 9)}], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_paddings_that_compute_are_numpys(how: dict[str, Any], width: Any, dtype: str) -> None:
+    for array in (MIXED, MIXED[:1]):
+        x = array.astype(dtype)
+        expected, found = np.pad(x, width, **how), np.pad(Tensor(x), width, **how)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(
+            found.value, expected, rtol=0, atol=4 * np.finfo(dtype).eps * np.max(np.abs(expected))
+        )
+    check_grads(lambda x: np.pad(x, width, **how), (MIXED,))
+
+
+def test_a_padding_ramps_to_numbers_that_are_differentiated() -> None:
+    assert grad(lambda c: np.sum(np.pad(np.stack([c, c]), 2, mode="linear_ramp", end_values=c)))(1.0) == 6
 
 
 def test_constants_of_a_padding_have_a_derivative_where_they_are_zero() -> None:

@@ -125,7 +125,7 @@ NOT_TAKEN: dict[str, set[str] | None] = {
     "hermitian": {"linalg.pinv"},
     # For complex numbers.
     "tol": {"real_if_close"},
-    # Of ways to pad that are not supported; of the ufunc behind.
+    # Of functions that pad in place; of the ufunc behind.
     "kwargs": {"pad", "clip", "einsum"},
 }
 """Arguments, and the functions of which they are refused; None where they are of every function."""

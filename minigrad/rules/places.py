@@ -20,6 +20,7 @@ from minigrad.protocol import (
     index_set,
     innermost,
     joined,
+    map_operand,
     primitive,
 )
 from minigrad.rules.common import broadcasting, cast, inverse, move, moving
@@ -136,10 +137,17 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
     return np.copy(np.broadcast_to(fill, np.shape(a) if shape is None else shape))
 
 
+STATISTICS: dict[str, Function] = {"maximum": np.max, "mean": np.mean, "median": np.median, "minimum": np.min}
+"""The modes of `np.pad` that put what they make of the first or last entries along an axis."""
+
+
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
+    if mode == "linear_ramp" or mode in STATISTICS:
+        given = {} if constant_values is None else {"constant_values": constant_values}
+        return pad_with_new_numbers(array, pad_width, mode, **given)
+    if callable(mode) or mode == "empty":
         raise UnsupportedError(
-            f"pad: mode {mode!r} computes new numbers; use constant, edge, reflect, symmetric or wrap"
+            "pad: a function as mode writes into the array, and 'empty' says nothing; name another mode"
         )
     ans = move(partial(np.pad, mode=mode), slice(1), array, pad_width)
     if constant_values is None:
@@ -151,6 +159,61 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
     numbers = np.arange(1, np.size(constants) + 1).reshape(-1, 2)
     places = np.pad(np.zeros(np.shape(array), int), pad_width, constant_values=numbers)
     return np.where(places == 0, ans, cast(constants, array)[places - 1]) if np.size(constants) else ans
+
+
+def pad_with_new_numbers(array: Any, pad_width: Any, mode: Any = "constant", **how: Any) -> Any:
+    """Along one axis after the other, as NumPy does it: by a statistic, a ramp, or a reflection at a point."""
+    array = array_of(array)
+    plain = {name: map_operand(innermost, value) for name, value in how.items()}
+    np.pad(np.zeros(array.shape), pad_width, mode, **plain)  # refuses what NumPy refuses
+    if mode in ("reflect", "symmetric") and how.get("reflect_type", "even") == "even":
+        return np.pad(array, pad_width, mode)
+    n = array.ndim
+    if isinstance(pad_width, dict):
+        named = {axis % n: pair for axis, pair in pad_width.items()}
+        pad_width = [np.broadcast_to(named.get(axis, 0), 2) for axis in range(n)]
+    ends = np.broadcast_to(array_of(how.get("end_values", 0)), (n, 2))
+    lengths = np.broadcast_to(np.array(how.get("stat_length"), object), (n, 2))
+    for axis, (before, after) in enumerate(np.broadcast_to(pad_width, (n, 2)).tolist()):
+        x = np.moveaxis(array, axis, 0)
+        if mode in STATISTICS:
+            parts = statistics(x, STATISTICS[mode], lengths[axis])
+            parts = [np.broadcast_to(y, (k, *y.shape[1:])) for y, k in zip(parts, (before, after), strict=True)]
+        elif mode == "linear_ramp":
+            sides = ((x[:1], before), (x[-1:], after))
+            left, right = (ramp(end, edge, k) for end, (edge, k) in zip(cast(ends[axis], x), sides, strict=True))
+            parts = [left, right[::-1]]
+        else:
+            parts = reflections(x, before, after, skipped=int(mode == "reflect"))
+        array = np.moveaxis(np.concatenate([parts[0], x, parts[1]]), 0, axis)
+    return array
+
+
+def statistics(x: Any, of: Function, lengths: Any) -> list[Any]:
+    """What a statistic makes of the first entries, and of the last."""
+    first, last = (len(x) if k is None else min(k, len(x)) for k in lengths)
+    return [of(x[:first], axis=0, keepdims=True), of(x[len(x) - last :], axis=0, keepdims=True)]
+
+
+def ramp(end: Any, edge: Any, count: int) -> Any:
+    """From a number up to an edge, which it does not reach."""
+    places = np.arange(count, dtype=edge.dtype).reshape(-1, *(1,) * (np.ndim(edge) - 1))
+    return places * ((edge - end) / max(count, 1)) + end
+
+
+def reflections(x: Any, before: int, after: int, skipped: int) -> list[Any]:
+    """What a reflection at the first entry puts before, and one at the last puts after, over and over again."""
+    length, inner = len(x), len(x) - skipped
+    if not inner:
+        return [np.repeat(x, before, 0), np.repeat(x, after, 0)]
+    whole, left, right = x, before, after
+    while left or right:
+        # Once more as much as there is, in whole periods.
+        most = (len(whole) - skipped) // inner * inner
+        k, m, n = min(left, most), min(right, most), len(whole) - skipped
+        mirrored = [2 * whole[:1] - whole[skipped : skipped + k][::-1], 2 * whole[-1:] - whole[n - m : n][::-1]]
+        whole, left, right = np.concatenate([mirrored[0], whole, mirrored[1]]), left - k, right - m
+    return [whole[:before], whole[before + length :]]
 
 
 def array_of(x: Any) -> Any:
@@ -185,6 +248,7 @@ define(np.sort,              sort)
 define(np.partition,         partition)
 define(np.full_like,         lambda a, fill_value: full_like(a, fill_value))
 define(np.pad,               pad)
+extend(np.pad,               "stat_length end_values reflect_type", pad_with_new_numbers)
 define(np.append,            append)
 define(np.broadcast_arrays,  broadcast_arrays)
 define(np.meshgrid,          meshgrid)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from minigrad.programs import OPERATORS, Program, Spelling, literal
+from minigrad.programs import OPERATORS, Program, Ref, Spelling, Step, literal
 from minigrad.protocol import NAMES
 from oracles.adapters import spelled, subnormals, with_arrays
 from oracles.catalogue import ABSENT, CATALOGUE
@@ -84,6 +84,13 @@ class TorchSpelling(Spelling):
             texts["axis"] = ALL_AXES[function].replace("{0}", operands[0])
         return spelled(row.torch, operands, {**defaults(function, row.torch), **texts})
 
+    def step(self, step: Step, name: Callable[[Ref], str]) -> str:
+        if step.function == "getitem":
+            axes, index = upwards(step.operands[1])
+            if axes:  # PyTorch slices forwards only
+                return f"torch.flip({self.operand(step.operands[0], name)}, {axes})[{self.index(index, name)}]"
+        return super().step(step, name)
+
     def parameter(self, value: Any) -> str:
         return self.array(value) if isinstance(value, np.ndarray) else super().parameter(value)
 
@@ -91,6 +98,32 @@ class TorchSpelling(Spelling):
         if not value.size:
             return f"torch.zeros({value.shape}, dtype=torch.{value.dtype.name})"
         return f"torch.tensor({literal(value.tolist())}, dtype=torch.{value.dtype.name})"
+
+
+def upwards(index: Any) -> tuple[list[int], Any]:
+    """Along which axes to flip an array, and the index to take then, in which no slice runs downwards."""
+    parts = index if isinstance(index, tuple) else (index,)
+    axes: list[int] = []
+    found: list[Any] = []
+    axis = 0
+    for number, part in enumerate(parts, 1):
+        if part is ...:  # from here on, axes are counted from the last
+            axis = -sum(map(axes_taken, parts[number:]))
+        if isinstance(part, slice) and part.step is not None and part.step < 0:
+            axes.append(axis)
+            start, stop = (None if end is None else -(end + 1) for end in (part.start, part.stop))
+            found.append(slice(start, stop, -part.step))
+        else:
+            found.append(part)
+        axis += axes_taken(part)
+    return axes, tuple(found)
+
+
+def axes_taken(part: Any) -> int:
+    """How many axes of an array a part of an index is about."""
+    if part is None or part is ...:
+        return 0
+    return part.ndim if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
 
 
 @functools.lru_cache(maxsize=512)
