@@ -2,7 +2,8 @@
 
 A difference quotient (f(x + h v) - f(x - h v)) / 2h has two errors, one that shrinks with h and one,
 from rounding, that grows.  Ridders' method (Advances in Engineering Software 4, 1982) extrapolates
-from a row of shrinking steps to h = 0, and takes as error how far neighbours in its table differ.
+from a row of shrinking steps to h = 0, and takes as error how far neighbours in its table differ: here in two
+rows running, as in one they may agree by luck.
 """
 
 from __future__ import annotations
@@ -144,16 +145,16 @@ def limit(
     `unit` is the rounding unit of the function's values; that much of `rounded` its points are off as well.
     """
     best, error = 0.0, np.inf
-    before: list[float] = []
+    before, last = list[float](), np.inf
     for _ in range(rows):
         above, below = f(h), f(-h)
         row = [(above - below) / (2 * h)]
         for k, previous in enumerate(before, 1):
             row.append(row[-1] + (row[-1] - previous) / (shrink ** (2 * k) - 1))
         rounding = unit * (max(abs(above), abs(below)) + rounded) / h
-        for k in range(1, len(row)):
-            apart = max(abs(row[k] - row[k - 1]), abs(row[k] - before[k - 1])) + rounding
-            if apart < error:
-                best, error = row[k], apart
-        before, h = row, h / shrink
+        apart = [max(abs(row[k] - row[k - 1]), abs(row[k] - before[k - 1])) for k in range(1, len(row))]
+        least = min(apart, default=np.inf)
+        if max(least, last) + rounding < error:
+            best, error = row[1 + apart.index(least)], max(least, last) + rounding
+        before, last, h = row, least, h / shrink
     return best, error
