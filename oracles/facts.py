@@ -33,6 +33,9 @@ EXCESSIVE, SLACK = 64.0, 8.0
 SMALL_STEP = 2.0**-12
 """How far, relatively, points lie that are asked about to tell one point's trouble from its surroundings'."""
 
+MANY_NEARBY = 24
+"""How many points to ask about before what is off is said to be so at one point alone."""
+
 OFF_STEPS = (2.0**-10, 2.0**-6)
 """How far to go from a kink or an edge until there is none."""
 
@@ -159,11 +162,14 @@ class Point:
             replace(self.case, inputs=tuple(np.where(np.abs(x) < tiny, 0 * x, x) for x in self.case.inputs))
         )
 
-    def nearby(self) -> Iterator[Point | None]:
-        """Two points a small step away: zeros no longer zero, large numbers smaller, others larger."""
-        random, inputs = np.random.default_rng(seed_of(self.case)), self.case.inputs
+    def nearby(self, again: bool = False) -> Iterator[Point | None]:
+        """Two points a small step away: zeros no longer zero, large numbers smaller, others larger.
+
+        If asked `again`, many further ones: what rounding does shows at some of them.
+        """
+        random, inputs = np.random.default_rng(seed_of(self.case) + again), self.case.inputs
         smallest = min([1.0, *(abs(float(x)) for array in inputs for x in array.ravel() if x != 0)])
-        for _ in range(2):
+        for _ in range(MANY_NEARBY if again else 2):
             steps = [SMALL_STEP * random.uniform(0.5, 1, x.shape) * np.where(np.abs(x) > 1, -1, 1) for x in inputs]
             moved = [np.where(x == 0, s * smallest, x * (1 + s)) for x, s in zip(inputs, steps, strict=True)]
             yield self.other(replace(self.case, inputs=tuple(x.astype(self.case.dtype) for x in moved)))

@@ -209,7 +209,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         alone = here.none_left & ~beyond_range(point, order, facts)
         return "" if alone.any() else "numbers leave the range on the way"
     rounds = follows_rounding(here, other)
-    if collapses and not rounds:
+    if collapses and not rounds and all(here.collapses_to(error_at(n, spec, order)) for n in point.nearby(again=True)):
         return ""
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
