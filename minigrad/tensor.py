@@ -148,17 +148,22 @@ def as_floats(value: Any, name: str) -> Any:
     """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
     if isinstance(value, (Array, np.floating)):
         return value
-    if isinstance(value, (np.ma.MaskedArray, np.matrix)):
-        raise DtypeError(f"{name} is a {type(value).__name__}, whose operators mean something else; pass np.asarray(x)")
     if isinstance(value, (list, tuple, dict)):
         kind = type(value).__name__
         if isinstance(value, dict) or any(isinstance(leaf, Array) for leaf in leaves(value)):
             raise DtypeError(f"{name} is a {kind}; give one array: a part of it, or np.stack of its parts")
         raise DtypeError(f"{name} is a {kind}; pass an array, such as np.array({value!r:.40}, float)")
-    array = np.asarray(value)
+    array = as_plain(value, name)
     if array.dtype.kind != "f":
         raise DtypeError(f"{name} has dtype {array.dtype}; derivatives need floats: pass 3.0 for 3, or x.astype(float)")
     return array if array.ndim else array[()]
+
+
+def as_plain(value: Any, name: str) -> Any:
+    """The value as an array of the usual kind; raises `DtypeError` for those whose operators mean something else."""
+    if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+        raise DtypeError(f"{name} is a {type(value).__name__}, whose operators mean something else; pass np.asarray(x)")
+    return np.asarray(value)
 
 
 def as_cotangent(cotangent: Any, value: Any, name: str = "the cotangent") -> Any:

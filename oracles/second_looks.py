@@ -209,7 +209,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         alone = here.none_left & ~beyond_range(point, order, facts)
         return "" if alone.any() else "numbers leave the range on the way"
     rounds = follows_rounding(here, other)
-    if collapses and not rounds and all(here.collapses_to(error_at(n, spec, order)) for n in point.nearby(again=True)):
+    if collapses and not rounds and np.isfinite(here.size):
+        collapses = all(here.collapses_to(error_at(near, spec, order)) for near in point.nearby(again=True))
+    if collapses and not rounds:
         return ""
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
@@ -263,7 +265,8 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
 def follows_rounding(one: Error, other: Error) -> bool:
     """Whether errors in two dtypes are as far apart as their rounding units, or would be if any digits were left."""
     finer, coarser = sorted([one, other], key=lambda error: error.unit)
-    nothing_left = coarser.factors.size == finer.factors.size and coarser.factors[finer.worst] == 0
+    alike = coarser.factors.size == finer.factors.size
+    nothing_left = alike and coarser.factors[finer.worst] == 0 != finer.factors[finer.worst]
     if nothing_left and finer.size < TOTAL_LOSS <= finer.size / FOLLOWS_ROUNDING:
         return True
     return bool(0 < finer.size <= FOLLOWS_ROUNDING * coarser.size < np.inf)

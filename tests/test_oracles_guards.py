@@ -698,6 +698,7 @@ def test_infinity_excuses_no_number_where_there_is_one(f: Any) -> None:
         (np.logaddexp.accumulate, [-np.inf, 1.0]),
         (mg.logsumexp, [-np.inf, -np.inf]),
         (np.max, [-np.inf, -np.inf]),
+        (lambda x: np.logaddexp(x, np.inf), [np.inf, 1.0]),
         (lambda x: np.linalg.norm(x, ord=np.inf), [np.inf, -np.inf]),
         (lambda x: np.log(np.exp(x)), [-np.inf, 1.0]),
         (np.max, [np.nan, 1.0]),

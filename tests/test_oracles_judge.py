@@ -385,9 +385,18 @@ CUBE = np.arange(60.0).reshape(3, 4, 5) / 7
         (..., slice(-2, None, -3), 0),
         (None, slice(None, -3, -1), ..., slice(9, 1, -2)),
         (CUBE[..., 0] > 3, slice(None, None, -1)),
+        (True, slice(None, None, -1)),
     ],
 )
 def test_torch_is_asked_for_slices_that_run_downwards(index: Any) -> None:
     """PyTorch has none: it is asked to flip."""
     found = judge(lambda x: x[index] ** 2, CUBE, parties=["torch"])
     assert found.verdicts["torch"].label == "agrees"
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: np.append(x, 3.0), lambda x: np.percentile(x, [10, 60]), lambda x: np.quantile(x, [0, 1])],
+)
+def test_torch_is_given_numbers_beside_arrays_as_it_takes_them(f: Any) -> None:
+    assert judge(f, np.array([1.0, 3.0, 2.0]), parties=["torch"]).verdicts["torch"].label == "agrees"

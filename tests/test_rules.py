@@ -1270,6 +1270,12 @@ def test_paddings_that_compute_are_numpys(how: dict[str, Any], width: Any, dtype
     check_grads(lambda x: np.pad(x, width, **how), (MIXED,))
 
 
+def test_paddings_of_nothing_and_of_reflections_by_another_name_are_numpys() -> None:
+    assert np.pad(Tensor(np.zeros((3, 0))), ((1, 1), (0, 0)), mode="maximum").shape == (5, 0)
+    even = np.pad(Tensor(np.arange(3.0)), 1, mode="reflect", reflect_type="even-ish")
+    assert even.value.tolist() == [1, 0, 1, 2, 1]
+
+
 def test_a_padding_ramps_to_numbers_that_are_differentiated() -> None:
     assert grad(lambda c: np.sum(np.pad(np.stack([c, c]), 2, mode="linear_ramp", end_values=c)))(1.0) == 6
 
@@ -1333,6 +1339,20 @@ def test_norm_of_some_order_wants_an_axis_where_numpy_does(x: Any) -> None:
 def test_vectors_of_values_that_coincide_have_none() -> None:
     with np.errstate(all="ignore"):
         assert np.isnan(grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))).any()
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([np.inf, 0.5, 1.5], [6, 0, 0]),
+        ([0.5, np.inf, 1.5], [1, 5, 0]),
+        ([np.inf, 0.5, np.inf], [4.5, 0, 1.5]),
+        ([0.5, -np.inf, -np.inf], [6, 0, 0]),
+    ],
+)
+def test_finite_entries_weigh_nothing_in_a_running_logsumexp_beside_infinity(x: Any, expected: Any) -> None:
+    weighted = lambda x: np.sum(np.logaddexp.accumulate(x) * np.arange(1.0, 4.0))  # noqa: E731
+    assert grad(weighted)(np.array(x)).tolist() == expected
 
 
 def test_running_logsumexp_keeps_its_digits_far_from_zero() -> None:

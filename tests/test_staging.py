@@ -839,6 +839,7 @@ MISUSES: dict[str, tuple[tuple[Any, ...], type[Exception], str]] = {
     "too many": ((np.ones(3), 1.0, 1.0), TypeError, "staged() takes 2 positional arguments but 3 were given"),
     "none": ((), TypeError, "missing 2 required positional arguments: 'weight' and 'bias'"),
     "text": (("abc", 1.0), ShapeError, "weight has shape (), but"),
+    "nothing": ((np.ones(3), None), DtypeError, "bias has dtype object, but"),
 }
 
 
@@ -847,6 +848,27 @@ def test_staged_call_misused_names_the_argument_and_the_mend(args: Any, error: t
     staged = stage(line, np.ones(3), 1.0)
     with pytest.raises(error, match=re.escape(message)):
         staged(*args)
+
+
+def test_squares_of_truth_values_are_numbers() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x * (np.square(x > 1.5) + np.square(x > 0.5)))
+
+    assert stage(f, np.arange(4.0))(np.arange(4.0))[0] == f(np.arange(4.0)) == 11
+
+
+def test_arrays_in_another_byte_order_are_staged_and_taken() -> None:
+    x = np.arange(3.0).astype(">f8")
+    for example in (x, np.arange(3.0)):
+        assert stage(lambda x: np.sum(x * x), example)(x)[0] == 5
+
+
+def test_masked_arrays_are_refused_by_stage() -> None:
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0])
+    with pytest.raises(DtypeError, match="argument 0 is a MaskedArray"):
+        stage(np.sum, masked)
+    with pytest.raises(DtypeError, match="x is a MaskedArray"):
+        stage(lambda x: np.sum(x), np.ones(3))(masked)
 
 
 def test_python_numbers_and_lists_fit_where_their_arrays_do() -> None:

@@ -14,7 +14,7 @@ from minigrad.errors import DtypeError
 from minigrad.programs.program import Ref
 from minigrad.programs.tracing import Recorder, Tape, argument_names
 from minigrad.protocol import FUNCTIONS, Array, Function, innermost, map_operand
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level
+from minigrad.tensor import Tensor, as_cotangent, as_floats, as_plain, fresh_level, of_level
 
 RESERVED = ("np", "staged", "constants", "cotangent", "float", "type", "_checked", "_dtypes")
 """Names that the source of staged passes uses itself."""
@@ -54,7 +54,7 @@ def both_passes(f: Function, example_args: Sequence[Any], cotangent: Any) -> Pas
             raise DtypeError(
                 f"argument {i} is a {type(arg).__name__}; stage takes arrays: pass each as its own argument"
             )
-    values = [np.asarray(arg)[()] for arg in example_args]
+    values = [native(as_plain(arg, f"argument {i}"))[()] for i, arg in enumerate(example_args)]
     names = free_names(f, len(values))
     result = innermost(
         as_floats(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)), "the function's result")
@@ -83,6 +83,11 @@ def both_passes(f: Function, example_args: Sequence[Any], cotangent: Any) -> Pas
         for x in inputs[: len(example_args)]
     ]
     return Passes(tape, forward, sends, referred(result), gradients)
+
+
+def native(x: Any) -> Any:
+    """The array in this machine's byte order, in which all results are."""
+    return x.astype(x.dtype.newbyteorder("="), copy=False)
 
 
 def free_names(f: Function, count: int) -> list[str]:

@@ -23,6 +23,7 @@ from minigrad.programs.passes import both_passes
 from minigrad.programs.program import Input, Program
 from minigrad.programs.simplifying import Simplified
 from minigrad.protocol import Array, Function
+from minigrad.tensor import as_plain
 
 FIELDS = operator.attrgetter("name", "shape", "dtype")
 
@@ -53,18 +54,20 @@ class Staged:
 
     def _checked(self, *args: Any) -> list[Any]:
         """The arguments as arrays, if they are what the function was staged for; numbers as such, which `+=` renews."""
-        given = [arg if isinstance(arg, Array) else np.asarray(arg)[()] for arg in args]
-        for x, declared in zip(given, self.program.inputs, strict=True):
+        given = []
+        for arg, declared in zip(args, self.program.inputs, strict=True):
+            x = arg if isinstance(arg, Array) else as_plain(arg, declared.name)
             if x.shape != declared.shape:
                 raise ShapeError(
                     f"{declared.name} has shape {x.shape}, but the function was staged for {declared.shape}; "
                     "stage it again with an example of the new shape"
                 )
-            if x.dtype != declared.dtype:
+            if x.dtype.newbyteorder("=") != declared.dtype:
                 raise DtypeError(
                     f"{declared.name} has dtype {x.dtype}, but the function was staged for {declared.dtype}; "
                     "stage it again with an example of the new dtype"
                 )
+            given.append(x if isinstance(x, Array) else x.astype(declared.dtype, copy=False)[()])
         return given
 
     def __reduce__(self) -> Any:
@@ -76,7 +79,7 @@ class Staged:
 
 def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
     """The source as it runs: what it is called with is looked at first, and arrays are let go after their last use."""
-    module: ast.Module = ProductOfEquals().visit(ast.parse(source))
+    module = ast.parse(source)
     function = module.body[-1]
     assert isinstance(function, ast.FunctionDef)
     if any(declared.shape for declared in inputs):
@@ -86,15 +89,6 @@ def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
         check = f"if not ({as_declared(inputs)}): {names}, = _checked({names})"
         function.body[:0] = ast.parse(check).body
     return ast.fix_missing_locations(module)
-
-
-class ProductOfEquals(ast.NodeTransformer):
-    """``np.square(v)`` as ``v * v``: of numbers an operator costs a fraction of a call, and the bits are the same."""
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        is_square = ast.unparse(node.func) == "np.square" and isinstance(node.args[0], ast.Name)
-        return ast.BinOp(node.args[0], ast.Mult(), node.args[0]) if is_square else node
 
 
 def as_declared(inputs: Sequence[Input]) -> str:

@@ -166,7 +166,9 @@ def pad_with_new_numbers(array: Any, pad_width: Any, mode: Any = "constant", **h
     array = array_of(array)
     plain = {name: map_operand(innermost, value) for name, value in how.items()}
     np.pad(np.zeros(array.shape), pad_width, mode, **plain)  # refuses what NumPy refuses
-    if mode in ("reflect", "symmetric") and how.get("reflect_type", "even") == "even":
+    if not array.size:
+        return np.pad(array, pad_width)
+    if mode in ("reflect", "symmetric") and how.get("reflect_type") != "odd":
         return np.pad(array, pad_width, mode)
     n = array.ndim
     if isinstance(pad_width, dict):

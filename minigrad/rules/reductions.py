@@ -120,8 +120,10 @@ def running_logsumexp_da(g: Any, ans: Any, a: Any) -> Any:
     largest = scale_so_far(a)
     none = ~np.isfinite(largest)
     finite = np.where(none, 0, largest)
-    powers = np.exp(np.where(none & (a == largest), 0, a - finite))
-    shrinking = np.exp(np.where(none, -np.inf, finite - ahead(largest, 1, lambda end: np.full_like(end, np.inf))))
+    # Beside an infinity, finite entries weigh nothing.
+    powers = np.exp(np.where(np.isinf(largest), np.where(a == largest, 0, -np.inf), a - finite))
+    shrinking = np.where(none, -np.inf, finite - ahead(largest, 1, lambda end: np.full_like(end, np.inf)))
+    shrinking = np.exp(np.where(largest == np.inf, 0, shrinking))
     sums = forwards(shrinking, powers)
     return powers * recurrence(shrinking, g / sums)
 

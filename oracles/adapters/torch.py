@@ -52,7 +52,9 @@ class TorchSpelling(Spelling):
         if row is None or row.torch == ABSENT:
             raise Unsupported(f"PyTorch has no spelling of {function} here")
         if function in FLAT and "axis" not in texts:
-            flat = [f"{operand}.reshape(-1)" for operand in operands[: FLAT[function]]]
+            like = f"dtype={operands[0]}.dtype"
+            flat = [operands[0], *(f"torch.as_tensor({operand}, {like})" for operand in operands[1 : FLAT[function]])]
+            flat = [f"{operand}.reshape(-1)" for operand in flat]
             operands, texts = [*flat, *operands[FLAT[function] :]], {**texts, "axis": "0"}
         named = "keepdims" in texts and function not in ONE_AXIS
         if row.kind == "reduce" and "axis" not in texts and (named or "{axis}" in (row.torch or "")):
@@ -121,7 +123,7 @@ def upwards(index: Any) -> tuple[list[int], Any]:
 
 def axes_taken(part: Any) -> int:
     """How many axes of an array a part of an index is about."""
-    if part is None or part is ...:
+    if part is None or part is ... or isinstance(part, bool):
         return 0
     return part.ndim if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
 

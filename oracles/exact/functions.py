@@ -33,6 +33,7 @@ def copysign(x: Jet, y: Jet) -> Jet:
 def logaddexp(x: Jet, y: Jet) -> Jet:
     """From the one that is larger, as far as can be seen: both forms are right."""
     top, low = (x, y) if x.value.mid() >= y.value.mid() else (y, x)
+    Jet.ties += low.isinf() and bool(top.value == low.value)
     return top if low.isinf() else top + (low - top).exp().log1p()
 
 
