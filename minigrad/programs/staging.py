@@ -10,6 +10,7 @@ of its own let go after its last use.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import operator
 from collections.abc import Sequence
@@ -44,7 +45,11 @@ class Staged:
         self.constants = constants
         self.reordered = reordered
         dtypes = {declared.dtype: np.dtype(declared.dtype) for declared in program.inputs}
-        namespace: dict[str, Any] = {"constants": constants, "_checked": self._checked, "_dtypes": dtypes}
+        namespace: dict[str, Any] = {
+            "constants": constants,
+            "_checked": functools.partial(checked, program.inputs),
+            "_dtypes": dtypes,
+        }
         exec(compile(as_run(source, program.inputs), "<staged>", "exec"), namespace)
         self._run: Function = namespace["staged"]
         self.__signature__ = inspect.signature(self._run)
@@ -52,29 +57,30 @@ class Staged:
     __call__ = property(operator.attrgetter("_run"))
     """The function that runs, itself: a call of it by another would cost as much as three operations on numbers."""
 
-    def _checked(self, *args: Any) -> list[Any]:
-        """The arguments as arrays, if they are what the function was staged for; numbers as such, which `+=` renews."""
-        given = []
-        for arg, declared in zip(args, self.program.inputs, strict=True):
-            x = arg if isinstance(arg, Array) else as_plain(arg, declared.name)
-            if x.shape != declared.shape:
-                raise ShapeError(
-                    f"{declared.name} has shape {x.shape}, but the function was staged for {declared.shape}; "
-                    "stage it again with an example of the new shape"
-                )
-            if x.dtype.newbyteorder("=") != declared.dtype:
-                raise DtypeError(
-                    f"{declared.name} has dtype {x.dtype}, but the function was staged for {declared.dtype}; "
-                    "stage it again with an example of the new dtype"
-                )
-            given.append(x if isinstance(x, Array) else x.astype(declared.dtype, copy=False)[()])
-        return given
-
     def __reduce__(self) -> Any:
         return Staged, (self.program, self.source, self.constants, self.reordered)
 
     def __repr__(self) -> str:
         return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
+
+
+def checked(inputs: Sequence[Input], *args: Any) -> list[Any]:
+    """The arguments as arrays, if they are what the function was staged for; numbers as such, which `+=` renews."""
+    given = []
+    for arg, declared in zip(args, inputs, strict=True):
+        x = arg if isinstance(arg, Array) else as_plain(arg, declared.name)
+        if x.shape != declared.shape:
+            raise ShapeError(
+                f"{declared.name} has shape {x.shape}, but the function was staged for {declared.shape}; "
+                "stage it again with an example of the new shape"
+            )
+        if x.dtype.newbyteorder("=") != declared.dtype:
+            raise DtypeError(
+                f"{declared.name} has dtype {x.dtype}, but the function was staged for {declared.dtype}; "
+                "stage it again with an example of the new dtype"
+            )
+        given.append(x if isinstance(x, Array) else x.astype(declared.dtype, copy=False)[()])
+    return given
 
 
 def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
