@@ -3,8 +3,8 @@
 The function is run once on Tensors of Recorders, so that every number of both passes leaves a
 step.  What is left after simplifying is written out as source that a reader of the course notes
 recognises: forward lines numbered (1) to (n), backward lines in reverse order under the same
-numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs, each variable
-of its own let go after its last use.
+numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs, after a look at its
+arguments, each variable of its own let go after its last use.
 """
 
 from __future__ import annotations
