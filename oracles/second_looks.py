@@ -210,7 +210,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "" if alone.any() else "numbers leave the range on the way"
     rounds = follows_rounding(here, other)
     if collapses and not rounds and np.isfinite(here.size):
-        collapses = all(here.collapses_to(error_at(near, spec, order)) for near in point.nearby(again=True))
+        collapses = not any(here.recurs_in(error_at(near, spec, order)) for near in point.nearby(again=True))
     if collapses and not rounds:
         return ""
     if any(map(here.is_answered_by, ordinary)):
@@ -254,8 +254,9 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
         verdict = looked_at(there, order, ask(spec, alone, order))
         if verdict.label == Label.WRONG:
             return ""
-        # Near the end of the range noise may swallow that nothing is left at all.
-        swallowed = verdict.label == Label.ILL_CONDITIONED and np.any(error_at(there, spec, order).factors == 0)
+        # Beside larger elements, or near the end of the range, noise may swallow that nothing is left at all.
+        within = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED)
+        swallowed = within and np.any(error_at(there, spec, order).factors == 0)
         if verdict.label == Label.UNSTABLE or swallowed:
             losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
     between = "each step agrees by itself, and the error follows the rounding unit" if rounds and count > 1 else ""
@@ -339,6 +340,14 @@ class Error:
         left = min(COLLAPSE * abs(own - 1), NO_DIGITS * near.unit) if some_left else COLLAPSE
         left = ALIKE if np.isnan(own) else left  # it is small nearby if it is zero here, and small beside its rounding
         return not abs(near.factors[self.worst] - 1) > left
+
+    def recurs_in(self, near: Error) -> bool:
+        """Whether the element that is off most is off by such a part there too."""
+        if near.factors.size != self.factors.size:
+            return False
+        if np.isnan(self.factors[self.worst]):
+            return near.size > COLLAPSE * self.size
+        return bool(np.abs(near.factors[self.worst] - 1) > COLLAPSE * np.abs(self.factors[self.worst] - 1))
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
         """Whether any element that is no number is right at points nearby."""

@@ -667,6 +667,13 @@ def test_digits_that_are_lost_beside_points_where_none_is_are_lost_digits() -> N
     assert label_of(HalvesAll, case_of(lambda x: np.std(x * 1.0), case.inputs[0])) is Label.WRONG
 
 
+def test_digits_that_a_step_loses_beside_larger_elements_are_lost_digits() -> None:
+    """Of 0 a tanh has the slope 1, beside which by itself a slope of 1e-48 owes nothing to anybody."""
+    case = case_of(lambda x: np.tanh(-np.degrees(x * x)), [0.0, 1.0])
+    assert label_of("torch", case) is Label.UNSTABLE
+    assert label_of("minigrad", case) is Label.AGREES
+
+
 def test_digits_may_be_lost_between_steps_that_are_right_by_themselves() -> None:
     """What is lost of the small ones shows once the large ones are cut off."""
     x = [0.9, -1.4, 2.5]
