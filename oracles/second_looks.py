@@ -185,7 +185,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
     rounding unit's size in both dtypes, or a few units of the terms of which a second derivative cancels.  An
-    error of that size may be gone nearby by luck, as where a mean happens to be exact.
+    error of that size may be gone nearby by luck, as where a mean happens to be exact; and others recur at some of
+    many points nearby.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
