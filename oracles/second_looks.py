@@ -20,6 +20,7 @@ from oracles.verdict import (
     ALMOST,
     EXCUSED,
     FATAL,
+    RANK,
     UNITS,
     Answer,
     Facts,
@@ -28,6 +29,7 @@ from oracles.verdict import (
     falls_short,
     formed,
     judge,
+    ranked,
     units_outside,
 )
 
@@ -184,9 +186,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     is what is off by one factor in both dtypes, unless a step by itself loses its digits and the program is right at
     ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
-    rounding unit's size in both dtypes, or a few units of the terms of which a second derivative cancels.  An
-    error of that size may be gone nearby by luck, as where a mean happens to be exact; and others recur at some of
-    many points nearby.
+    rounding unit's size in both dtypes, or a few units of noise or of the terms that cancel; and those may be the
+    larger elements, if nothing is off but zeros, and by no more than rounding of these.  An error of that size may
+    be gone nearby by luck, as where a mean happens to be exact; and others recur at some of many points nearby.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
@@ -195,7 +197,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
         return "" if everywhere else "in float64 it agrees"
     if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
-        if here.size <= NO_DIGITS * float(np.finfo(facts.dtype).eps) * size_of_terms(point, order):
+        rounding = float(np.finfo(facts.dtype).eps) * size_of_terms(point, order)
+        if here.size <= NO_DIGITS * rounding or judge(answer, order, facts).units <= NO_DIGITS:
             return "what is left is rounding of terms that cancel"
         return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
     ordinary = [error_at(each, spec, order) for each in point.ordinary()]
@@ -216,6 +219,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return ""
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
+    if is_rounding_of_zero(answer, facts) and any(there.agrees for there in ordinary):
+        return "what is left where the truth is zero is rounding of larger elements, and at ordinary points it agrees"
     if rounds and not any(there.tells for there in ordinary):
         return "its error follows the rounding unit, and ordinary points are at an edge"
     tamed = point.tamed()
@@ -238,6 +243,23 @@ def size_of_terms(point: Point, order: int) -> float:
     with np.errstate(all="ignore"):
         first = largest([truth.value for truth in point.facts(1).truths[1:]])
         return float(first * largest(point.case.vectors) / np.float64(largest(point.case.inputs)))
+
+
+def is_rounding_of_zero(answer: Answer, facts: Facts) -> bool:
+    """Whether all that is off should be zero, and is no more than rounding of the largest element of all arrays.
+
+    A gradient of what does not change at all, as a variance if all entries grow alike, is a sum of those of the rest.
+    """
+    derivatives = [t.value[t.status == Status.CERTAIN] for t in facts.truths[facts.names[0] == "value" :]]
+    largest = max(float(np.max(np.abs(each), initial=0.0)) for each in derivatives)
+    allowed = NO_DIGITS * float(np.finfo(facts.dtype).eps) * largest
+
+    def is_rounding(mine: Any, truth: Truth, noise: Any) -> bool:
+        off = ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG]
+        zero = (truth.status == Status.CERTAIN) & (truth.value == 0)
+        return not np.any(off & ~(zero & (np.abs(mine) <= allowed)))
+
+    return all(map(is_rounding, formed(answer, facts), facts.truths, facts.noise))
 
 
 def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
@@ -351,9 +373,9 @@ class Error:
         return bool(np.abs(near.factors[self.worst] - 1) > COLLAPSE * np.abs(self.factors[self.worst] - 1))
 
     def is_alone(self, nearby: Sequence[Error]) -> bool:
-        """Whether any element that is no number is right at points nearby."""
+        """Whether any element that is no number is one at points nearby."""
         return all(near.factors.size == self.factors.size for near in nearby) and bool(
-            np.any(self.none_left & np.all([np.abs(near.factors - 1) <= COLLAPSE for near in nearby], axis=0))
+            np.any(self.none_left & np.all([np.isfinite(near.factors) for near in nearby], axis=0))
         )
 
     def is_answered_by(self, other: Error) -> bool:
@@ -382,11 +404,13 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
         behind = truth.behind & np.isfinite(mine)
         certain, number = (truth.status == Status.CERTAIN) | behind, np.where(behind, truth.low, truth.value)
-        off = np.where(certain | (truth.status == Status.KINK), units_outside(mine, truth.low, truth.high, 1.0), 0)
+        off = np.where(certain, units_outside(mine, truth.low, truth.high, 1.0), 0)
+        chosen = units_outside(mine, truth.lowest, truth.highest, 1.0)
+        off = np.where(truth.status == Status.KINK, chosen, off)
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
         shares = np.where(np.isnan(mine), np.inf, mine / number)
-        factors.append(np.where(certain & (number != 0), shares, np.nan).ravel())
+        factors.append(np.where(certain & ((number != 0) | np.isnan(mine)), shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by; but it is not what others round by that is off then.
     told = np.where(np.isnan(shares), 0.0, each)

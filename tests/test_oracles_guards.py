@@ -908,3 +908,48 @@ def test_choices_together_are_rounded_where_none_but_zero_is_not() -> None:
     assert {examined.verdict(party, order).label for party in parties for order in (1, 2)} <= {
         *(Label.CONVENTION, Label.KINK_CHAIN, Label.UNSTABLE)
     }
+
+
+class AddsALittle(trial.Altered):
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return gradient + np.where(np.abs(gradient) < 1e-9, 1e-12, 0)
+
+
+def test_zeros_that_are_sums_of_larger_elements_are_off_by_their_rounding() -> None:
+    """If both entries grow alike their variance stays, so that the gradient of what is added to both is 0."""
+    case = case_of(lambda x, y: np.var(x + y, axis=0), [[-3.8e10, 8.6e-11], [0.61, 9e-10]], [2.963, 0.483])
+    [verdict] = examine(case, Setup("torch", (), (1,))).verdicts
+    assert verdict.label is Label.AGREES or "rounding of larger elements" in verdict.why
+    case = case_of(lambda y, x: np.var(x + y, axis=0), [2.963, 0.483], [[-3.8, 8.6], [0.61, 9.0]])
+    assert label_of(AddsALittle, case) is Label.WRONG
+
+
+def test_what_cancels_altogether_may_leave_more_than_its_noise() -> None:
+    """The quotient of a matrix's only singular value by itself is 1."""
+    case = case_of(
+        lambda x, y: np.sum(np.linalg.cond(x), keepdims=True) - y,
+        [[2.203505390305227e-19, 7.318364664277156e-22, 1.5720931501039813e-21, -7.4267848815257065e-22]],
+        4.0,
+        vectors=([[0.305, 1.208, 0.244, -0.001]], -0.12),
+        cotangent=0.004,
+    )
+    for party in ("torch", "jax"):
+        assert examine(case, Setup(party, (), (2,))).verdict(party, 2).label in (Label.UNSTABLE, Label.AGREES)
+
+
+def test_a_chain_of_choices_elsewhere_is_no_error() -> None:
+    """JAX loses digits of the second derivative of tanh at 0, beside a tie at which nobody chose well."""
+    case = case_of(
+        lambda x, y: np.tanh(np.max(x, axis=0)) @ y,
+        [[2.0, -1.0], [2.0, 0.0]],
+        [[-4.1e-9, 6.7e-7, -7.5e6, 2.9e-8], [-5e1, -4.8e13, -6e-8, 3.9e8]],
+        cotangent=[0.019, 1.999, -0.512, 0.541],
+        vectors=([[-0.111, -0.001], [0.188, -1.224]], [[-0.905, 0.125, 0.836, 0.722], [0.426, 1.265, 0.933, 0.012]]),
+    )
+    assert examine(case, Setup("jax", (), (2,))).verdict("jax", 2).label is Label.UNSTABLE
+
+
+def test_a_nan_is_wrong_where_zero_is_right() -> None:
+    """PyTorch's copysign has no second derivative at 0, and lost digits of a tanh nearby do not excuse that."""
+    case = case_of(lambda x: np.copysign(np.tanh(x), x), [0.0, 1.0], dtype="float32")
+    assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.WRONG
