@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from oracles.adapters import KNOWN
 from oracles.asking import ask, party
-from oracles.cases import Case, FloatArray, all_values
+from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
-from oracles.shrink import Plan, rebuild
+from oracles.shrink import one_by_one
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -77,6 +77,9 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
+    at_kink = found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.KINK
+    if at_kink and chooses_as_it_may(point, answer.party, verdict.order):
+        return replace(verdict, label=Label.KINK_CHAIN, why=f"{verdict.why}; by itself no step is off")
     return confirmed(point, verdict, facts)
 
 
@@ -182,9 +185,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
 
     Its formula is right if it agrees at the same point in float64; or if it loses digits all around
     the point, but agrees at ordinary points of the same signs, or in all steps by themselves but those
-    that lose digits too.  What is off at the very point alone, or at ordinary points too, is a wrong formula, and so
-    is what is off by one factor in both dtypes, unless a step by itself loses its digits and the program is right at
-    ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
+    that lose digits too.  What is off at the very point alone, or at ordinary points too, is a wrong formula, unless
+    a step by itself loses its digits; and so is what is off by one factor in both dtypes, unless a step does and the
+    program is right at ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
     with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
     rounding unit's size in both dtypes, or a few units of noise or of the terms that cancel; and those may be the
     larger elements, if nothing is off but zeros, and by no more than rounding of these.  An error of that size may
@@ -200,7 +203,11 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         rounding = float(np.finfo(facts.dtype).eps) * size_of_terms(point, order)
         if here.size <= NO_DIGITS * rounding or judge(answer, order, facts).units <= NO_DIGITS:
             return "what is left is rounding of terms that cancel"
-        return "its error there follows the rounding unit" if follows_rounding(here, other) else ""
+        if follows_rounding(here, other):
+            return "its error there follows the rounding unit"
+        if not any(event.is_break for event in point.events) and comes_and_goes(point, spec, order, here):
+            return "its error comes and goes at points nearby, as rounding does"
+        return step_that_loses(point, spec, order, rounds=False)
     ordinary = [error_at(each, spec, order) for each in point.ordinary()]
     if not any(there.tells_of(here) for there in ordinary):
         ordinary += [error_at(each, spec, order) for each in point.ordinary(again=True)]
@@ -216,7 +223,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if collapses and not rounds and np.isfinite(here.size):
         collapses = not any(here.recurs_in(error_at(near, spec, order)) for near in point.nearby(again=True))
     if collapses and not rounds:
-        return ""
+        return step_that_loses(point, spec, order, rounds)
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
     if is_rounding_of_zero(answer, facts) and any(there.agrees for there in ordinary):
@@ -229,7 +236,14 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     if loses_its_value(point, answer, facts):
         return "numbers leave the range on the way"
-    return step_that_loses(point, spec, order, rounds)
+    few = judge(answer, order, facts).units <= NO_DIGITS
+    return step_that_loses(point, spec, order, rounds or few)
+
+
+def comes_and_goes(point: Point, spec: str, order: int, here: Error) -> bool:
+    """Whether an error is there at some of many points nearby, and gone at others."""
+    nearby = [error_at(near, spec, order) for near in point.nearby(again=True)]
+    return any(map(here.recurs_in, nearby)) and any(near.agrees for near in nearby)
 
 
 def size_of_terms(point: Point, order: int) -> float:
@@ -262,28 +276,39 @@ def is_rounding_of_zero(answer: Answer, facts: Facts) -> bool:
     return all(map(is_rounding, formed(answer, facts), facts.truths, facts.noise))
 
 
+def steps_alone(point: Point, spec: str, order: int) -> Iterator[tuple[str, Verdict, Point]]:
+    """Each step of a program of several, with the verdicts on it by itself and the point, made of what comes to it.
+
+    What a second derivative is wrong by may be the first one of a step.
+    """
+    for function, alone in one_by_one(point.case):
+        there = Point(alone, order)
+        for each in range(1, order + 1) if can_run(alone) else ():
+            yield function, looked_at(there, each, ask(spec, alone, each)), there
+
+
 def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
     """The step that loses digits all by itself, on what comes to it here, if no step is wrong by itself; else empty.
 
     So a program may lose them at ordinary points too, as one that always gives a large sum to a tanh.  If all steps
-    agree by themselves, and the error `rounds` as the unit does, they are lost between steps.
+    agree by themselves, and the error is one that `rounds`, they are lost between steps.
     """
-    count, values, losing = len(point.case.program.steps), all_values(point.case), ""
-    for number in range(count) if count > 1 else ():
-        alone = rebuild(point.case, values, Plan((number,)))
-        if alone is None or not can_run(alone):
-            continue
-        there = Point(alone, order)
-        verdict = looked_at(there, order, ask(spec, alone, order))
+    losing = ""
+    for function, verdict, there in steps_alone(point, spec, order):
         if verdict.label == Label.WRONG:
             return ""
-        # Beside larger elements, or near the end of the range, noise may swallow that nothing is left at all.
+        # Beside larger elements, or near the end of the range, noise may swallow that digits are gone.
         within = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED)
-        swallowed = within and np.any(error_at(there, spec, order).factors == 0)
-        if verdict.label == Label.UNSTABLE or swallowed:
-            losing = losing or f"by itself {point.case.program.steps[number].function} loses digits there"
-    between = "each step agrees by itself, and the error follows the rounding unit" if rounds and count > 1 else ""
-    return losing or between
+        if verdict.label == Label.UNSTABLE or (within and error_at(there, spec, verdict.order).lacks_digits):
+            losing = losing or f"by itself {function} loses digits there"
+    several = len(point.case.program.steps) > 1
+    return losing or ("each step agrees by itself, and the error is one of rounding" if rounds and several else "")
+
+
+def chooses_as_it_may(point: Point, spec: str, order: int) -> bool:
+    """Whether no step of several is off by itself, so that what lies outside all chains seen is one of choices too."""
+    verdicts = [verdict for _, verdict, _ in steps_alone(point, spec, order)]
+    return bool(verdicts) and not any(verdict.label in FATAL for verdict in verdicts)
 
 
 def follows_rounding(one: Error, other: Error) -> bool:
@@ -342,18 +367,29 @@ class Error:
     """What each element is as a multiple of the truth; NaN where that says nothing, infinite for what is no number."""
     unit: float = np.inf
     """The rounding unit of its dtype."""
+    numbers: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
+    """What each element should be; NaN where that is no one number."""
 
     @property
     def none_left(self) -> Any:
         """The elements that are no numbers, where there are some."""
         return np.isinf(self.factors)
 
+    @property
+    def lacks_digits(self) -> bool:
+        """Whether any element is off by more than rounding of its own."""
+        return bool(np.any(np.abs(self.factors - 1) > NO_DIGITS * self.unit))
+
     def collapses_to(self, near: Error) -> bool:
         """Whether the error is gone there, of the element that is off most here too.
 
-        Of zero and of no number it is so if most digits are right there; of other numbers, if almost all are.
+        Of zero and of no number it is so if most digits are right there; of other numbers, if almost all are.  A point
+        at which that element should be quite another number is not near enough to tell.
         """
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
+            return False
+        number, there = self.numbers[self.worst], near.numbers[self.worst]
+        if number != 0 and abs(there - number) > abs(number) / 2:
             return False
         own = float(self.factors[self.worst])
         as_far_off = (np.abs(self.factors - 1) >= abs(own - 1) / 2) & np.isfinite(self.factors)
@@ -400,7 +436,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
         return Error()
-    sizes, factors = [np.zeros(0)], [np.zeros(0)]
+    sizes, factors, numbers = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
         behind = truth.behind & np.isfinite(mine)
         certain, number = (truth.status == Status.CERTAIN) | behind, np.where(behind, truth.low, truth.value)
@@ -410,6 +446,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
         shares = np.where(np.isnan(mine), np.inf, mine / number)
+        numbers.append(np.where(certain, number, np.nan).ravel())
         factors.append(np.where(certain & ((number != 0) | np.isnan(mine)), shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by; but it is not what others round by that is off then.
@@ -420,7 +457,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         return Error(0.0, agrees, tells)
     values, unit = facts.truths[0].value.size if order == 1 else 0, float(np.finfo(facts.dtype).eps)
     worst = int(np.argmax(told if np.any(told) and np.max(told) >= COLLAPSE * np.max(each) else each))
-    return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit)
+    return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit, np.concatenate(numbers))
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:

@@ -17,6 +17,7 @@ import numpy as np
 from minigrad.errors import MinigradError
 from minigrad.programs import Input, Program, Ref
 from minigrad.protocol import leaves
+from minigrad.transforms import jvp
 from oracles.cases import Case, all_values
 
 StillFails = Callable[[Case], bool]
@@ -38,12 +39,12 @@ def ask_of(case: Case, program: Program, inputs: tuple[Any, ...]) -> Case | None
     """The case that asks for the gradient of another program, or None if that cannot run or has none."""
     try:
         with np.errstate(all="ignore"):
-            value = np.asarray(program(*inputs))
+            value = program(*inputs)
     except (MinigradError, ValueError, TypeError):
         return None
-    if value.dtype.kind != "f":
+    shape = shape_of(value)
+    if shape is None or np.asarray(value).dtype.kind != "f":
         return None
-    shape = value.shape
     cotangent = case.cotangent if case.cotangent.shape == shape else pattern(shape, case.dtype)
     vectors = tuple(pattern(x.shape, x.dtype) for x in inputs)
     return replace(case, program=program, inputs=inputs, cotangent=cotangent, vectors=vectors)
@@ -97,8 +98,8 @@ def shape_of(value: Any) -> tuple[int, ...] | None:
     return None if isinstance(value, (tuple, list)) else np.shape(value)
 
 
-def rebuild(case: Case, values: Sequence[Any], plan: Plan) -> Case | None:
-    """The case of the steps that a plan keeps, or None if they make no program."""
+def rebuild(case: Case, values: Sequence[Any], plan: Plan, tangents: Mapping[int, Any] | None = None) -> Case | None:
+    """The case of the steps that a plan keeps, or None if they make no program; along `tangents`, if all are there."""
     n = len(case.inputs)
     made = {n + step for step in plan.kept}
 
@@ -126,7 +127,43 @@ def rebuild(case: Case, values: Sequence[Any], plan: Plan) -> Case | None:
     declared = tuple(Input("xyzuvw"[i] if i < 6 else f"x{i}", x.shape, x.dtype.name) for i, x in enumerate(inputs))
     rewired = Program(declared, tuple(s.mapped(rewire) for s in steps), Ref(len(inputs) + len(steps) - 1))
     program, used_inputs = rewired.without_dead_steps()
-    return ask_of(case, program, tuple(inputs[i] for i in used_inputs))
+    found, taken = ask_of(case, program, tuple(inputs[i] for i in used_inputs)), [outside[i] for i in used_inputs]
+    if found is None or not tangents or not all(index in tangents for index in taken):
+        return found
+    return replace(found, vectors=tuple(tangents[index] for index in taken))
+
+
+def one_by_one(case: Case) -> Iterator[tuple[str, Case]]:
+    """Each step's function, and the case of it by itself at what comes to it; of one with several results, for each.
+
+    Second derivatives are along what the vectors have become there.  None where a step is the whole program.
+    """
+    values, steps, n = all_values(case), case.program.steps, len(case.inputs)
+    tangents = all_tangents(case, values)
+    for number, step in enumerate(steps):
+        result = Ref(n + number)
+        takers = [k for k, other in enumerate(steps) if other.function == "getitem" and other.operands[0] == result]
+        several = shape_of(values[result.index]) is None
+        for kept in [(number, k) for k in takers] if several else [(number,)]:
+            alone = rebuild(case, values, Plan(kept), tangents) if len(kept) < len(steps) else None
+            if alone is not None:
+                yield step.function, alone
+
+
+def all_tangents(case: Case, values: Sequence[Any]) -> Mapping[int, Any]:
+    """By number, the derivatives along the case's vectors of those `values` that are floats, where they are finite."""
+    places = [i for i, v in enumerate(values) if shape_of(v) is not None and np.asarray(v).dtype.kind == "f"]
+
+    def at_places(*inputs: Any) -> list[Any]:
+        met = all_values(replace(case, inputs=inputs))
+        return [met[i] for i in places]
+
+    try:
+        with np.errstate(all="ignore"):
+            found = jvp(at_places, case.inputs, case.vectors)[1]
+    except (MinigradError, ArithmeticError, ValueError, TypeError):
+        return {}
+    return {i: np.asarray(tangent) for i, tangent in zip(places, found, strict=True) if np.all(np.isfinite(tangent))}
 
 
 def smaller_shapes(case: Case, still_fails: StillFails) -> Case:
