@@ -367,8 +367,6 @@ class Error:
     """What each element is as a multiple of the truth; NaN where that says nothing, infinite for what is no number."""
     unit: float = np.inf
     """The rounding unit of its dtype."""
-    numbers: FloatArray = field(default_factory=lambda: np.full(1, np.nan))
-    """What each element should be; NaN where that is no one number."""
 
     @property
     def none_left(self) -> Any:
@@ -383,13 +381,9 @@ class Error:
     def collapses_to(self, near: Error) -> bool:
         """Whether the error is gone there, of the element that is off most here too.
 
-        Of zero and of no number it is so if most digits are right there; of other numbers, if almost all are.  A point
-        at which that element should be quite another number is not near enough to tell.
+        Of zero and of no number it is so if most digits are right there; of other numbers, if almost all are.
         """
         if near.factors.size != self.factors.size or near.size > COLLAPSE * min(self.size, TOTAL_LOSS):
-            return False
-        number, there = self.numbers[self.worst], near.numbers[self.worst]
-        if number != 0 and abs(there - number) > abs(number) / 2:
             return False
         own = float(self.factors[self.worst])
         as_far_off = (np.abs(self.factors - 1) >= abs(own - 1) / 2) & np.isfinite(self.factors)
@@ -436,7 +430,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
     verdict = judge(answer, order, facts)
     if answer.label is not None or verdict.label == Label.STRUCTURE:
         return Error()
-    sizes, factors, numbers = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+    sizes, factors = [np.zeros(0)], [np.zeros(0)]
     for mine, truth in zip(formed(answer, facts), facts.truths, strict=True):
         behind = truth.behind & np.isfinite(mine)
         certain, number = (truth.status == Status.CERTAIN) | behind, np.where(behind, truth.low, truth.value)
@@ -446,7 +440,6 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
         shares = np.where(np.isnan(mine), np.inf, mine / number)
-        numbers.append(np.where(certain, number, np.nan).ravel())
         factors.append(np.where(certain & ((number != 0) | np.isnan(mine)), shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by; but it is not what others round by that is off then.
@@ -457,7 +450,7 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         return Error(0.0, agrees, tells)
     values, unit = facts.truths[0].value.size if order == 1 else 0, float(np.finfo(facts.dtype).eps)
     worst = int(np.argmax(told if np.any(told) and np.max(told) >= COLLAPSE * np.max(each) else each))
-    return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit, np.concatenate(numbers))
+    return Error(float(np.max(each)), agrees, tells, worst, values, shares, unit)
 
 
 def error_at(point: Point | None, spec: str, order: int) -> Error:
