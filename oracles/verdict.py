@@ -71,11 +71,11 @@ RULES: dict[Label, str] = {
     "defined, or it is, and the answer is no finite number",
     Label.CONVENTION: "at a kink: it lies between the gradients nearby, which makes it an allowed choice",
     Label.KINK_CHAIN: "at a kink: every step made an allowed choice, but the gradient that their chain gives "
-    "lies outside those nearby",
+    "lies outside those nearby; of a chain that the referee did not come to, each step is asked by itself",
     Label.EDGE: "a step that it depends on is at or past the edge of its function's domain, where its derivative is "
     "infinite or undefined; or the truth is beyond the dtype's range, and what was given is so too, or NaN",
     Label.UNSTABLE: "the truth is one number and representable, but digits are lost: the same formula agrees in wider "
-    "arithmetic, or at ordinary points, or in each of its steps by itself while the error follows the rounding unit",
+    "arithmetic, or at ordinary points, or in each of its steps by itself but those that lose digits too",
     Label.WRONG: "none of the above, and outside the noise of the certified truth, which a difference quotient of "
     "exact values bears out: a bug",
     Label.UNDECIDED: "the referee could not tell",
