@@ -15,7 +15,7 @@ from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
-from oracles.shrink import one_by_one
+from oracles.shrink import one_by_one, weighted
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -281,10 +281,12 @@ def steps_alone(point: Point, spec: str, order: int) -> Iterator[tuple[str, Verd
 
     What a second derivative is wrong by may be the first one of a step.
     """
-    for function, alone in one_by_one(point.case):
-        there = Point(alone, order)
-        for each in range(1, order + 1) if can_run(alone) else ():
-            yield function, looked_at(there, each, ask(spec, alone, each)), there
+    for function, case in () if "weighted" in point.case.origin else one_by_one(point.case):
+        for each in range(1, order + 1):
+            alone = weighted(case) if each == 2 else case
+            if can_run(alone):
+                there = Point(alone, each)
+                yield function, looked_at(there, each, ask(spec, alone, each)), there
 
 
 def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.programs import Input, Program, Ref
+from minigrad.programs import Input, Program, Ref, Step
 from minigrad.protocol import leaves
 from minigrad.transforms import jvp
 from oracles.cases import Case, all_values
@@ -148,6 +148,25 @@ def one_by_one(case: Case) -> Iterator[tuple[str, Case]]:
             alone = rebuild(case, values, Plan(kept), tangents) if len(kept) < len(steps) else None
             if alone is not None:
                 yield step.function, alone
+
+
+def weighted(case: Case) -> Case:
+    """The case with its result times an input of the same shape, so that the gradient of the result changes as well.
+
+    A second derivative is made of that too: of what a step sends back where it is sent something else.
+    """
+    count, value = len(case.inputs), np.asarray(case.program(*case.inputs))
+    weights = pattern(value.shape, value.dtype)
+
+    def moved(leaf: Any) -> Any:
+        return Ref(leaf.index + 1) if isinstance(leaf, Ref) and leaf.index >= count else leaf
+
+    steps = tuple(step.mapped(moved) for step in case.program.steps)
+    product = Step("multiply", (moved(case.program.output), Ref(count)))
+    declared = (*case.program.inputs, Input("weights", value.shape, value.dtype.name))
+    program = Program(declared, (*steps, product), Ref(count + 1 + len(steps)))
+    inputs, vectors = (*case.inputs, weights), (*case.vectors, np.flip(weights).copy())
+    return replace(case, program=program, inputs=inputs, vectors=vectors, origin={"weighted": True})
 
 
 def all_tangents(case: Case, values: Sequence[Any]) -> Mapping[int, Any]:

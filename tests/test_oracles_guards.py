@@ -990,3 +990,18 @@ def test_shares_of_a_tie_that_no_chain_was_seen_to_have_are_a_chain_of_choices()
         vectors=([[-0.199, -0.354, -0.663], [0.216, 0.776, 1.489], [-0.218, 1.112, 0.636], [-0.287, -1.055, -1.444]],),
     )
     assert examine(case, Setup("jax", (), (2,))).verdict("jax", 2).label in (Label.KINK_CHAIN, Label.CONVENTION)
+
+
+def test_what_a_step_sends_back_is_asked_about_where_it_is_sent_something_else() -> None:
+    """PyTorch's running logsumexp is right in its own second derivative, and not in how it follows what is sent back.
+
+    Where 0 is sent, it takes the logarithm of that.
+    """
+    case = case_of(
+        lambda x: np.tanh(np.power(np.logaddexp.accumulate(x, axis=0) / 2, 2)),
+        [[-2.0, -1.0, 1.0, 0.0]],
+        cotangent=[[-1.233, -0.381, 0.891, -0.002]],
+        vectors=([[0.1, -0.106, -0.068, -0.84]],),
+        dtype="float32",
+    )
+    assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.WRONG
