@@ -15,7 +15,7 @@ from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
-from oracles.shrink import one_by_one, weighted
+from oracles.shrink import one_by_one
 from oracles.verdict import (
     ALMOST,
     EXCUSED,
@@ -213,7 +213,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         ordinary += [error_at(each, spec, order) for each in point.ordinary(again=True)]
     if not other.agrees and here.is_like(other):
         right_there = any(map(here.is_answered_by, ordinary))
-        return step_that_loses(point, spec, order, rounds=False) if right_there else ""
+        return step_that_loses(point, spec, order, rounds=True) if right_there else ""
     nearby = [error_at(near, spec, order) for near in point.nearby()]
     collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
@@ -281,12 +281,11 @@ def steps_alone(point: Point, spec: str, order: int) -> Iterator[tuple[str, Verd
 
     What a second derivative is wrong by may be the first one of a step.
     """
-    for function, case in () if "weighted" in point.case.origin else one_by_one(point.case):
-        for each in range(1, order + 1):
-            alone = weighted(case) if each == 2 else case
+    for step in () if "weighted" in point.case.origin else one_by_one(point.case):
+        for each, alone in ((1, step.case), (2, step.weighted))[:order]:
             if can_run(alone):
                 there = Point(alone, each)
-                yield function, looked_at(there, each, ask(spec, alone, each)), there
+                yield step.function, looked_at(there, each, ask(spec, alone, each)), there
 
 
 def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:

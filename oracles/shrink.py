@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.errors import MinigradError
 from minigrad.programs import Input, Program, Ref, Step
-from minigrad.protocol import leaves
-from minigrad.transforms import jvp
+from minigrad.protocol import NAMES, leaves
+from minigrad.transforms import jvp, vjp
 from oracles.cases import Case, all_values
 
 StillFails = Callable[[Case], bool]
@@ -133,13 +133,22 @@ def rebuild(case: Case, values: Sequence[Any], plan: Plan, tangents: Mapping[int
     return replace(found, vectors=tuple(tangents[index] for index in taken))
 
 
-def one_by_one(case: Case) -> Iterator[tuple[str, Case]]:
-    """Each step's function, and the case of it by itself at what comes to it; of one with several results, for each.
+class Alone(NamedTuple):
+    """A step of a program by itself, at what comes to it there."""
 
-    Second derivatives are along what the vectors have become there.  None where a step is the whole program.
+    function: str
+    case: Case
+    weighted: Case
+    """Its result times what the program sends back to it, an input as well, which changes along the vectors.
+
+    Of that a second derivative is made: of the step's own, and of what it sends back where it is sent something else.
     """
+
+
+def one_by_one(case: Case) -> Iterator[Alone]:
+    """The steps of a program of several, each by itself; of one with several results, for each of these."""
     values, steps, n = all_values(case), case.program.steps, len(case.inputs)
-    tangents = all_tangents(case, values)
+    tangents, cotangents = all_tangents(case, values), all_cotangents(case, values)
     for number, step in enumerate(steps):
         result = Ref(n + number)
         takers = [k for k, other in enumerate(steps) if other.function == "getitem" and other.operands[0] == result]
@@ -147,16 +156,15 @@ def one_by_one(case: Case) -> Iterator[tuple[str, Case]]:
         for kept in [(number, k) for k in takers] if several else [(number,)]:
             alone = rebuild(case, values, Plan(kept), tangents) if len(kept) < len(steps) else None
             if alone is not None:
-                yield step.function, alone
+                yield Alone(step.function, alone, weighted(alone, *cotangents.get(kept[-1], (None, None))))
 
 
-def weighted(case: Case) -> Case:
-    """The case with its result times an input of the same shape, so that the gradient of the result changes as well.
-
-    A second derivative is made of that too: of what a step sends back where it is sent something else.
-    """
+def weighted(case: Case, weights: Any, tangent: Any) -> Case:
+    """The case with its result times an input of the same shape, along a tangent of that; small numbers if None."""
     count, value = len(case.inputs), np.asarray(case.program(*case.inputs))
-    weights = pattern(value.shape, value.dtype)
+    if weights is None:
+        weights = pattern(value.shape, value.dtype)
+        tangent = np.flip(weights).copy()
 
     def moved(leaf: Any) -> Any:
         return Ref(leaf.index + 1) if isinstance(leaf, Ref) and leaf.index >= count else leaf
@@ -164,14 +172,19 @@ def weighted(case: Case) -> Case:
     steps = tuple(step.mapped(moved) for step in case.program.steps)
     product = Step("multiply", (moved(case.program.output), Ref(count)))
     declared = (*case.program.inputs, Input("weights", value.shape, value.dtype.name))
-    program = Program(declared, (*steps, product), Ref(count + 1 + len(steps)))
-    inputs, vectors = (*case.inputs, weights), (*case.vectors, np.flip(weights).copy())
-    return replace(case, program=program, inputs=inputs, vectors=vectors, origin={"weighted": True})
+    return replace(
+        case,
+        program=Program(declared, (*steps, product), Ref(count + 1 + len(steps))),
+        inputs=(*case.inputs, weights),
+        vectors=(*case.vectors, tangent),
+        cotangent=np.ones_like(value),
+        origin={"weighted": True},
+    )
 
 
 def all_tangents(case: Case, values: Sequence[Any]) -> Mapping[int, Any]:
     """By number, the derivatives along the case's vectors of those `values` that are floats, where they are finite."""
-    places = [i for i, v in enumerate(values) if shape_of(v) is not None and np.asarray(v).dtype.kind == "f"]
+    places = [i for i, value in enumerate(values) if is_float(value)]
 
     def at_places(*inputs: Any) -> list[Any]:
         met = all_values(replace(case, inputs=inputs))
@@ -183,6 +196,38 @@ def all_tangents(case: Case, values: Sequence[Any]) -> Mapping[int, Any]:
     except (MinigradError, ArithmeticError, ValueError, TypeError):
         return {}
     return {i: np.asarray(tangent) for i, tangent in zip(places, found, strict=True) if np.all(np.isfinite(tangent))}
+
+
+def all_cotangents(case: Case, values: Sequence[Any]) -> Mapping[int, tuple[Any, Any]]:
+    """By step, what is sent back to its result, and how that changes along the vectors, where both are finite."""
+    results = values[len(case.inputs) :]
+    places = [step for step, value in enumerate(results) if is_float(value)]
+
+    def at_places(*inputs: Any) -> Any:
+        def moved(*moves: Any) -> Any:
+            added = dict(zip(places, moves, strict=True))
+
+            def watch(number: int, step: Step, operands: list[Any], result: Any) -> Any:
+                return result + added[number - 1] if number - 1 in added else result
+
+            return case.program.run(inputs, NAMES.__getitem__, watch)
+
+        return vjp(moved, *(np.zeros_like(results[step]) for step in places))[1](case.cotangent)
+
+    try:
+        with np.errstate(all="ignore"):
+            found = zip(places, *jvp(at_places, case.inputs, case.vectors), strict=True)
+    except (MinigradError, ArithmeticError, ValueError, TypeError):
+        return {}
+    return {
+        step: (np.asarray(cotangent), np.asarray(tangent))
+        for step, cotangent, tangent in found
+        if np.all(np.isfinite(cotangent)) and np.all(np.isfinite(tangent))
+    }
+
+
+def is_float(value: Any) -> bool:
+    return shape_of(value) is not None and np.asarray(value).dtype.kind == "f"
 
 
 def smaller_shapes(case: Case, still_fails: StillFails) -> Case:
