@@ -194,6 +194,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     be gone nearby by luck, as where a mean happens to be exact; and others recur at some of many points nearby.
     """
     spec = answer.party
+    if rounding_alone(answer, facts):
+        return "rounding alone may make no number of it"
     here = error_of(answer, order, facts)
     other = error_in_other_dtype(point, spec, order)
     if point.case.dtype == "float32" and other.agrees:
@@ -238,6 +240,16 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "numbers leave the range on the way"
     few = judge(answer, order, facts).units <= NO_DIGITS
     return step_that_loses(point, spec, order, rounds or few)
+
+
+def rounding_alone(answer: Answer, facts: Facts) -> bool:
+    """Whether all that is off is no number where there is one, and rounding may do anything."""
+    each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
+    off = [(ranked(mine, truth, n, None)[0] == RANK[Label.WRONG], mine, truth, n) for mine, truth, n in each]
+    return any(np.any(where) for where, *_ in off) and all(
+        np.all(np.isnan(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
+        for where, mine, truth, noise in off
+    )
 
 
 def comes_and_goes(point: Point, spec: str, order: int, here: Error) -> bool:

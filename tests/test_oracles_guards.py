@@ -1005,3 +1005,22 @@ def test_what_a_step_sends_back_is_asked_about_where_it_is_sent_something_else()
         dtype="float32",
     )
     assert examine(case, Setup("torch", (), (2,))).verdict("torch", 2).label is Label.WRONG
+
+
+class ValueOfNan(MinigradAdapter):
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value * np.nan, gradients
+
+
+def test_where_rounding_may_make_no_number_of_a_truth_it_is_not_wrong_to_have_none() -> None:
+    """Between two floats there is more than a turn of the cosine, so that the sum may be negative."""
+
+    def f(x: Any) -> Any:
+        deviation = np.var(x, axis=0, ddof=1)
+        return np.sin(np.tanh(np.log(np.cos(deviation) @ deviation)))
+
+    large = [[9.2e2, -6.5e10, -1.8e-6], [-9.4e-7, 3.9e10, -2e-12], [-1e7, 4.3e4, -1.9e6], [-4.8e-9, -6.5e-6, -1.4e-2]]
+    with np.errstate(all="ignore"):
+        assert label_of(ValueOfNan, case_of(f, large)) is Label.UNSTABLE
+    assert label_of(ValueOfNan, case_of(f, [[0.25, 0.5], [0.75, 1.25]])) is Label.WRONG
