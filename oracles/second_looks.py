@@ -72,7 +72,9 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         verdict = own
     found_at = facts.element(verdict.where)
     if found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.NONFINITE:
-        return verdict  # beside infinity there are no digits to be lost
+        mine, number = formed(answer, facts)[found_at[0]][found_at[1]], facts.truths[found_at[0]].low[found_at[1]]
+        if not abs(mine - number) < ALIKE * abs(number):
+            return verdict  # beside infinity there are no digits to be lost but those of the number that there is
     if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
     if right_where := loses_digits(point, answer, verdict.order, facts):

@@ -1024,3 +1024,11 @@ def test_where_rounding_may_make_no_number_of_a_truth_it_is_not_wrong_to_have_no
     with np.errstate(all="ignore"):
         assert label_of(ValueOfNan, case_of(f, large)) is Label.UNSTABLE
     assert label_of(ValueOfNan, case_of(f, [[0.25, 0.5], [0.75, 1.25]])) is Label.WRONG
+
+
+def test_digits_may_be_lost_beside_infinity() -> None:
+    """PyTorch loses them in float32 where a running sum is large, and no share of an infinite entry."""
+    case = case_of(lambda x: np.sum(np.logaddexp.accumulate(x)), [-np.inf, 720.0, 520.0, -np.inf], cotangent=0.195)
+    case = Point(case, 1).in_dtype("float32").case
+    [verdict] = examine(case, Setup("torch", (), (1,))).verdicts
+    assert verdict.label in (Label.UNSTABLE, Label.NONFINITE)
