@@ -12,7 +12,7 @@ from oracles.adapters import KNOWN
 from oracles.asking import ask, party
 from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
-from oracles.facts import Point, can_run
+from oracles.facts import SURE_REPLAYS, Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
 from oracles.shrink import one_by_one
@@ -77,6 +77,9 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
             return verdict  # beside infinity there are no digits to be lost but those of the number that there is
     if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
+    if rounding_alone(point, answer, verdict.order, facts):
+        why = f"{verdict.why}; rounding alone may make no number of it"
+        return replace(verdict, label=Label.ILL_CONDITIONED, why=why)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
     at_kink = found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.KINK
@@ -196,8 +199,6 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     be gone nearby by luck, as where a mean happens to be exact; and others recur at some of many points nearby.
     """
     spec = answer.party
-    if rounding_alone(answer, facts):
-        return "rounding alone may make no number of it"
     here = error_of(answer, order, facts)
     other = error_in_other_dtype(point, spec, order)
     if point.case.dtype == "float32" and other.agrees:
@@ -217,7 +218,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         ordinary += [error_at(each, spec, order) for each in point.ordinary(again=True)]
     if not other.agrees and here.is_like(other):
         right_there = any(map(here.is_answered_by, ordinary))
-        return step_that_loses(point, spec, order, rounds=True) if right_there else ""
+        return step_that_loses(point, spec, order, rounds=False) if right_there else ""
     nearby = [error_at(near, spec, order) for near in point.nearby()]
     collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
@@ -244,13 +245,23 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     return step_that_loses(point, spec, order, rounds or few)
 
 
-def rounding_alone(answer: Answer, facts: Facts) -> bool:
-    """Whether all that is off is no number where there is one, and rounding may do anything."""
+def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
+    """Whether all that is off is no number where there is one, and rounding may do that to the best of rules too."""
     each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
-    off = [(ranked(mine, truth, n, None)[0] == RANK[Label.WRONG], mine, truth, n) for mine, truth, n in each]
-    return any(np.any(where) for where, *_ in off) and all(
-        np.all(np.isnan(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
-        for where, mine, truth, noise in off
+    off = [ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG] for mine, truth, noise in each]
+
+    def all_are(at_random: Sequence[FloatArray]) -> bool:
+        each = zip(off, formed(answer, facts), facts.truths, at_random, strict=True)
+        return all(
+            np.all(np.isnan(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
+            for where, mine, truth, noise in each
+        )
+
+    return (
+        any(map(np.any, off))
+        and all_are(facts.noise)
+        # Where this project's own rules make no number, that is no chance.
+        and all_are(point.referee.rounding(order, facts.truths, SURE_REPLAYS))
     )
 
 
@@ -308,16 +319,16 @@ def step_that_loses(point: Point, spec: str, order: int, rounds: bool) -> str:
     So a program may lose them at ordinary points too, as one that always gives a large sum to a tanh.  If all steps
     agree by themselves, and the error is one that `rounds`, they are lost between steps.
     """
-    losing = ""
+    losing, all_agree = "", ""
     for function, verdict, there in steps_alone(point, spec, order):
+        all_agree = "each step agrees by itself, and the error is one of rounding"
         if verdict.label == Label.WRONG:
             return ""
         # Beside larger elements, or near the end of the range, noise may swallow that digits are gone.
         within = verdict.label in (Label.AGREES, Label.ILL_CONDITIONED)
         if verdict.label == Label.UNSTABLE or (within and error_at(there, spec, verdict.order).lacks_digits):
             losing = losing or f"by itself {function} loses digits there"
-    several = len(point.case.program.steps) > 1
-    return losing or ("each step agrees by itself, and the error is one of rounding" if rounds and several else "")
+    return losing or (all_agree if rounds else "")
 
 
 def chooses_as_it_may(point: Point, spec: str, order: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from oracles.facts import Point
 from oracles.meaning import as_meant, meanings
 from oracles.noise import Noisy, Passes, Summing
 from oracles.second_looks import settled
+from oracles.shrink import one_by_one
 from oracles.verdict import EXCUSED, Label, judge
 from tests import trial
 from tests.trial import case_of, ruled, spec
@@ -1022,8 +1024,57 @@ def test_where_rounding_may_make_no_number_of_a_truth_it_is_not_wrong_to_have_no
 
     large = [[9.2e2, -6.5e10, -1.8e-6], [-9.4e-7, 3.9e10, -2e-12], [-1e7, 4.3e4, -1.9e6], [-4.8e-9, -6.5e-6, -1.4e-2]]
     with np.errstate(all="ignore"):
-        assert label_of(ValueOfNan, case_of(f, large)) is Label.UNSTABLE
+        assert label_of(ValueOfNan, case_of(f, large)) is Label.ILL_CONDITIONED
     assert label_of(ValueOfNan, case_of(f, [[0.25, 0.5], [0.75, 1.25]])) is Label.WRONG
+    with np.errstate(invalid="ignore"):  # whose logarithm no engine on NumPy has
+        assert label_of(MinigradAdapter, case_of(lambda x: np.log(np.cos(3.7 * x)), 2e21)) is Label.ILL_CONDITIONED
+
+
+def test_where_only_the_rules_of_this_project_make_no_number_it_is_no_chance() -> None:
+    """The noise is infinite then, as if rounding might do anything."""
+    case = case_of(lambda x: np.sin(np.linalg.inv(x)), [[2.0, 1.0], [0.5, 3.0]])
+    with ruled(np.linalg.inv, lambda g, ans, a: g * np.nan):
+        assert label_of(MinigradAdapter, case) is Label.WRONG
+
+
+def test_a_step_by_itself_has_the_tangents_that_come_to_it_and_the_cotangents_that_come_back() -> None:
+    x, v, w = np.array([0.3, 1.1]), np.array([2.0, -1.0]), np.array([0.5, 4.0])
+    case = case_of(lambda x: np.exp(2 * np.sin(x)), x, cotangent=w, vectors=(v,))
+    along = np.cos(x) * v
+    back = w * np.exp(2 * np.sin(x))
+    alone = {step.function: step for step in one_by_one(case)}
+    assert list(alone) == ["sin", "multiply", "exp"]
+    close = partial(np.testing.assert_allclose, rtol=1e-14)
+    close(alone["sin"].case.vectors, [v])
+    close(alone["multiply"].case.inputs, [np.sin(x)])
+    close(alone["multiply"].case.vectors, [along])
+    close(alone["multiply"].weighted.inputs, [np.sin(x), back])
+    close(alone["multiply"].weighted.vectors, [along, back * 2 * along])
+    close(alone["exp"].case.vectors, [2 * along])
+    close(alone["exp"].weighted.inputs, [2 * np.sin(x), w])
+    close(alone["exp"].weighted.vectors, [2 * along, 0 * w])
+
+
+class LosesBetween(MinigradAdapter):
+    """Takes off a large number that it added, in programs of several steps."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        large = [1e5 * np.max(np.abs(g)) * (len(program.steps) > 1) for g in gradients]
+        return value, [g.dtype.type(each) + g - each for g, each in zip(gradients, large, strict=True)]
+
+
+def test_digits_that_no_step_loses_may_be_lost_between_steps() -> None:
+    case = case_of(lambda x: np.exp(np.sin(x)), [0.3, 1.1])
+    [verdict] = examine(case, Setup(spec_of(LosesBetween), (), (1,))).verdicts
+    assert verdict.label is Label.UNSTABLE and "each step agrees by itself" in verdict.why
+
+
+def test_of_a_step_by_itself_there_are_no_steps_that_could_agree() -> None:
+    case = case_of(lambda x: np.exp(np.sin(x)), [0.3, 1.1])
+    told = partial(second_looks.step_that_loses, spec="minigrad", order=2, rounds=True)
+    assert "each step agrees by itself" in told(Point(case, 2))
+    assert [told(Point(step.weighted, 2)) for step in one_by_one(case)] == ["", ""]
 
 
 def test_digits_may_be_lost_beside_infinity() -> None:
