@@ -546,6 +546,8 @@ UNARY += [
     lambda v: v[...],
     lambda v: v[None],
     np.squeeze,
+    lambda v: np.moveaxis(v, [], []),
+    lambda v: np.where(True, v, 0.0),
 ]
 BINARY = [
     np.add,
@@ -563,7 +565,7 @@ BINARY = [
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_functions_staged_equal_value_and_grad_bit_for_bit(shapes: Any, dtype: str) -> None:
     exactly = 0
-    for seed in range(40):
+    for seed, order in itertools.product(range(40), (1, 2)):
 
         def f(*args: Any, seed: int = seed) -> Any:
             random = np.random.default_rng(seed)
@@ -576,16 +578,34 @@ def test_random_functions_staged_equal_value_and_grad_bit_for_bit(shapes: Any, d
                     values.append(BINARY[random.integers(len(BINARY))](a, b))
             return sum(np.sum(value) for value in values[-3:])
 
+        def slope(*args: Any, f: Function = f) -> Any:
+            return sum(np.sum(part * part) for part in grad(f, (0, 1))(*args))
+
+        asked = f if order == 1 else slope
         args = [either_sign(shape, dtype, seed) for shape in shapes]
         before = all_bits(args)
-        staged = stage(f, *args)
+        staged = stage(asked, *args)
         exactly += not staged.reordered
         value, gradients = staged(*args)
-        assert_as_unstaged(staged, (value, gradients), value_and_grad(f, (0, 1))(*args))
+        expected = value_and_grad(asked, (0, 1))(*args)
+        assert_as_unstaged(staged, (value, gradients), expected)
+        assert [*map(type, gradients)] == [*map(type, expected[1])], seed
         assert all_bits(args) == before, seed
         arrays = [a for a in (*gradients, *args) if isinstance(a, np.ndarray)]
         assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2)), seed
     assert exactly >= 20
+
+
+def test_a_number_that_moving_axes_makes_an_array_of_does_not_change_along() -> None:
+    """np.where makes a 0-d array, and moving its axes another name for that."""
+
+    def f(x: Any) -> Any:
+        v = np.percentile(x, 30.0)
+        return v * v * v
+
+    staged = stage(grad(f), 0.6)
+    value, gradient = value_and_grad(grad(f))(0.6)
+    assert_as_unstaged(staged, staged(0.6), (value, (gradient,)))
 
 
 # Constants.

@@ -110,9 +110,7 @@ class Listing(Spelling):
             text = self.value(part)
         if not send.joins:
             self.lines.append((f"{name} = {text}", number))
-            array = self.left.like(part)
-            made = fresh and step.function != "broadcast_to" and getattr(array, "base", None) is None
-            if made or not isinstance(array, np.ndarray):
+            if self.is_number(part) or (fresh and self.makes_its_own(part.index)):
                 self.owned.add(name)
         else:
             # In place only where no other variable would change along.
@@ -122,14 +120,31 @@ class Listing(Spelling):
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
 
+    def is_number(self, value: Any) -> bool:
+        """Whether it is sure to be a number, of which `+=` makes another; an array of no axes would be written to."""
+        if np.ndim(self.left.like(value)):
+            return False
+        if not isinstance(value, Ref) or value.index < self.left.inputs:
+            return True
+        function = self.left.steps[value.index].function
+        return function in REDUCTIONS or isinstance(NAMES[function], np.ufunc)
+
+    def makes_its_own(self, i: int) -> bool:
+        """Whether a step makes an array with axes that nothing else refers to: no view, and not what it was given."""
+        array, step = self.left.tape.values[i], self.left.steps[i]
+        given = map(self.left.like, leaves(step.operands))
+        is_view = array.base is not None or step.function == "broadcast_to"
+        return np.ndim(array) > 0 and not is_view and not any(array is x for x in given)
+
     def returned(self, value: Any, variable: str | None) -> str:
         """A result as it is returned: a gradient as an array of its own, a constant as NumPy's number."""
         if value is None:
             return "None"
         if isinstance(value, Ref):
             text = variable or self.value(value)
-            shared = value is not self.left.result and text not in self.owned
-            return f"np.copy({text})" if shared and np.ndim(self.left.like(value)) else text
+            if value is self.left.result or text in self.owned or self.is_number(value):
+                return text
+            return f"np.copy({text})" if np.ndim(self.left.like(value)) else f"{text}[()]"
         if np.ndim(value):
             return f"np.copy({self.value(value)})"
         return f"np.{value.dtype}({variable})" if variable else super().array(np.asarray(value))

@@ -106,7 +106,8 @@ class Simplified:
         """The step as a change of sign, where it multiplies by -1."""
         if step.function == "multiply":
             for factor, x in (step.operands, step.operands[::-1]):
-                if is_number(factor) and factor == -1 and SPEC(self.like(x)) == SPEC(self.tape.values[i]):
+                is_minus_one = is_number(factor) and factor == -1
+                if is_minus_one and isinstance(x, Ref) and SPEC(self.like(x)) == SPEC(self.tape.values[i]):
                     return Step("negative", (x,), {})
         return step
 
