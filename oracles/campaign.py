@@ -57,6 +57,9 @@ BLOCK = 8
 TIMEOUT = 60.0
 """Seconds that a worker may spend on one case, the first imports included."""
 
+AT_LENGTH = 900.0
+"""And once more, without the parties that hang alone: the referee may be what is slow, as beside ties of gammaln."""
+
 PATIENCE = 8
 """A party that has killed or hung this many workers is not asked again."""
 
@@ -410,8 +413,8 @@ class Campaign:
         """The record of a case, also when a worker died of it."""
         try:
             return future.result()
-        except (ProcessExpired, TimeoutError) as error:
-            blow = describe(error)
+        except (ProcessExpired, TimeoutError):
+            pass
         except Exception as error:
             kept = self.options.out / f"{case.id}.json"
             write_text(kept, json.dumps(case.as_data(), indent=1) + "\n")
@@ -430,13 +433,12 @@ class Campaign:
                 self.blows[spec] += 1
                 if self.blows[spec] == PATIENCE:
                     self.silent[spec] = SILENCED + guilty[spec]
-        if guilty:
-            try:
-                arguments = (data, setup, guilty, False)
-                return self.pool.schedule(examine_data, arguments, timeout=TIMEOUT).result()  # type: ignore[no-any-return]
-            except (ProcessExpired, TimeoutError) as error:
-                blow = describe(error)
-        return given_up(case, setup, f"{blow}, though every party answered when asked alone")
+        try:
+            arguments = (data, setup, guilty, False)
+            return self.pool.schedule(examine_data, arguments, timeout=AT_LENGTH).result()  # type: ignore[no-any-return]
+        except (ProcessExpired, TimeoutError) as error:
+            why = f"{describe(error, AT_LENGTH)}, though every party left answered when asked alone"
+            return given_up(case, setup, why)
 
     def count(self, record: dict[str, Any]) -> None:
         subject = self.options.setup.subject
@@ -526,9 +528,9 @@ def given_up(case: Case, setup: Setup, why: str) -> dict[str, Any]:
     return Examination(case, verdicts, {}, {}, [], False).as_data()
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, limit: float = TIMEOUT) -> str:
     if isinstance(error, TimeoutError):
-        return f"did not answer within {TIMEOUT:g} s"
+        return f"did not answer within {limit:g} s"
     return f"the worker died ({error})"
 
 

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import oracles.report  # noqa: F401 (what is imported has a say in what Hypothesis draws)
@@ -32,7 +34,7 @@ from oracles.named import NAMED
 from oracles.strategies import Palette
 from oracles.verdict import FATAL, FINDINGS, Label
 from tests import trial
-from tests.trial import spec
+from tests.trial import case_of, spec
 
 ROOT = Path(__file__).parents[1]
 
@@ -590,6 +592,41 @@ def test_a_crash_can_be_reproduced(crashed: Outcome) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 7
+
+
+class Limits:
+    """A pool whose workers get done with a question in so many seconds, if they may take as long."""
+
+    def __init__(self, **seconds: float):
+        self.seconds = seconds
+
+    def schedule(self, function: Callable[..., Any], arguments: Any, timeout: float) -> Future[Any]:
+        future: Future[Any] = Future()
+        if timeout < self.seconds[function.__name__]:
+            future.set_exception(TimeoutError())
+        else:
+            future.set_result(f"done by {timeout:g} s")
+        return future
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [
+        ({"probe": 1.0, "examine_data": 100.0}, "done by 900 s"),
+        ({"probe": 1.0, "examine_data": 1000.0}, "did not answer within 900 s, though every party left answered"),
+        ({"probe": 100.0, "examine_data": 1.0}, "done by 900 s"),
+    ],
+    ids=["slow", "endless", "hung"],
+)
+def test_a_slow_referee_is_given_time(seconds: dict[str, float], outcome: str) -> None:
+    """What is hard to certify is no fault of those who are judged; the party that hung is out by then."""
+    run = campaign.Campaign(Options(setup=Setup("minigrad", ("torch",), (1,))))
+    run.pool = Limits(**seconds)  # type: ignore[assignment]
+    timed_out: Future[Any] = Future()
+    timed_out.set_exception(TimeoutError())
+    record = run.result_of(case_of(np.exp, 0.5), timed_out)
+    assert outcome in str(record)
+    assert bool(run.blows) == (seconds["probe"] > campaign.TIMEOUT)
 
 
 # Where it may write.

@@ -1067,7 +1067,8 @@ class LosesBetween(MinigradAdapter):
 def test_digits_that_no_step_loses_may_be_lost_between_steps() -> None:
     case = case_of(lambda x: np.exp(np.sin(x)), [0.3, 1.1])
     [verdict] = examine(case, Setup(spec_of(LosesBetween), (), (1,))).verdicts
-    assert verdict.label is Label.UNSTABLE and "each step agrees by itself" in verdict.why
+    assert verdict.label is Label.UNSTABLE
+    assert "each step agrees by itself" in verdict.why
 
 
 def test_of_a_step_by_itself_there_are_no_steps_that_could_agree() -> None:
