@@ -608,6 +608,41 @@ def test_a_number_that_moving_axes_makes_an_array_of_does_not_change_along() -> 
     assert_as_unstaged(staged, staged(0.6), (value, (gradient,)))
 
 
+def test_a_power_to_a_number_that_is_an_argument_is_staged_bit_for_bit() -> None:
+    x = np.linspace(0.3, 4.0, 200)
+    assert_bit_for_bit(lambda x, y: np.sum(np.power(x, y)), x, 2.6)
+
+
+@pytest.mark.parametrize("x", np.linspace(0.3, 4.0, 40).astype(np.float32))
+def test_a_power_of_one_number_is_staged_bit_for_bit(x: Any) -> None:
+    """NumPy's numbers have an operator that rounds otherwise than its arrays do."""
+    assert_bit_for_bit(lambda x: np.power(x, -1.0), x)
+
+
+@pytest.mark.parametrize("n", [6, 7, 8, 9])
+def test_a_constant_keeps_the_order_in_which_it_lies_in_memory(n: int) -> None:
+    """By which a sum adds up; up to 64 numbers are in the source."""
+    c = np.random.default_rng(n).standard_normal((n, n)).astype(np.float32).T
+    assert_bit_for_bit(lambda x: np.sum(np.sin(c * x)), np.float32(0.7))
+
+
+def test_values_that_only_a_gradient_computes_again_are_told_to_be_reordered() -> None:
+    random = np.random.default_rng(0)
+    c, v = random.standard_normal((4, 4)), random.standard_normal((2, 4))
+
+    def slope(x: Any) -> Any:
+        return np.sum(vjp(lambda x: np.linalg.pinv(x) @ x, x)[1](c)[0] * v)
+
+    assert stage(slope, v + 1).reordered
+    assert not stage(lambda x: np.sum(np.linalg.pinv(x) @ x), v).reordered
+
+
+def assert_bit_for_bit(f: Function, *args: Any) -> None:
+    staged, (value, gradients) = stage(f, *args), value_and_grad(f, range(len(args)))(*args)
+    assert not staged.reordered
+    assert all_bits(staged(*args)) == all_bits((value, gradients))
+
+
 # Constants.
 
 

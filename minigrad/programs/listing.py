@@ -207,8 +207,6 @@ class Listing(Spelling):
         value = self.constants[name]
         if callable(value):
             return f'constants["{name}"]  # {name_of(value)}, of staged.constants'
-        return (
-            super().array(value)
-            if value.size <= 64
-            else f'constants["{name}"]  # {value.dtype}{list(value.shape)}, of staged.constants'
-        )
+        if value.size > 64:
+            return f'constants["{name}"]  # {value.dtype}{list(value.shape)}, of staged.constants'
+        return super().array(value).removesuffix(")") + (', order="F")' if np.isfortran(value) else ")")

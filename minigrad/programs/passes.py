@@ -109,10 +109,14 @@ def walked_back(result: Tensor, seed: Any, tape: SharingTape) -> tuple[list[Send
     found: dict[int, Any] = {}
     pending: dict[int, tuple[Tensor, Any]] = {result.value.ref.index: (result, seed)}
     met: dict[int, Tensor] = {}
+    earliest = result.born
     while pending:
         number = max(pending)
         tensor, gradient = pending.pop(number)
         found[number] = gradient
+        # What is computed again, of an earlier value, is come to later than by the engine.
+        tape.reordered |= tensor.born > earliest
+        earliest = min(earliest, tensor.born)
         same = [(tensor, gradient)]
         for each, g in same:  # grows by Tensors that a step made of one with the same value
             for parent, part in contributions(each, g) if each.parents else ():
@@ -175,12 +179,12 @@ def place_of_equal(function: str, operands: Sequence[Any], value: Any, value_of:
 
 
 def fingerprint(*parts: Any) -> Any:
-    """Equal for equal calls: arrays are compared by their bits."""
+    """Equal for equal calls: arrays are compared by their bits, and their order, by which what adds them up rounds."""
 
     def bits(x: Any) -> Any:
-        return (
-            (x.dtype, x.shape, hashlib.sha256(x.tobytes()).digest()) if isinstance(x, (np.ndarray, np.generic)) else x
-        )
+        if not isinstance(x, (np.ndarray, np.generic)):
+            return x
+        return x.dtype, x.shape, np.isfortran(x), hashlib.sha256(x.tobytes()).digest()
 
     return repr(map_operand(bits, parts))
 

@@ -34,8 +34,9 @@ class Staged:
 
     For a result that is not a scalar, the cotangent is the last argument.  `source` is the Python
     that runs, `program` the same steps as data, `constants` what is too long for the source.  Gradients
-    are the engine's, bit for bit; or to rounding if they are `reordered`: if a value that the function
-    computes several times is computed once, so that what comes back to it adds up before it goes on.
+    are the engine's, bit for bit, of arguments without gaps in memory; or to rounding if they are `reordered`:
+    if a value that the function computes several times is computed once, so that what comes back to it adds up
+    in another order.
     Raises `ShapeError` and `DtypeError` for arguments unlike those it was staged for.
     """
 

@@ -89,16 +89,22 @@ def bessel_of_pi_dx(x: Any, n: int) -> Any:
     return math.pi * ((n * bessel_of_pi(x, n=n - 1) - above) / (2 * n + 1) if n else -above)
 
 
+def raised(x: Any, n: float) -> Any:
+    """``x ** n`` as arrays have it; the operator of NumPy's numbers rounds in its own way."""
+    quicker = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(n)
+    return np.power(x, n) if quicker is None else quicker(x)
+
+
 def power_dx(ans: Any, x: Any, y: Any) -> Any:
     """``y * x**(y-1)``, and its limit 0 at ``x == y == 0``, where the power is infinite.
 
     Where ``y - 1`` rounds, ``ans / x`` is nearer, unless ``ans`` has left the range of the dtype.  A ``y`` below 1
     is multiplied with before, and a larger one after the division, so that neither leaves it on the way.
     """
-    if isinstance(y, (int, float)) and math.isfinite(y):
+    if type(y) in (int, float) and math.isfinite(y):  # as it is written; a NumPy number may be one that is recorded
         less = y - 1 if y == int(y) else float(x.dtype.type(y) - 1)
         if y == int(y) or Fraction(less) == Fraction(float(x.dtype.type(y))) - 1:
-            return 0 * x if y == 0 else y * (x if y == 2 else x**less)
+            return 0 * x if y == 0 else y * (x if y == 2 else raised(x, less))
     base = np.where((x == 0) & (y == 0), 1, x)
     lost = (x == 0) | (ans == 0) | np.isinf(ans)
     first, last = np.where(np.abs(y) < 1, y, 1), np.where(np.abs(y) < 1, 1, y)
