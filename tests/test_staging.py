@@ -626,6 +626,37 @@ def test_a_constant_keeps_the_order_in_which_it_lies_in_memory(n: int) -> None:
     assert_bit_for_bit(lambda x: np.sum(np.sin(c * x)), np.float32(0.7))
 
 
+def test_a_sum_is_taken_off_a_gradient_that_is_shared_as_a_whole() -> None:
+    """The cotangent's own part is not written to: dx = dx - (... + ...)."""
+    x, cotangent = np.array([0.3, 0.7]), np.array([[1.0, 2.0], [5.0, 7.0]])
+    with scratch_registry():
+
+        @mg.primitive
+        def falling(x: Any) -> Any:
+            return -(2 * x + 1.5 * x * x)
+
+        mg.defvjp(falling, lambda g, ans, x: -(g * 2 + g * 3 * x))
+        staged = stage(lambda x: np.stack([x, falling(x)]), x, cotangent=cotangent)
+        assert_close(staged(x, cotangent)[1][0], cotangent[0] - cotangent[1] * (2 + 3 * x))
+
+
+def test_a_sum_is_added_to_a_gradient_that_is_shared_as_a_whole() -> None:
+    random = np.random.default_rng(1)
+    x, cotangent = random.standard_normal((4, 4)), random.standard_normal((2, 4, 4))
+
+    def f(x: Any) -> Any:
+        return np.stack([np.maximum(np.linalg.pinv(x), 0.5), x])
+
+    staged = stage(f, x, cotangent=cotangent)
+    assert not staged.reordered
+    assert bits(staged(x, cotangent)[1][0]) == bits(vjp(f, x)[1](cotangent)[0])
+
+
+def test_a_constant_that_lies_in_memory_as_no_source_can_say_is_told_to_be_reordered() -> None:
+    x, c = np.ones((4, 2)), np.broadcast_to(np.float64(0.1), (2, 1))
+    assert stage(lambda x: np.sum(x @ c), x).reordered
+
+
 def test_values_that_only_a_gradient_computes_again_are_told_to_be_reordered() -> None:
     random = np.random.default_rng(0)
     c, v = random.standard_normal((4, 4)), random.standard_normal((2, 4))

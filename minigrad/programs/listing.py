@@ -32,6 +32,8 @@ class Listing(Spelling):
         self.lines: list[tuple[str, int]] = []
         self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
         """The variable that holds a recorded value by now."""
+        self.repacked = False
+        """Whether a constant lies in memory in another order than where it was met, by which sums of it round."""
         self.owned: set[str] = set()
         """Variables whose array nothing else refers to, or that hold a number: these may be added to by ``+=``."""
 
@@ -103,7 +105,7 @@ class Listing(Spelling):
         if fresh:
             step = self.left.steps[part.index]
             if send.joins and step.function == "negative":
-                sign, text = "-", ast.unparse(ast.parse(self.value(step.operands[0], number)))
+                sign, text = "-", self.value(step.operands[0], number)
             else:
                 text = self.expression(step, number)
         else:
@@ -114,8 +116,8 @@ class Listing(Spelling):
                 self.owned.add(name)
         else:
             # In place only where no other variable would change along.
-            in_place = name in self.owned
-            self.lines.append((f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} {text}", number))
+            line = f"{name} {sign}= {text}" if name in self.owned else f"{name} = {name} {sign} ({text})"
+            self.lines.append((ast.unparse(ast.parse(line)), number))
             self.owned.add(name)
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
@@ -200,6 +202,7 @@ class Listing(Spelling):
             if fingerprint(known) == fingerprint(value):
                 return name
         name = f"c{len(self.constants) + 1}"
+        self.repacked |= not value.flags.forc
         self.constants[name] = value
         return name
 

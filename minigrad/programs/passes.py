@@ -13,7 +13,7 @@ from minigrad.backward import contributions
 from minigrad.errors import DtypeError
 from minigrad.programs.program import Ref
 from minigrad.programs.tracing import Recorder, Tape, argument_names
-from minigrad.protocol import FUNCTIONS, Array, Function, innermost, map_operand
+from minigrad.protocol import FUNCTIONS, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, as_plain, fresh_level, of_level
 
 RESERVED = ("np", "staged", "constants", "cotangent", "float", "type", "_checked", "_dtypes")
@@ -141,9 +141,11 @@ class SharingTape(Tape):
         super().__init__(names, values)
         self.known: dict[Any, Recorder] | None = {}
         self.reordered = False
-        """Whether gradients add up that the function would send back each for itself."""
+        """Whether gradients add up that the function would send back each for itself, or a constant has gaps in memory,
+        which its copy has not, so that sums of it round otherwise."""
 
     def add(self, function: Function, operands: Sequence[Any], parameters: dict[str, Any], value: Any) -> Recorder:
+        self.reordered |= any(isinstance(x, np.ndarray) and not x.flags.forc for x in leaves([*operands]))
         place = place_of_equal(FUNCTIONS[function].name, operands, value, innermost)
         same = None if place is None else operands[place]
         if isinstance(same, Recorder):

@@ -36,7 +36,7 @@ class Staged:
     that runs, `program` the same steps as data, `constants` what is too long for the source.  Gradients
     are the engine's, bit for bit, of arguments without gaps in memory; or to rounding if they are `reordered`:
     if a value that the function computes several times is computed once, so that what comes back to it adds up
-    in another order.
+    in another order, or a constant that repeats its numbers lies in another.
     Raises `ShapeError` and `DtypeError` for arguments unlike those it was staged for.
     """
 
@@ -156,4 +156,5 @@ def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
     passes = both_passes(f, example_args, cotangent)
     left = Simplified(passes)
     listing = Listing(left)
-    return Staged(left.program(), listing.source(), listing.constants, passes.tape.reordered)
+    source = listing.source()
+    return Staged(left.program(), source, listing.constants, passes.tape.reordered or listing.repacked)
