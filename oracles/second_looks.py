@@ -78,7 +78,7 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
     if is_flushed(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.FLUSH)
     if rounding_alone(point, answer, verdict.order, facts):
-        why = f"{verdict.why}; rounding alone may make no number of it"
+        why = f"{verdict.why}; rounding alone may make no finite number of it"
         return replace(verdict, label=Label.ILL_CONDITIONED, why=why)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
@@ -246,14 +246,14 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
 
 
 def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
-    """Whether all that is off is no number where there is one, and rounding may do that to the best of rules too."""
+    """Whether all that is off is not finite where the truth is, and rounding may do that to the best of rules too."""
     each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
     off = [ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG] for mine, truth, noise in each]
 
     def all_are(at_random: Sequence[FloatArray]) -> bool:
         each = zip(off, formed(answer, facts), facts.truths, at_random, strict=True)
         return all(
-            np.all(np.isnan(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
+            np.all(~np.isfinite(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
             for where, mine, truth, noise in each
         )
 

@@ -460,12 +460,13 @@ def test_nothing_to_resume_is_refused(tmp_path: Path) -> None:
 TRIED = 60
 
 
-def test_the_honest_engine_passes(tmp_path: Path) -> None:
-    """The judge accuses nobody of knowing the truth, or of making an allowed choice."""
-    options = ("--subject", spec(trial.Certified), "--oracles", "exact", "--workers", 2)
+@pytest.mark.parametrize("subject", [trial.Certified, trial.RoundsOtherwise])
+def test_an_honest_engine_passes(subject: Callable[..., Any], tmp_path: Path) -> None:
+    """The judge accuses nobody of knowing the truth, of making an allowed choice, or of rounding in another way."""
+    options = ("--subject", spec(subject), "--oracles", "exact", "--workers", 2)
     outcome = verify(tmp_path, "--examples", TRIED, "--seed", 7, *options)
     assert (outcome.code, outcome.run.footer["failures"]) == (0, 0), outcome.printed
-    assert outcome.labels(spec(trial.Certified))["agrees"] > TRIED
+    assert outcome.labels(spec(subject))["agrees"] > TRIED
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -1030,6 +1030,19 @@ def test_where_rounding_may_make_no_number_of_a_truth_it_is_not_wrong_to_have_no
         assert label_of(MinigradAdapter, case_of(lambda x: np.log(np.cos(3.7 * x)), 2e21)) is Label.ILL_CONDITIONED
 
 
+class Infinite(MinigradAdapter):
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value + np.inf, gradients
+
+
+def test_where_rounding_may_make_infinity_of_a_truth_it_is_not_wrong_to_have_it() -> None:
+    """Two floats below 1, rounding of the product may come to that, whose erfinv is infinite."""
+    case = case_of(lambda x, y: sp.erfinv(x * y), 1 - 2.0**-53, 1 - 2.0**-53)
+    assert label_of(Infinite, case) is Label.ILL_CONDITIONED
+    assert label_of(Infinite, case_of(lambda x, y: sp.erfinv(x * y), 0.9, 0.9)) is Label.WRONG
+
+
 def test_where_only_the_rules_of_this_project_make_no_number_it_is_no_chance() -> None:
     """The noise is infinite then, as if rounding might do anything."""
     case = case_of(lambda x: np.sin(np.linalg.inv(x)), [[2.0, 1.0], [0.5, 3.0]])
