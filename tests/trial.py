@@ -379,7 +379,7 @@ def referee_of(case: Case, order: int) -> Referee:
 
 
 class RoundsOtherwise(MinigradAdapter):
-    """Not a fault: all results on the way, there and back, are off by up to a rounding unit, as another library's are."""
+    """Not a fault: all results on the way, there and back, are off by up to a rounding unit, as another library's."""
 
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         still = [np.zeros_like(x) for x in inputs]
