@@ -124,6 +124,13 @@ class Point:
             truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
             return [floor_of(t.value) + np.zeros(t.value.shape) for t in truths]
 
+    def finite_at_times(self, order: int) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Where rounding decides whether this project's own derivative is finite."""
+        passes, seed = self.passes(order), seed_of(self.case)
+        found = [passes.plain, *(passes.replay(Noisy, seed, number) for number in range(SURE_REPLAYS))]
+        each = [np.isfinite(np.asarray(arrays, np.float64)) for arrays in zip(*found, strict=True)]
+        return [np.any(finite, axis=0) & ~np.all(finite, axis=0) for finite in each]
+
     def passes(self, order: int) -> Passes:
         """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
         if order not in self.recorded:

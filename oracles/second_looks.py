@@ -204,9 +204,11 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if point.case.dtype == "float32" and other.agrees:
         everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
         return "" if everywhere else "in float64 it agrees"
-    if np.isfinite(here.size) and not any(np.any(t.value) for t in facts.truths):
-        rounding = float(np.finfo(facts.dtype).eps) * size_of_terms(point, order)
-        if here.size <= NO_DIGITS * rounding or judge(answer, order, facts).units <= NO_DIGITS:
+    vanishes = not any(np.any(t.value) for t in derivatives(facts))
+    if vanishes and is_rounding_of_zero(answer, facts, size_of_terms(point, order)):
+        return "what is left is rounding of terms that cancel"
+    if vanishes and np.isfinite(here.size) and not np.any(facts.truths[0].value):
+        if judge(answer, order, facts).units <= NO_DIGITS:
             return "what is left is rounding of terms that cancel"
         if follows_rounding(here, other):
             return "its error there follows the rounding unit"
@@ -231,7 +233,7 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return step_that_loses(point, spec, order, rounds)
     if any(map(here.is_answered_by, ordinary)):
         return "at ordinary points it agrees"
-    if is_rounding_of_zero(answer, facts) and any(there.agrees for there in ordinary):
+    if is_rounding_of_zero(answer, facts, largest_derivative(facts)) and any(there.agrees for there in ordinary):
         return "what is left where the truth is zero is rounding of larger elements, and at ordinary points it agrees"
     if rounds and not any(there.tells for there in ordinary):
         return "its error follows the rounding unit, and ordinary points are at an edge"
@@ -246,23 +248,21 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
 
 
 def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
-    """Whether all that is off is not finite where the truth is, and rounding may do that to the best of rules too."""
-    each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
-    off = [ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG] for mine, truth, noise in each]
+    """Whether all that is off is not finite where the truth is, and it is rounding that decides whether it is.
 
-    def all_are(at_random: Sequence[FloatArray]) -> bool:
-        each = zip(off, formed(answer, facts), facts.truths, at_random, strict=True)
-        return all(
-            np.all(~np.isfinite(mine[where]) & np.isinf(noise[where]) & (truth.status[where] == Status.CERTAIN))
-            for where, mine, truth, noise in each
-        )
-
-    return (
-        any(map(np.any, off))
-        and all_are(facts.noise)
-        # Where this project's own rules make no number, that is no chance.
-        and all_are(point.referee.rounding(order, facts.truths, SURE_REPLAYS))
-    )
+    As of this project's own rules, which are finite at times, so of the best, whose noise is infinite: rules that
+    make no number by themselves excuse nobody, nor do numbers that always leave the range.
+    """
+    off = []
+    for mine, truth, noise in zip(formed(answer, facts), facts.truths, facts.noise, strict=True):
+        off.append(ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG])
+        if np.any(off[-1] & (np.isfinite(mine) | np.isfinite(noise) | (truth.status != Status.CERTAIN))):
+            return False
+    if not any(map(np.any, off)):
+        return False
+    ideal = point.referee.rounding(order, facts.truths, SURE_REPLAYS)
+    decides = zip(off, point.finite_at_times(order), ideal, strict=True)
+    return all(np.all(at_times[where] & np.isinf(noise[where])) for where, at_times, noise in decides)
 
 
 def comes_and_goes(point: Point, spec: str, order: int, here: Error) -> bool:
@@ -271,27 +271,34 @@ def comes_and_goes(point: Point, spec: str, order: int, here: Error) -> bool:
     return any(map(here.recurs_in, nearby)) and any(near.agrees for near in nearby)
 
 
+def derivatives(facts: Facts) -> Sequence[Truth]:
+    """The truths but that of the value."""
+    return facts.truths[facts.names[0] == "value" :]
+
+
 def size_of_terms(point: Point, order: int) -> float:
-    """How large the terms of a second derivative are that vanishes: as the first one is, by the size of the inputs."""
-    if order == 1:
-        return 0.0
+    """How large the terms of a derivative are that vanishes: as what is differentiated, by the size of the inputs."""
 
     def largest(arrays: Sequence[Any]) -> float:
         return max((float(np.max(np.abs(x[np.isfinite(x)]), initial=0.0)) for x in arrays), default=0.0)
 
+    case, truths = point.case, [truth.value for truth in point.facts(1).truths]
+    differentiated, along = (truths[:1], [case.cotangent]) if order == 1 else (truths[1:], case.vectors)
     with np.errstate(all="ignore"):
-        first = largest([truth.value for truth in point.facts(1).truths[1:]])
-        return float(first * largest(point.case.vectors) / np.float64(largest(point.case.inputs)))
+        return float(largest(differentiated) * largest(along) / np.float64(largest(case.inputs)))
 
 
-def is_rounding_of_zero(answer: Answer, facts: Facts) -> bool:
-    """Whether all that is off should be zero, and is no more than rounding of the largest element of all arrays.
+def largest_derivative(facts: Facts) -> float:
+    certain = [t.value[t.status == Status.CERTAIN] for t in derivatives(facts)]
+    return max(float(np.max(np.abs(each), initial=0.0)) for each in certain)
+
+
+def is_rounding_of_zero(answer: Answer, facts: Facts, size: float) -> bool:
+    """Whether all that is off should be zero, and is no more than rounding of terms of that size.
 
     A gradient of what does not change at all, as a variance if all entries grow alike, is a sum of those of the rest.
     """
-    derivatives = [t.value[t.status == Status.CERTAIN] for t in facts.truths[facts.names[0] == "value" :]]
-    largest = max(float(np.max(np.abs(each), initial=0.0)) for each in derivatives)
-    allowed = NO_DIGITS * float(np.finfo(facts.dtype).eps) * largest
+    allowed = NO_DIGITS * float(np.finfo(facts.dtype).eps) * size
 
     def is_rounding(mine: Any, truth: Truth, noise: Any) -> bool:
         off = ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG]

@@ -1043,6 +1043,27 @@ def test_where_rounding_may_make_infinity_of_a_truth_it_is_not_wrong_to_have_it(
     assert label_of(Infinite, case_of(lambda x, y: sp.erfinv(x * y), 0.9, 0.9)) is Label.WRONG
 
 
+class Residue(MinigradAdapter):
+    """What is left of terms of about 0.1 that cancel."""
+
+    left = 1e-17
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value, [g + self.left for g in gradients]
+
+
+class MoreThanResidue(Residue):
+    left = 1e-12
+
+
+@pytest.mark.parametrize(("party", "label"), [(Residue, Label.UNSTABLE), (MoreThanResidue, Label.WRONG)])
+def test_what_rounding_leaves_of_zero_is_no_wrong_formula(party: Any, label: Label) -> None:
+    """The softmax of one number is 1, and its derivative a difference."""
+    case = case_of(lambda x: np.cos(mg.softmax(np.sqrt(x), axis=0) @ [0.3, -0.2, 0.7]), [[0.8, 1.4, 0.2]])
+    assert label_of(party, case) is label
+
+
 def test_where_only_the_rules_of_this_project_make_no_number_it_is_no_chance() -> None:
     """The noise is infinite then, as if rounding might do anything."""
     case = case_of(lambda x: np.sin(np.linalg.inv(x)), [[2.0, 1.0], [0.5, 3.0]])
