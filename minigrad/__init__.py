@@ -39,8 +39,8 @@ from minigrad.errors import (
 from minigrad.gates import log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from minigrad.programs import Circuit, Program, Staged, circuit, stage, trace
 from minigrad.protocol import defvjp, primitive
-from minigrad.tensor import Tensor, stop_gradient
-from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.tensor import Tensor
+from minigrad.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 __version__ = "0.1.0"
 

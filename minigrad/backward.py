@@ -53,11 +53,19 @@ def contributions(tensor: Any, g: Any) -> list[tuple[Any, Any]]:
             continue
         gradient = vjp(g, tensor.value, *tensor.operands, **tensor.parameters)
         if isinstance(parent, (list, tuple)):
-            pairs = zip(parent, gradient, strict=True)
-            sent += [(member, fit(part, member, tensor)) for member, part in pairs if member is not None]
+            sent += parts(gradient, parent, tensor)
         else:
             sent.append((parent, fit(gradient, parent, tensor)))
     return sent
+
+
+def parts(gradient: Any, parent: Any, tensor: Any) -> Iterator[tuple[Any, Any]]:
+    """The gradients of an operand that is a list, at any depth, each with the Tensor that it is for."""
+    if isinstance(parent, (list, tuple)):
+        for member, part in zip(parent, gradient, strict=True):
+            yield from parts(part, member, tensor)
+    elif parent is not None:
+        yield parent, fit(gradient, parent, tensor)
 
 
 def fit(gradient: Any, parent: Any, tensor: Any) -> Any:

@@ -148,17 +148,20 @@ def register(
     if NAMES.get(name, function) is not function:
         raise ValueError(f"two functions are called {name!r}; rename one of them")
     NAMES[name] = function
-    FUNCTIONS[function] = Signature(name, operands, parameters, places(function, operands + parameters), variadic)
+    FUNCTIONS[function] = Signature(name, operands, parameters, places(function, operands, parameters), variadic)
 
 
-def places(function: Function, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The arguments that `function` takes by place, or `names` where it does not tell, or has other names for them."""
+def places(function: Function, operands: tuple[str, ...], parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments that `function` takes by place, by these names; all of these where it does not tell."""
     try:
         arguments = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return names
+        return operands + parameters
     own = tuple(p.name for p in arguments if p.kind in POSITIONAL)
-    return own if own[:1] == names[:1] else names
+    if own[:1] == operands[:1]:
+        return own
+    renamed = operands + own[len(operands) :]  # a rule may have names of its own for operands
+    return renamed if {*parameters} <= {*renamed} else operands + parameters
 
 
 def register_like(function: Function, model: Function) -> None:
@@ -221,7 +224,9 @@ def map_operand(change: Function, operand: Any) -> Any:
 
 def joined(operand: Any) -> Any:
     """The array that NumPy reads a list of numbers as, Arrays in it included."""
-    return np.stack([joined(item) for item in operand]) if isinstance(operand, (list, tuple)) else operand
+    if not isinstance(operand, (list, tuple)):
+        return operand
+    return np.asarray(operand) if highest(operand) is None else np.stack([joined(item) for item in operand])
 
 
 def highest(operands: Any) -> Array | None:
@@ -257,6 +262,11 @@ def dispatch(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             f"{signature.name}: {', '.join(signature.parameters)} must be plain numbers, not differentiated ones"
         )
     return top.apply(function, operands, parameters)
+
+
+def entry(a: Any, index: Any) -> Any:
+    """``a[index]``; a plain array does not ask an index whether it takes over."""
+    return a[index] if isinstance(a, Array) or highest([index]) is None else dispatch(operator.getitem, (a, index), {})
 
 
 def find(function: Function) -> Signature:
@@ -337,10 +347,10 @@ class At:
         return At(self.array, index)
 
     def set(self, values: Any) -> Any:
-        return index_set(self.array, self.index, values)
+        return index_set(self.array, self.index, joined(values))
 
     def add(self, values: Any) -> Any:
-        return index_add(self.array, self.index, values)
+        return index_add(self.array, self.index, joined(values))
 
 
 def operators(ufunc: np.ufunc) -> tuple[Function, Function]:
@@ -355,7 +365,8 @@ def operators(ufunc: np.ufunc) -> tuple[Function, Function]:
         return self.apply(ufunc, [self, other], {})
 
     def reflected(self: Any, other: Any) -> Any:
-        return dispatch(ufunc, (other, self), {}) if isinstance(other, list) else self.apply(ufunc, [other, self], {})
+        listed = isinstance(other, (list, tuple))
+        return dispatch(ufunc, (other, self), {}) if listed else self.apply(ufunc, [other, self], {})
 
     return forward, reflected
 

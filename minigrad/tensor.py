@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import Any
 
 import numpy as np
 
 from minigrad.backward import walk
-from minigrad.errors import DtypeError, ShapeError, UnsupportedError
-from minigrad.protocol import RULELESS, RULES, Array, Function, innermost, leaves, map_operand, name_of
+from minigrad.errors import ConversionError, DtypeError, ShapeError, UnsupportedError
+from minigrad.protocol import RULELESS, RULES, Array, Function, entry, innermost, leaves, map_operand, name_of
 
 # A transform inside another must not take the outer's variables for its own (perturbation
 # confusion), so each call of a transform draws a level higher than any before.  Tensors nested by
@@ -82,7 +83,11 @@ class Tensor(Array):
             else:
                 values.append(x)
                 parents.append(None)
-        ans = function(*values, **parameters)
+        ans = (entry if function is operator.getitem else function)(*values, **parameters)
+        if isinstance(ans, Array) and ans.level >= level:
+            raise ConversionError(
+                f"{name_of(function)} uses a differentiated value that is not among its arguments; pass it as one"
+            )
         ruled = function in RULES
         if not ruled and function not in RULELESS:
             return ans
@@ -132,13 +137,8 @@ def as_result(ans: Any, function: Function) -> Any:
     raise ShapeError(f"{name_of(function)} returned a {type(ans).__name__}; let it return one array")
 
 
-def stop_gradient(x: Any) -> Any:
-    """The same value as a constant: no gradient, of whatever order, flows back through it.
-
-    >>> from minigrad import grad, stop_gradient
-    >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
-    3.0
-    """
+def stopped(x: Any) -> Any:
+    """The value as a constant."""
     while isinstance(x, Tensor):
         x = x.value
     return x

@@ -17,7 +17,7 @@ import optree
 from minigrad.backward import walk
 from minigrad.errors import ConversionError, DtypeError, ShapeError
 from minigrad.protocol import Array, Function, defvjp, dispatch, highest, innermost, register
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned, stopped
 
 Pullback = Callable[[Any], tuple[Any, ...]]
 
@@ -265,6 +265,16 @@ def checkpoint(f: Function) -> Function:
         return recomputed(arrays, f=lambda *each: f(*optree.tree_unflatten(structure, each), **kwargs))
 
     return forgetful
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same value, or structure of arrays, as a constant: no gradient, of whatever order, flows back through it.
+
+    >>> from minigrad import grad, stop_gradient
+    >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
+    3.0
+    """
+    return optree.tree_map(stopped, x)
 
 
 def recomputed(arrays: Any, *, f: Function) -> Any:

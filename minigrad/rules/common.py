@@ -15,6 +15,7 @@ from minigrad.protocol import (
     Array,
     Function,
     defvjp,
+    entry,
     extend,
     leaves,
     map_operand,
@@ -161,4 +162,4 @@ def taken(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
     if mode != "raise":
         raise UnsupportedError(f"take: mode {mode!r} is for plain indices; bring these into the range before")
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
-    return a[(slice(None),) * (axis % np.ndim(a)) + (indices,)]
+    return entry(a, (slice(None),) * (axis % np.ndim(a)) + (indices,))

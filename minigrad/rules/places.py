@@ -15,6 +15,7 @@ from minigrad.protocol import (
     Function,
     define,
     defvjp,
+    entry,
     extend,
     index_add,
     index_set,
@@ -41,6 +42,10 @@ def last_set(index: Any, *, shape: tuple[int, ...], count: tuple[int, ...]) -> A
     places = np.zeros(shape, int)
     places[index] = order
     return places[index] == order
+
+
+def sent_back(parts: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    return parts * last_set(index, shape=shape, count=np.shape(parts))
 
 
 def order_of(order: Any, a: Any) -> Any:
@@ -239,11 +244,12 @@ defvjp(np.triu,              lambda g, ans, m, k=0: np.triu(g, k), broadcasts=Tr
 defvjp(np.concatenate,       lambda g, ans, arrays, axis=0: split(g, arrays, axis))
 defvjp(np.stack,             lambda g, ans, arrays, axis=0: unstack(g, arrays, axis))
 defvjp(operator.getitem,     lambda g, ans, a, index: scatter(g, index, shape=np.shape(a)), None)
-defvjp(scatter,              lambda g, ans, values, index, shape: g[index], None)
+defvjp(scatter,              lambda g, ans, values, index, shape: entry(g, index), None)
 broadcasting(index_set,      lambda g, ans, x, index, values: index_set(g, index, 0), None,
                              lambda g, ans, x, index, values:
-                                 like(values, g[index] * last_set(index, shape=np.shape(g), count=np.shape(g[index]))))
-broadcasting(index_add,      lambda g, ans, x, index, values: g, None, lambda g, ans, x, index, values: g[index])
+                                 like(values, sent_back(entry(g, index), index, np.shape(g))))
+broadcasting(index_add,      lambda g, ans, x, index, values: g, None,
+                             lambda g, ans, x, index, values: entry(g, index))
 define(np.ravel,             ravel)
 define(np.matrix_transpose,  lambda x: np.swapaxes(x, -1, -2))
 define(np.sort,              sort)
