@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import minigrad as mg
 from minigrad import (
@@ -24,6 +25,7 @@ from minigrad import (
     TracedControlFlowError,
     UnsupportedError,
     grad,
+    hvp,
     stage,
     trace,
     value_and_grad,
@@ -655,6 +657,136 @@ def test_a_sum_is_added_to_a_gradient_that_is_shared_as_a_whole() -> None:
 def test_a_constant_that_lies_in_memory_as_no_source_can_say_is_told_to_be_reordered() -> None:
     x, c = np.ones((4, 2)), np.broadcast_to(np.float64(0.1), (2, 1))
     assert stage(lambda x: np.sum(x @ c), x).reordered
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda p: np.sum(p * np.log(p)) + np.sum(mg.stop_gradient(p) * np.log(p)),
+        lambda p: np.sum(p * p) + 3 * np.sum(p * mg.stop_gradient(p)),
+        lambda p: 3 * np.sum(np.sin(p)) + 5 * np.sum(mg.checkpoint(lambda x: np.sin(mg.stop_gradient(x)))(p)),
+    ],
+)
+def test_a_value_that_is_come_to_in_two_ways_has_two_gradients(f: Function) -> None:
+    """The numbers are the same, and not what they are computed of."""
+    x = np.array([0.2, 0.8])
+    assert_close(stage(f, x)(x)[1], [grad(f)(x)])
+
+
+@pytest.mark.parametrize("f", [lambda x: mg.stop_gradient(x), lambda x: 2.0])
+def test_a_checkpoint_that_computes_nothing_is_refused(f: Function) -> None:
+    with pytest.raises(UnsupportedError, match="leave checkpoint away"):
+        stage(lambda x: 2 * x + 5 * mg.checkpoint(f)(x), 2.0)
+
+
+def made(name: str, value: Function, rule: Function) -> Function:
+    """A primitive of that name."""
+    value.__name__ = name
+    function = mg.primitive(value)
+    mg.defvjp(function, rule)
+    return function
+
+
+@pytest.mark.parametrize("name", ["gaussian", "sigmoid_slope", "dx", "dv1", "v1", "t1", "c1", "np", "x", "staged"])
+def test_a_primitive_may_be_called_as_anything_else_is_in_the_source(name: str) -> None:
+    with scratch_registry():
+        own = made(name, lambda x: np.tanh(x), lambda g, ans, x: g * (1 - ans * ans))
+
+        def f(x: Any) -> Any:
+            v = own(x)
+            return v * mg.sigmoid(x) + scipy.special.erf(v * x)
+
+        assert_bit_for_bit(f, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"w": np.ones(2000)}, {"w": np.arange(2000.0)}),
+        ({"w": np.array([1.0, 2.0])}, {"w": np.array([1.0, 2.0 + 1e-9])}),
+        ({"w": [np.ones(2)]}, {"w": [np.array([1.0, 3.0])]}),
+        ({"w": {"a": 2.0}}, {"w": {"a": 3.0}}),
+        ({"w": "nan"}, {"w": "inf"}),
+        ({"w": np.sin}, {"w": np.cos}),
+    ],
+    ids=["long", "near", "listed", "dict", "text", "function"],
+)
+def test_calls_with_other_parameters_are_two(given: Any, wanted: Any) -> None:
+    def value(x: Any, w: Any = None) -> Any:
+        first = w[0] if isinstance(w, list) else w["a"] if isinstance(w, dict) else float(len(w)) if w in TEXTS else w
+        return x * (first(0.5) if callable(first) else first)
+
+    TEXTS = ("nan", "inf") if isinstance(given["w"], str) else ()
+    with scratch_registry():
+        scaled = made("scaled", value, lambda g, ans, x, w=None: value(g, w))
+        x = np.ones(np.shape(given["w"]) or 2)
+        assert_bit_for_bit(lambda x: np.sum(scaled(x, **given)) + 10 * np.sum(np.sin(scaled(x, **wanted))), x)
+
+
+def test_what_a_primitive_gives_is_not_written_to() -> None:
+    """It may be what it was given, for other numbers than the example's, or what it keeps."""
+    kept = np.array([1.0, 2.0, 3.0])
+
+    def clipped(g: Any) -> Any:
+        norm = np.sqrt(np.sum(g * g))
+        return g if norm <= 1 else g / norm
+
+    with scratch_registry():
+        limit = made("limit", clipped, lambda h, ans, g: h)
+        gate = made("gate", lambda x: x + 0.0, lambda g, ans, x: limit(g))
+        table = made("table", lambda x: kept, lambda g, ans, x: 0 * g)
+        linear = made("linear", lambda x: np.sum(kept * x), lambda g, ans, x: g * table(x))
+        x, cotangent = np.ones(3), np.array([0.1, 0.2, 0.3])
+        staged = stage(lambda x, y: y * 3.0 + (x * 2.0 + gate(x)), x, x, cotangent=np.full(3, 5.0))
+        assert_close(staged(x, x, cotangent)[1], [3 * cotangent, 3 * cotangent])
+        assert cotangent.tolist() == [0.1, 0.2, 0.3]
+        staged = stage(lambda x: np.sum(x * x) + linear(x), x)
+        assert [staged(x)[1][0].tolist() for _ in range(2)] == [[3, 4, 5]] * 2
+        assert kept.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.sin(x)) + np.sum(x[:2] * 3.0),
+        lambda x: np.sum(np.sin(x)) + np.sum(x * 2),
+        lambda x: np.sum(np.sin(x) + np.where(x > 0, x, 0.0)),
+    ],
+)
+def test_the_gradient_of_a_staged_gradient(f: Function) -> None:
+    """A plain array that is one's own is not added to in place where a differentiated one is added."""
+    x = np.ones(3)
+    staged = stage(f, x)
+    assert_close([grad(lambda x: np.sum(staged(x)[1][0]))(x)], [-np.sin(x)])
+
+
+def test_staged_second_derivatives_of_what_sorts() -> None:
+    v = np.array([3.0, 1.0, 2.0])
+    staged = stage(lambda x: np.sum(hvp(lambda y: np.sum(np.sort(y) ** 3), (x,), (v,))[0]), v)
+    assert staged(v)[0] == np.sum(6 * v * v)
+
+
+def test_a_gradient_that_repeats_its_numbers_has_room_for_what_is_added() -> None:
+    with scratch_registry():
+        flat = made("flat", lambda x: np.exp(x), lambda g, ans, x: np.zeros_like(x))
+
+        def f(x: Any) -> Any:
+            v = flat(x)
+            both = np.sum(np.sin(np.sum(v, 0, keepdims=True))) + np.sum(np.cos(np.sum(v, 0)))
+            return np.sum(v * v) + both + np.sum(x)
+
+        assert_bit_for_bit(f, np.ones((2, 3)))
+
+
+def test_arguments_may_be_called_so_that_their_gradients_would_be_keywords() -> None:
+    assert stage(lambda el, ef: el * ef, 2.0, 3.0)(2.0, 3.0)[1] == (3, 2)
+    assert stage(lambda slice: np.sum(slice[1:] ** 2), np.ones(3))(np.ones(3))[0] == 2  # noqa: A006
+
+
+@pytest.mark.parametrize("other", [None, "a", np.array([None])])
+def test_an_argument_that_is_no_number_is_refused(other: Any) -> None:
+    with pytest.raises(DtypeError, match="argument 1 has dtype"):
+        stage(lambda x, y: x, 2.0, other)
 
 
 def test_values_that_only_a_gradient_computes_again_are_told_to_be_reordered() -> None:

@@ -34,7 +34,7 @@ from minigrad import (
     vjp,
 )
 from minigrad.protocol import Function
-from tests.support import assert_close, bits, jitted
+from tests.support import assert_close, bits, jitted, scratch_registry
 
 # One derivative.
 
@@ -888,3 +888,70 @@ def test_hessian_times_vector_is_that_of_jax(f: Function) -> None:
     by_jax = jitted(lambda x, v: jax.jvp(jax.grad(lambda x: f(jnp, x)), (x,), (v,)))(x, v)
     gradient = grad(lambda x: f(np, x))
     assert_close((gradient(x), grad(lambda x: np.sum(gradient(x) * v))(x)), by_jax)
+
+
+# What stands beside arrays.
+
+
+W = np.array([[1.0, 10.0], [100.0, 1000.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda a: np.sum((np.ones((2, 2)) * a).at[:].set([a, 5 * a]) * W), 5151.0),
+        (lambda a: np.sum((np.ones((2, 2)) * a).at[:].add((a, 5 * a)) * W), 6262.0),
+        (lambda a: np.sum((a, 5 * a) * (np.ones((2, 2)) * a) * W), 10302.0),
+        (lambda a: np.sum([a, 5 * a] * (np.ones((2, 2)) * a) * W), 10302.0),
+        (lambda a: np.sum((1.0, 2.0) - np.ones((3, 2)) * a), -6.0),
+        (lambda a: np.sum((1.0, 2.0) @ (np.ones((2, 2)) * a)), 6.0),
+        (lambda a: np.sum((np.ones((3, 2)) * a).at[:2].set([[1.0, 2.0], [3.0, 4.0]])), 2.0),
+    ],
+)
+def test_a_list_beside_an_array_is_one_that_broadcasts(f: Any, expected: float) -> None:
+    assert grad(f)(1.0) == expected
+
+
+def test_a_rule_is_given_lists_within_lists() -> None:
+    with scratch_registry():
+
+        @mg.primitive
+        def affine(x: Any, rows: Any) -> Any:
+            return x * rows[0][0] + rows[1][0]
+
+        mg.defvjp(affine, lambda g, ans, x, rows: g * rows[0][0], lambda g, ans, x, rows: [[g * x], [g]])
+        assert grad(lambda a: affine(3.0, [[a], [2.0 * a]]))(5.0) == 5.0
+
+
+@pytest.mark.parametrize(
+    "f", [lambda p: p["w"] * stop_gradient(p)["w"], lambda p: p["w"] * stop_gradient([p["w"]])[0]], ids=["dict", "list"]
+)
+def test_a_structure_is_stopped_array_by_array(f: Any) -> None:
+    assert grad(f)({"w": 3.0}) == {"w": 3.0}
+
+
+def test_a_primitive_that_uses_what_is_no_argument_is_refused() -> None:
+    def loss(w: Any) -> Any:
+        @mg.primitive
+        def scale(x: Any) -> Any:
+            return x * w
+
+        mg.defvjp(scale, lambda g, ans, x: g * w)
+        return scale(w)
+
+    with (
+        scratch_registry(),
+        pytest.raises(ConversionError, match="scale uses a differentiated value that is not among"),
+    ):
+        grad(loss)(3.0)
+
+
+def test_a_rule_may_have_names_of_its_own_and_an_order_of_its_own() -> None:
+    with scratch_registry():
+
+        @mg.primitive
+        def poly(x: Any, n: int = 2, m: int = 3) -> Any:
+            return m * x**n
+
+        mg.defvjp(poly, lambda g, ans, a, m=3, n=2: g * m * n * a ** (n - 1))
+        assert value_and_grad(lambda x: poly(x, 5))(2.0) == (96.0, 240.0)

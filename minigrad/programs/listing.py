@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import keyword
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.programs.passes import Send, fingerprint
+from minigrad.programs.passes import RESERVED, SPELLED, Send, fingerprint
 from minigrad.programs.program import Ref, Spelling, Step, literal, path_of
 from minigrad.programs.simplifying import Simplified
 from minigrad.protocol import NAMES, leaves, name_of
@@ -32,6 +34,11 @@ class Listing(Spelling):
         self.lines: list[tuple[str, int]] = []
         self.names: dict[int, str] = {i: declared.name for i, declared in enumerate(self.tape.inputs)}
         """The variable that holds a recorded value by now."""
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        """Of the gradients so far, which may repeat their numbers where all that takes them does."""
+        self.functions: dict[str, str] = {}
+        """What functions that are imported, or handed over, go by."""
+        self.gradients: dict[int, str] = {}
         self.repacked = False
         """Whether a constant lies in memory in another order than where it was met, by which sums of it round."""
         self.owned: set[str] = set()
@@ -46,22 +53,24 @@ class Listing(Spelling):
                 self.lines.append((f"v{numbers[i]} = {self.expression(left.steps[i])}", numbers[i]))
                 self.names[i] = f"v{numbers[i]}"
         forward = len(self.lines)
-        gradients = self.gradient_names()
-        counts = Counter(send.target.index for send in left.sends)
+        self.gradients = gradients = self.gradient_names()
+        counts = Counter(send.ways[1] for send in left.sends)
         for send in left.sends:
             number = max((n for i, n in numbers.items() if i <= send.source.index), default=0)
             before = dict(self.names)
             made_of = leaves(left.steps[send.source.index].operands)
             used = {send.source, *(leaf for leaf in made_of if isinstance(leaf, Ref))}
             # A forward value that comes back as a gradient goes by that name, unless the rule uses it as well.
-            if isinstance(send.upstream, Ref) and send.source.index in gradients and send.upstream not in used:
-                self.names[send.upstream.index] = gradients[send.source.index]
-            self.send(send, gradients[send.target.index], counts[send.target.index] == 1, number)
+            origin, target = send.ways
+            if isinstance(send.upstream, Ref) and origin in gradients and send.upstream not in used:
+                self.names[send.upstream.index] = gradients[origin]
+            self.send(send, gradients[target], counts[target] == 1, number)
             if isinstance(send.upstream, Ref) and send.upstream.index < left.forward:
                 self.names[send.upstream.index] = before[send.upstream.index]
+        of_inputs = {send.target.index: gradients[send.ways[1]] for send in left.sends}
         results = [
             self.returned(left.result, None),
-            *(self.returned(g, gradients.get(i)) for i, g in enumerate(left.gradients)),
+            *(self.returned(g, of_inputs.get(i)) for i, g in enumerate(left.gradients)),
         ]
         width = max((len(text) for text, _ in self.lines), default=0)
         body = [f"    {text:<{min(width, 60)}}   #({number})" for text, number in self.lines]
@@ -84,14 +93,14 @@ class Listing(Spelling):
     def gradient_names(self) -> dict[int, str]:
         """A name for the gradient of each value, ``dx`` for that of ``x``."""
         names: dict[int, str] = {}
-        targets = {send.target.index: None for send in self.left.sends}
-        for i in sorted(targets, key=lambda i: self.left.same[i] != Ref(i)):
-            if i not in names:
-                value = self.left.same[i]
-                name = "d" + (self.names.get(value.index, "") if isinstance(value, Ref) else "")
-                while name in names.values() or name in self.names.values():
-                    name += "_"
-                names[i] = name
+        targets = {send.ways[1]: send.target.index for send in self.left.sends}
+        for way, i in sorted(targets.items(), key=lambda each: self.left.same[each[1]] != Ref(each[1])):
+            value = self.left.same[i]
+            name = "d" + (self.names.get(value.index, "") if isinstance(value, Ref) else "")
+            taken = {*names.values(), *self.names.values(), *self.functions.values()}
+            while name in taken or keyword.iskeyword(name):
+                name += "_"
+            names[way] = name
         return names
 
     def send(self, send: Send, name: str, only: bool, number: int) -> None:
@@ -110,15 +119,19 @@ class Listing(Spelling):
                 text = self.expression(step, number)
         else:
             text = self.value(part)
+        shape = np.shape(self.left.like(part))
         if not send.joins:
             self.lines.append((f"{name} = {text}", number))
             if self.is_number(part) or (fresh and self.makes_its_own(part.index)):
                 self.owned.add(name)
         else:
-            # In place only where no other variable would change along.
-            line = f"{name} {sign}= {text}" if name in self.owned else f"{name} = {name} {sign} ({text})"
+            # In place only where no other variable would change along, and there is room.
+            shape = np.broadcast_shapes(shape, self.shapes[name])
+            in_place = name in self.owned and self.shapes[name] in ((), shape)
+            line = f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} ({text})"
             self.lines.append((ast.unparse(ast.parse(line)), number))
             self.owned.add(name)
+        self.shapes[name] = shape
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
 
@@ -136,7 +149,10 @@ class Listing(Spelling):
         array, step = self.left.tape.values[i], self.left.steps[i]
         given = map(self.left.like, leaves(step.operands))
         is_view = array.base is not None or step.function == "broadcast_to"
-        return np.ndim(array) > 0 and not is_view and not any(array is x for x in given)
+        # A function of one's own may give what it was given, or what it keeps, for other numbers than these.
+        own = getattr(NAMES[step.function], "__module__", None) or "numpy"
+        known = own.partition(".")[0] in ("numpy", "scipy", "minigrad", "_operator")
+        return np.ndim(array) > 0 and known and not is_view and not any(array is x for x in given)
 
     def returned(self, value: Any, variable: str | None) -> str:
         """A result as it is returned: a gradient as an array of its own, a constant as NumPy's number."""
@@ -188,12 +204,34 @@ class Listing(Spelling):
         home, _, name = path_of(function).rpartition(".")
         if "." not in function or not text.startswith(f"{home}.{name}("):
             return text
-        taken = any(declared.name == name for declared in self.tape.inputs)
-        if getattr(sys.modules.get(home), name, None) is NAMES[function]:
-            self.imports.setdefault(home, {})[name + f" as {name}_" * taken] = None
-        else:  # defined within another function
-            self.constants[name + "_" * taken] = NAMES[function]
-        return name + "_" * taken + text.removeprefix(f"{home}.{name}")
+        alias = self.function_name(function, home, name)
+        return alias + text.removeprefix(f"{home}.{name}")
+
+    def function_name(self, function: str, home: str, name: str) -> str:
+        """What the source calls a function by, which no variable and no other function is called."""
+        if function not in self.functions:
+            declared = (each.name for each in self.tape.inputs)
+            taken = {*declared, *self.gradients.values(), *self.functions.values(), *RESERVED}
+            alias = name
+            while alias in taken or re.fullmatch(r"d?[ctv]\d+", alias):
+                alias += "_"
+            self.functions[function] = alias
+            if getattr(sys.modules.get(home), name, None) is NAMES[function]:
+                self.imports.setdefault(home, {})[name + f" as {alias}" * (alias != name)] = None
+            else:  # defined within another function
+                self.constants[alias] = NAMES[function]
+        return self.functions[function]
+
+    def parameter(self, value: Any) -> str:
+        """A parameter, by its name among the constants if it cannot be written down."""
+        if isinstance(value, (list, tuple)):
+            items = ", ".join(self.parameter(item) for item in value)
+            return f"[{items}]" if isinstance(value, list) else f"({items}{',' * (len(value) == 1)})"
+        if isinstance(value, (*SPELLED, np.ndarray, np.generic)):
+            return super().parameter(value)
+        name = next((name for name, known in self.constants.items() if known is value), f"c{len(self.constants) + 1}")
+        self.constants[name] = value
+        return name
 
     def array(self, value: Any) -> str:
         if not np.ndim(value):
@@ -210,6 +248,8 @@ class Listing(Spelling):
         value = self.constants[name]
         if callable(value):
             return f'constants["{name}"]  # {name_of(value)}, of staged.constants'
+        if not isinstance(value, np.ndarray):
+            return f'constants["{name}"]  # a {type(value).__name__}, of staged.constants'
         if value.size > 64:
             return f'constants["{name}"]  # {value.dtype}{list(value.shape)}, of staged.constants'
         return super().array(value).removesuffix(")") + (', order="F")' if np.isfortran(value) else ")")

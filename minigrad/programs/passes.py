@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import contributions
-from minigrad.errors import DtypeError
+from minigrad.errors import DtypeError, UnsupportedError
 from minigrad.programs.program import Ref
 from minigrad.programs.tracing import Recorder, Tape, argument_names
 from minigrad.protocol import FUNCTIONS, Array, Function, innermost, leaves, map_operand
 from minigrad.tensor import Tensor, as_cotangent, as_floats, as_plain, fresh_level, of_level
 
-RESERVED = ("np", "staged", "constants", "cotangent", "float", "type", "_checked", "_dtypes")
+RESERVED = (
+    *("np", "staged", "constants", "cotangent", "float", "slice", "type"),
+    *("_apart", "_checked", "_differs", "_dtypes"),
+)
 """Names that the source of staged passes uses itself."""
 
 
@@ -28,6 +31,8 @@ class Send:
     upstream: Any
     """The gradient of `source`."""
     target: Ref
+    ways: tuple[int, int]
+    """The numbers of these two gradients: a value has several if there are several ways that it comes to the result."""
     gradient: Any
     """The contribution."""
     total: Any
@@ -54,7 +59,11 @@ def both_passes(f: Function, example_args: Sequence[Any], cotangent: Any) -> Pas
             raise DtypeError(
                 f"argument {i} is a {type(arg).__name__}; stage takes arrays: pass each as its own argument"
             )
-    values = [native(as_plain(arg, f"argument {i}"))[()] for i, arg in enumerate(example_args)]
+    values = [as_plain(arg, f"argument {i}") for i, arg in enumerate(example_args)]
+    for i, value in enumerate(values):
+        if value.dtype.kind not in "fiubc":
+            raise DtypeError(f"argument {i} has dtype {value.dtype}; stage takes numbers: fix the rest before")
+    values = [native(value)[()] for value in values]
     names = free_names(f, len(values))
     result = innermost(
         as_floats(f(*(Tensor(x) if x.dtype.kind == "f" else x for x in values)), "the function's result")
@@ -101,35 +110,65 @@ def free_names(f: Function, count: int) -> list[str]:
 
 
 def walked_back(result: Tensor, seed: Any, tape: SharingTape) -> tuple[list[Send], dict[int, Any]]:
-    """All that is sent on the way back from the result, in order, and the gradient of each value by its number.
+    """All that is sent on the way back from the result, in order, and the gradient of each input by its number.
 
-    Tensors of the same value are one: their gradients add up before anything is sent on.
+    Tensors that are the same value, computed of the same ones, are one: their gradients add up before anything
+    is sent on.
     """
     sends: list[Send] = []
+    way = ways_of(result)
+    first: dict[int, Tensor] = {}
+    for tensor, number in way.items():
+        first.setdefault(number, tensor)
+    pending: dict[int, Any] = {way[result]: seed}
     found: dict[int, Any] = {}
-    pending: dict[int, tuple[Tensor, Any]] = {result.value.ref.index: (result, seed)}
     met: dict[int, Tensor] = {}
     earliest = result.born
     while pending:
-        number = max(pending)
-        tensor, gradient = pending.pop(number)
-        found[number] = gradient
+        number = max(pending, key=lambda n: (first[n].value.ref.index, n))
+        tensor, gradient = first[number], pending.pop(number)
+        if not tensor.parents:
+            found[tensor.value.ref.index] = gradient
+            continue
         # What is computed again, of an earlier value, is come to later than by the engine.
         tape.reordered |= tensor.born > earliest
         earliest = min(earliest, tensor.born)
-        same = [(tensor, gradient)]
-        for each, g in same:  # grows by Tensors that a step made of one with the same value
-            for parent, part in contributions(each, g) if each.parents else ():
-                target = parent.value.ref
-                if target.index == number:
-                    same.append((parent, part))
-                    continue
-                joins = target.index in pending
-                tape.reordered |= met.setdefault(target.index, parent) is not parent
-                total = tape.sum_at_fork(pending[target.index][1], part) if joins else part
-                pending[target.index] = parent, total
-                sends.append(Send(Ref(number), referred(gradient), target, referred(part), referred(total), joins))
+        for parent, part in contributions(tensor, gradient):
+            target = way[parent]
+            joins = target in pending
+            tape.reordered |= met.setdefault(target, parent) is not parent
+            total = tape.sum_at_fork(pending[target], part) if joins else part
+            pending[target] = total
+            at, to = tensor.value.ref, parent.value.ref
+            sends.append(Send(at, referred(gradient), to, (number, target), referred(part), referred(total), joins))
     return sends, found
+
+
+def ways_of(result: Tensor) -> dict[Tensor, int]:
+    """A number for each Tensor that the result depends on, in order of birth: the same for those that are one."""
+    reached, ends = {result}, [result]
+    while ends:
+        for parent in leaves(ends.pop().parents):
+            if parent is not None and parent not in reached:
+                reached.add(parent)
+                ends.append(parent)
+    known: dict[Any, int] = {}
+    ways: dict[Tensor, int] = {}
+    for tensor in sorted(reached, key=lambda tensor: tensor.born):
+        parents = [parent for parent in leaves(tensor.parents) if parent is not None]
+        at = getattr(tensor.value, "ref", Ref(-1)).index
+        equal = [parent for parent in parents if parent.value.ref.index == at]
+        if equal and tensor.function in FUNCTIONS and FUNCTIONS[tensor.function].name in PASSING:
+            ways[tensor] = ways[equal[0]]
+        elif any(parent.value.ref.index >= at for parent in parents):
+            raise UnsupportedError(
+                "a checkpointed function that returns its argument, or a constant, cannot be staged; "
+                "leave checkpoint away from it"
+            )
+        else:
+            made_of = map_operand(lambda parent: None if parent is None else ways[parent], tensor.parents)
+            ways[tensor] = known.setdefault((at, repr(made_of)) if parents else tensor, len(known))
+    return ways
 
 
 class SharingTape(Tape):
@@ -165,15 +204,16 @@ class SharingTape(Tape):
         return ans
 
 
+PASSING = ("positive", "broadcast_to", "reshape", "astype", "copy", "multiply", "divide")
+"""Functions that may result in an operand, bit for bit."""
+
+
 def place_of_equal(function: str, operands: Sequence[Any], value: Any, value_of: Function) -> int | None:
     """Which operand a call results in, bit for bit; None if it changes something."""
     place = 0
     if function == "multiply" and is_one(operands[0]):
         place = 1
-    elif not (
-        function in ("positive", "broadcast_to", "reshape", "astype", "copy")
-        or (function in ("multiply", "divide") and is_one(operands[1]))
-    ):
+    elif not (function in PASSING and (function not in ("multiply", "divide") or is_one(operands[1]))):
         return None
     like = value_of(operands[place])
     same = np.shape(like) == np.shape(value) and getattr(like, "dtype", None) == value.dtype
@@ -184,11 +224,17 @@ def fingerprint(*parts: Any) -> Any:
     """Equal for equal calls: arrays are compared by their bits, and their order, by which what adds them up rounds."""
 
     def bits(x: Any) -> Any:
-        if not isinstance(x, (np.ndarray, np.generic)):
-            return x
-        return x.dtype, x.shape, np.isfortran(x), hashlib.sha256(x.tobytes()).digest()
+        if isinstance(x, dict):
+            return [(key, map_operand(bits, value)) for key, value in x.items()]
+        if isinstance(x, (np.ndarray, np.generic)):
+            return x.dtype, x.shape, np.isfortran(x), hashlib.sha256(x.tobytes()).digest()
+        return x if isinstance(x, SPELLED) else id(x)
 
     return repr(map_operand(bits, parts))
+
+
+SPELLED = (bool, int, float, complex, str, bytes, slice, type, np.dtype, Ref, type(None), type(...))
+"""What is told by its `repr`."""
 
 
 def is_number(x: Any) -> bool:

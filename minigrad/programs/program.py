@@ -142,7 +142,7 @@ def path_of(function: str) -> str:
 
 def literal(value: Any) -> str:
     """``repr``, but with every float readable again as Python: infinities and NaN included."""
-    return re.sub(r"\b(nan|inf)\b", r"float('\1')", repr(value))
+    return repr(value) if isinstance(value, str) else re.sub(r"\b(nan|inf)\b", r"float('\1')", repr(value))
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,8 @@ class Staged:
         dtypes = {declared.dtype: np.dtype(declared.dtype) for declared in program.inputs}
         namespace: dict[str, Any] = {
             "constants": constants,
+            "_apart": lambda *args: self._apart(*args),
+            "_differs": lambda *args: any(isinstance(x, Array) for x in args),
             "_checked": functools.partial(checked, program.inputs),
             "_dtypes": dtypes,
         }
@@ -58,11 +60,27 @@ class Staged:
     __call__ = property(operator.attrgetter("_run"))
     """The function that runs, itself: a call of it by another would cost as much as three operations on numbers."""
 
+    @functools.cached_property
+    def _apart(self) -> Function:
+        """The same for arguments that are differentiated or traced, which are not written to: sums are new arrays."""
+        namespace: dict[str, Any] = {"constants": self.constants}
+        module = ast.fix_missing_locations(SumsApart().visit(ast.parse(self.source)))
+        exec(compile(module, "<staged>", "exec"), namespace)
+        return namespace["staged"]  # type: ignore[no-any-return]
+
     def __reduce__(self) -> Any:
         return Staged, (self.program, self.source, self.constants, self.reordered)
 
     def __repr__(self) -> str:
         return f"<Staged of {len(self.program.inputs)} inputs and {len(self.program.steps)} steps>"
+
+
+class SumsApart(ast.NodeTransformer):
+    """Writes ``x = x + y`` for ``x += y``."""
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.Assign:
+        assert isinstance(node.target, ast.Name)
+        return ast.Assign([node.target], ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value))
 
 
 def checked(inputs: Sequence[Input], *args: Any) -> list[Any]:
@@ -93,7 +111,8 @@ def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
         let_go(function)
     if inputs:
         names = ", ".join(declared.name for declared in inputs)
-        check = f"if not ({as_declared(inputs)}): {names}, = _checked({names})"
+        check = f"if not ({as_declared(inputs)}):\n    {names}, = _checked({names})\n"
+        check += f"    if _differs({names}): return _apart({names})"
         function.body[:0] = ast.parse(check).body
     return ast.fix_missing_locations(module)
 
