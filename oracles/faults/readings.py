@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.protocol import RULES, Array, Function, map_operand
-from minigrad.tensor import stopped as constant
+from minigrad.transforms import stop_gradient
 from oracles.faults.fault import Call
 
 
@@ -71,8 +71,8 @@ def other_keepdims(vjp: Function, call: Call) -> Any:
 
 def stopped(vjp: Function, call: Call) -> Any:
     """What was saved for the rule counts as constant when the rule is differentiated."""
-    operands = [map_operand(constant, x) for x in call.operands]
-    return run(vjp, call._replace(ans=constant(call.ans), operands=operands))
+    operands = [map_operand(stop_gradient, x) for x in call.operands]
+    return run(vjp, call._replace(ans=stop_gradient(call.ans), operands=operands))
 
 
 class Lossy(Array):
