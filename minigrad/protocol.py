@@ -176,6 +176,7 @@ def register_like(function: Function, model: Function) -> None:
 def defvjp(function: Function, *vjps: Function | None, broadcasts: bool = False) -> None:
     """Give a function its rules, ``vjp(g, ans, *operands, **parameters)``, one per operand.
 
+    Each is linear in `g`, whatever that is, zero too, and writes to nothing that it is given.
     None stands for an operand that is not differentiated (an index, a condition), and None alone says that
     the derivative of a primitive is zero.  With `broadcasts`, operands broadcast against each other as in
     ``np.add``, and a rule may leave its result in the broadcast shape.  Functions of one's own first become
