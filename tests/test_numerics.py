@@ -393,6 +393,8 @@ def test_arctan2_beside_a_python_integer_far_from_it() -> None:
         (lambda x: 2 * np.std(x), [1e-45, 0.0], [1.0, -1.0]),
         (lambda x: 2 * np.linalg.norm(x, ord=3), [3e-20, 3e-20], [2 ** (1 / 3), 2 ** (1 / 3)]),
         (lambda x: 2 * np.linalg.norm(x, ord=3), [1e30, 1e30], [2 ** (1 / 3), 2 ** (1 / 3)]),
+        (lambda x: np.linalg.norm(x, ord=3), [1e35, -1e-20], [1.0, 0.0]),
+        (lambda x: np.linalg.norm(x, ord=0.5), [1e35, -1e-20], [1.0, -(1e55**0.5)]),
         (lambda x: np.sqrt(0 * np.max(x)), [1.0, 2.0], [0.0, np.nan]),
     ],
 )

@@ -249,7 +249,11 @@ def norm_of_order(x: Any, *, power: float, axis: int) -> Any:
 @primitive
 def norm_slope(x: Any, *, power: float, axis: int) -> Any:
     """The gradient of `norm_of_order`, ``sign(x) * (abs(x) / norm)**(power - 1)``, and 0 for entries that are 0."""
-    return np.where(x == 0, 0, np.sign(x) * nonzero(norm_shares(x, power, axis)[0]) ** (power - 1))
+    shares, scale, size = norm_shares(x, power, axis)
+    # A share below the range is zero, and to a negative power no infinity yet.
+    lost = (shares == 0) & (x != 0)
+    apart = np.where(lost, np.abs(x), 1) ** (power - 1) * np.where(lost, scale * size, 1) ** (1 - power)
+    return np.where(x == 0, 0, np.sign(x) * np.where(lost, apart, nonzero(shares) ** (power - 1)))
 
 
 def norm_shares(x: Any, power: float, axis: int) -> Any:
