@@ -760,6 +760,12 @@ def test_the_gradient_of_a_staged_gradient(f: Function) -> None:
     assert_close([grad(lambda x: np.sum(staged(x)[1][0]))(x)], [-np.sin(x)])
 
 
+def test_a_primitive_may_give_a_number_of_python() -> None:
+    with scratch_registry():
+        squared = made("squared", lambda x: float(x) ** 2, lambda g, ans, x: g * 2 * x)
+        assert stage(lambda x: np.sin(squared(x)), 1.5)(1.5)[0] == np.sin(2.25)
+
+
 def test_staged_second_derivatives_of_what_sorts() -> None:
     v = np.array([3.0, 1.0, 2.0])
     staged = stage(lambda x: np.sum(hvp(lambda y: np.sum(np.sort(y) ** 3), (x,), (v,))[0]), v)

@@ -84,6 +84,7 @@ class Recorder(Array):
             return operand.value if isinstance(operand, Recorder) and operand.level == self.level else operand
 
         result = function(*(map_operand(strip, operand) for operand in operands), **parameters)
+        result = np.asarray(result)[()] if type(result) in (bool, int, float) else result
         whole = self.tape.add(function, operands, parameters, result)
         chosen = chooses(FUNCTIONS[function].name, operands)
         if not isinstance(result, (list, tuple)):
