@@ -137,13 +137,6 @@ def as_result(ans: Any, function: Function) -> Any:
     raise ShapeError(f"{name_of(function)} returned a {type(ans).__name__}; let it return one array")
 
 
-def stopped(x: Any) -> Any:
-    """The value as a constant."""
-    while isinstance(x, Tensor):
-        x = x.value
-    return x
-
-
 def as_floats(value: Any, name: str) -> Any:
     """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
     if isinstance(value, (Array, np.floating)):

@@ -17,7 +17,7 @@ import optree
 from minigrad.backward import walk
 from minigrad.errors import ConversionError, DtypeError, ShapeError
 from minigrad.protocol import Array, Function, defvjp, dispatch, highest, innermost, register
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned, stopped
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
 
@@ -274,6 +274,12 @@ def stop_gradient(x: Any) -> Any:
     >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
     3.0
     """
+
+    def stopped(leaf: Any) -> Any:
+        while isinstance(leaf, Tensor):
+            leaf = leaf.value
+        return leaf
+
     return optree.tree_map(stopped, x)
 
 

@@ -150,8 +150,8 @@ class Listing(Spelling):
         given = map(self.left.like, leaves(step.operands))
         is_view = array.base is not None or step.function == "broadcast_to"
         # A function of one's own may give what it was given, or what it keeps, for other numbers than these.
-        own = getattr(NAMES[step.function], "__module__", None) or "numpy"
-        known = own.partition(".")[0] in ("numpy", "scipy", "minigrad", "_operator")
+        home = getattr(NAMES[step.function], "__module__", None) or "numpy"
+        known = home.partition(".")[0] in ("numpy", "scipy", "minigrad", "_operator")
         return np.ndim(array) > 0 and known and not is_view and not any(array is x for x in given)
 
     def returned(self, value: Any, variable: str | None) -> str:

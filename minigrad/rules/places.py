@@ -45,6 +45,7 @@ def last_set(index: Any, *, shape: tuple[int, ...], count: tuple[int, ...]) -> A
 
 
 def sent_back(parts: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """The parts of a gradient for what was written to an index: none for what another was written over."""
     return parts * last_set(index, shape=shape, count=np.shape(parts))
 
 
