@@ -6,9 +6,11 @@ JAX where JAX has the function, and by the limits of difference quotients where 
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import warnings
+from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -1375,6 +1377,26 @@ def test_determinant_of_matrices_of_any_rank_at_both_orders(rank: int) -> None:
     e = e - e.transpose(0, 2, 1)
     assert_close([grad(np.linalg.det)(x)], [np.einsum("ijk,lmn,jm,kn->il", e, e, x, x) / 2])
     assert_close([hessian(np.linalg.det)(x)], [np.einsum("ijk,lmn,kn->iljm", e, e, x)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_gradient_of_a_determinant_rounds_as_little_as_its_products(n: int) -> None:
+    e = np.zeros((n,) * n)
+    for order in itertools.permutations(range(n)):
+        e[order] = np.linalg.det(np.eye(n)[list(order)])
+    for x in np.random.default_rng(0).normal(size=(100, n, n)):
+        f = [[Fraction(entry) for entry in row] for row in x.tolist()]
+        truth = np.zeros((n, n), object)
+        for order in zip(*np.nonzero(e), strict=True):
+            for i in range(n):
+                truth[i, order[i]] += int(e[order]) * math.prod(f[k][order[k]] for k in range(n) if k != i)
+        off = np.abs([Fraction(found) for found in grad(np.linalg.det)(x).flat] - truth.ravel())
+        assert np.max(off) < 4 * 2**-52 * np.max(np.abs(truth))
+
+
+def test_the_gradient_of_a_determinant_leaves_the_range_nowhere_on_the_way() -> None:
+    x = np.diag([1e-200, 1e-200, 1e200, 1e200])
+    assert np.allclose(np.diag(grad(np.linalg.det)(x)), [1e200, 1e200, 1e-200, 1e-200], rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0)])

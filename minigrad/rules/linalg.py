@@ -62,18 +62,35 @@ def sign_of_det(a: Any) -> Any:
 def cofactor(a: Any) -> Any:
     """The derivative of ``det``: ``det(a) * inv(a).T``, but without dividing, so that singular matrices have it too."""
     finite = np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
-    u, s, vh = np.linalg.svd(np.where(finite, a, 0))
+    a = np.where(finite, a, 0)
+    n = np.shape(a)[-1]
+    if n <= 4 and np.all(np.abs(np.frexp(a)[1]) * (n - 1) < np.finfo(a.dtype).maxexp):
+        return np.where(finite, expanded(a), np.nan)
+    u, s, vh = np.linalg.svd(a)
     ans = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None] * (u * row(others(s))) @ vh
     return np.where(finite, ans, np.nan)
 
 
-def cofactor_da(g: Any, a: Any) -> Any:
-    """A cofactor is a determinant itself, up to its sign: of the matrix without the row and column of its entry."""
+def expanded(a: Any) -> Any:
+    """Cofactors by Laplace's expansion, which rounds least: of small matrices, whose products stay in the range."""
+    if np.shape(a)[-1] < 2:
+        return np.ones_like(a)
+    index, signs = places_of_minors(a)
+    return signs * np.sum(a[index][..., 0, :] * expanded(a[index])[..., 0, :], axis=-1)
+
+
+def places_of_minors(a: Any) -> tuple[Any, Any]:
+    """Where in a matrix all is but the row and the column of each entry; and the signs that its determinants get."""
     n = np.shape(a)[-1]
     left = np.array([[j for j in range(n) if j != i] for i in range(n)], int).reshape(n, max(n - 1, 0))
-    index = (..., left[:, None, :, None], left[None, :, None, :])
     signs = (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
-    return scatter((g * np.astype(signs, a.dtype))[..., None, None] * cofactor(a[index]), index, shape=np.shape(a))
+    return (..., left[:, None, :, None], left[None, :, None, :]), np.astype(signs, a.dtype)
+
+
+def cofactor_da(g: Any, a: Any) -> Any:
+    """A cofactor is a determinant itself, up to its sign: of the matrix without the row and column of its entry."""
+    index, signs = places_of_minors(a)
+    return scatter((g * signs)[..., None, None] * cofactor(a[index]), index, shape=np.shape(a))
 
 
 @primitive
