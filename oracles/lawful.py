@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from oracles.asking import ask, party
-from oracles.cases import FloatArray
+from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
 from oracles.exact import EFFORTS, Status
 from oracles.facts import Point
 from oracles.laws import HOLDS_AT_KINKS, TRANSPOSED, Variant, pairing, variant_of
-from oracles.second_looks import looked_at
+from oracles.second_looks import Error, follows_rounding, looked_at
 from oracles.verdict import EXCUSED, FATAL, UNITS, Answer, Facts, Label, Verdict, formed, judge, units_outside
 
 LAWFUL = (Label.AGREES, Label.ILL_CONDITIONED, Label.SIGNED_ZERO, *EXCUSED)
@@ -104,16 +105,15 @@ def chosen_otherwise(
 
 def against_forward_mode(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Verdict | None:
     """The verdict, or a worse one if <Jv, w> is not <v, J'w>; None where the party has no forward mode, or no truth."""
-    case, adapter = point.case, party(verdict.party)
-    if not hasattr(adapter, "jvp") or any(np.any(truth.status != Status.CERTAIN) for truth in facts.truths):
+    case, spec = point.case, verdict.party
+    if not hasattr(party(spec), "jvp") or any(np.any(truth.status != Status.CERTAIN) for truth in facts.truths):
         return None
     try:
-        along = adapter.jvp(case.program, [x.copy() for x in case.inputs], [v.copy() for v in case.vectors])
+        along = forward_mode(case, spec)
     except Unsupported:
         return None
     except Exception as error:  # an engine on trial may raise anything at all
         return replace(verdict, label=Label.ERRORED, why=f"{type(error).__name__}: {error}"[:500], broken=True)
-    along = np.zeros_like(case.cotangent) if along is None else along
     if np.shape(along) != case.cotangent.shape:
         why = f"Jv has shape {np.shape(along)} instead of {case.cotangent.shape}"
         return replace(verdict, label=Label.STRUCTURE, why=why, broken=True)
@@ -125,4 +125,46 @@ def against_forward_mode(point: Point, verdict: Verdict, answer: Answer, facts: 
     if not np.isfinite(allowed) or apart <= UNITS * allowed:
         return verdict
     why = f"<Jv, w> = {forward!r}, <v, J'w> = {backward!r}: {apart / allowed:.3g} units of noise apart"
-    return replace(verdict, label=Label.WRONG, why=f"{why}, where {UNITS:g} are allowed", broken=True)
+    why = f"{why}, where {UNITS:g} are allowed"
+    if right_where := forward_mode_loses_digits(point, spec):
+        return replace(verdict, label=Label.UNSTABLE, why=f"{why}; {right_where}", broken=True)
+    return replace(verdict, label=Label.WRONG, why=why, broken=True)
+
+
+def forward_mode(case: Case, spec: str) -> Any:
+    """A party's derivative of the value along the vectors."""
+    found = party(spec).jvp(case.program, [x.copy() for x in case.inputs], [v.copy() for v in case.vectors])
+    return np.zeros_like(case.cotangent) if found is None else found
+
+
+def forward_mode_loses_digits(point: Point, spec: str) -> str:
+    """Where the formula of a forward mode that is off is right, as `loses_digits` tells; empty if it is wrong."""
+    here, is_single = forward_error_at(point, spec), point.case.dtype == "float32"
+    other = forward_error_at(point.in_dtype("float64" if is_single else "float32"), spec)
+    ordinary = [forward_error_at(each, spec) for each in point.ordinary()]
+    if is_single and other.agrees:
+        return "" if all(map(here.is_like, ordinary)) else "in float64 it agrees"
+    nearby = [forward_error_at(near, spec) for near in point.nearby()]
+    at_the_point_alone = all(map(here.collapses_to, nearby)) and not follows_rounding(here, other)
+    if here.is_like(other) or at_the_point_alone:
+        return ""
+    return "at ordinary points it agrees" if any(map(here.is_answered_by, ordinary)) else ""
+
+
+def forward_error_at(point: Point | None, spec: str) -> Error:
+    """How far the cotangent's product with a party's forward mode is off at a point, if that is one."""
+    if point is None:
+        return Error()
+    case, facts = point.case, point.facts(1, len(EFFORTS) - 1)
+    truths = facts.truths[1:]
+    if any(np.any(truth.status != Status.CERTAIN) for truth in truths):
+        return Error()
+    try:
+        forward = pairing([forward_mode(case, spec)], [case.cotangent])
+    except Exception:  # what it is right about elsewhere may raise here
+        return Error()
+    truth = pairing(case.vectors, [truth.value for truth in truths])
+    allowed = pairing([abs(v) for v in case.vectors], facts.noise[1:]) + point.noise_of_forward_mode()
+    apart, share = abs(forward - truth), forward / truth if truth else np.nan
+    size, unit = apart / (abs(truth) or 1.0), float(np.finfo(case.dtype).eps)
+    return Error(size, bool(apart <= UNITS * allowed), tells=True, factors=np.array([share]), unit=unit)

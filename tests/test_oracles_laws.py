@@ -20,6 +20,7 @@ from oracles import campaign
 from oracles.campaign import LAW_EVERY, Options, drawn_cases, has_law, in_turn, shrink_data
 from oracles.cases import Case
 from oracles.examine import Examination, Setup, examine
+from oracles.facts import cast
 from oracles.findings import Ledger, Suspect, fingerprint, known_as
 from oracles.journal import Run
 from oracles.known import findings
@@ -212,6 +213,15 @@ def test_a_fault_that_shows_only_under_its_law_is_caught(law: str, subject: type
         if other == law:
             assert verdict.label == Label.WRONG
             assert verdict.why.startswith(f"by the law '{law}': ")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_forward_mode_that_loses_digits_is_not_taken_for_a_wrong_formula(dtype: str) -> None:
+    case = cast(case_of(np.arccosh, [1.0003, 1.25]), dtype)
+    [verdict] = judged(trial.ForwardCancels, case, TRANSPOSED).verdicts
+    assert (verdict.label, verdict.broken) == (Label.UNSTABLE, True), verdict
+    [verdict] = judged(trial.ForwardOff, case, TRANSPOSED).verdicts
+    assert (verdict.label, verdict.broken) == (Label.WRONG, True), verdict
 
 
 def test_there_is_a_fault_for_every_law() -> None:

@@ -256,6 +256,14 @@ class ForwardOff(MinigradAdapter):
         return super().jvp(program, inputs, vectors) * 1.001
 
 
+class ForwardCancels(MinigradAdapter):
+    """Forward mode of a function with an edge at 1 loses the digits that its distance from there has."""
+
+    def jvp(self, program: mg.Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
+        (x,) = inputs
+        return super().jvp(program, inputs, vectors) * ((x * x - 1) / ((x - 1) * (x + 1)))
+
+
 class NoTiles(MinigradAdapter):
     """Not a fault: the engine lacks a function."""
 
