@@ -27,7 +27,7 @@ from oracles.asking import ask
 from oracles.cases import Case
 from oracles.exact import Jet, Referee, Status, derivatives
 from oracles.examine import Setup, examine
-from oracles.facts import Point
+from oracles.facts import SURE_REPLAYS, Point
 from oracles.meaning import as_meant, meanings
 from oracles.noise import Noisy, Passes, Summing
 from oracles.second_looks import settled
@@ -484,6 +484,17 @@ def test_what_rounding_makes_equal_may_tie(monkeypatch: pytest.MonkeyPatch) -> N
     assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
     monkeypatch.setattr(derivatives, "as_float", lambda dtype: lambda value: value)
     assert label_of("minigrad", case) is Label.UNSTABLE
+
+
+def test_of_many_that_rounding_makes_equal_each_may_be_chosen() -> None:
+    """In float32 all tie but the last one, and exact numbers choose the one before."""
+    x = [*(-15.0 - 0.01 * k for k in range(23)), 0.5]
+    case = case_of(lambda x: np.max(np.hypot(np.tanh(np.tanh(x)), np.tanh(x))), x, dtype="float32")
+    for verdict in examine(case, Setup("minigrad", ("minigrad.stage",))).verdicts:
+        assert verdict.label in (Label.AGREES, Label.ILL_CONDITIONED), verdict
+    point = Point(case, 1)
+    [_, ideal] = point.referee.rounding(1, point.facts(1).truths, SURE_REPLAYS)
+    assert np.all(ideal[:-1] > 0)
 
 
 def test_what_takes_off_a_mean_rounds_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,13 @@ NEXT_TO_NOTHING = arb(2) ** -1100
 SPLITS = (6, 48)
 """How many choices are averaged for a step that is to share out among what ties, unevenly or nearly evenly."""
 
+SHARES = 12
+"""How many choices are averaged where rounding makes numbers equal: most of what ties is chosen in some run."""
+
+BELOW_FLOATS = 80
+"""Numbers that move by 2**-bits of themselves with so many bits are in the same order, if they were floats, but tie no
+longer."""
+
 UNEVEN = (1.0, 2.0**-40, 0.0)
 """Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
@@ -118,36 +125,55 @@ class Choosing:
         return [(seed + k, 1) for k in range(self.random.choice(SPLITS) if ties and style == 1 else 1)]
 
     def moved(self, operands: Sequence[Any], seed: int, side: int) -> list[Any]:
-        random = np.random.default_rng(seed)
         nudge = replace(self.nudge, sign=self.nudge.sign * side)
+        return displaced_each(operands, np.random.default_rng(seed), nudge, self.smallest)
 
-        def move(x: Any) -> Any:
-            is_exact = isinstance(x, np.ndarray) and x.dtype == object and x.size
-            return displaced(x, random, nudge, self.smallest) if is_exact else x
 
-        return [map_operand(move, operand) for operand in operands]
+def displaced_each(operands: Sequence[Any], random: np.random.Generator, nudge: Nudge, smallest: float) -> list[Any]:
+    """What a function takes, its exact numbers moved by a nudge."""
+
+    def move(x: Any) -> Any:
+        is_exact = isinstance(x, np.ndarray) and x.dtype == object and x.size
+        return displaced(x, random, nudge, smallest) if is_exact else x
+
+    return [map_operand(move, operand) for operand in operands]
 
 
 class Rounding:
     """Finds exact functions by name; whatever one results in is off by a random rounding unit, its derivatives too.
 
     That is what an engine with ideal rules would lose, and owes nothing to the rules of any.  With an odd seed
-    values are rounded to floats besides, so that what rounding makes equal ties.
+    values are rounded to floats besides, so that what rounding makes equal ties, and is shared out among; with every
+    other of these to the nearest ones, by which most ties.
     """
 
-    def __init__(self, seed: int, dtype: str):
+    def __init__(self, seed: int, case: Case):
         self.random = np.random.default_rng(seed)
-        self.unit = float(np.finfo(dtype).eps)
-        self.rounded = as_float(dtype) if seed % 2 else lambda value: value
+        self.unit = float(np.finfo(case.dtype).eps)
+        self.to_floats, self.to_nearest, self.smallest = seed % 2 == 1, seed % 4 == 3, smallest_of(case)
+        self.rounded = as_float(case.dtype) if self.to_floats else lambda value: value
 
     def __call__(self, name: str) -> Function:
-        function = lookup(name)
-        if name in CATALOGUE and CATALOGUE[name].is_exact:
-            return function
-        return lambda *operands, **parameters: map_operand(
-            self.nudged,
-            function(*(map_operand(self.nudged, operand) for operand in operands), **parameters),
-        )
+        function, is_exact = lookup(name), name in CATALOGUE and CATALOGUE[name].is_exact
+
+        def rounding(*operands: Any, **parameters: Any) -> Any:
+            if not is_exact:
+                operands = tuple(map_operand(self.nudged, operand) for operand in operands)
+            result = self.shared_out(name, function, operands, parameters)
+            return result if is_exact else map_operand(self.nudged, result)
+
+        return rounding
+
+    def shared_out(self, name: str, function: Function, operands: Sequence[Any], parameters: Any) -> Any:
+        """What a function makes of its operands, and of what ties among them the middle of some choices."""
+        ties = Jet.ties
+        plain = function(*operands, **parameters)
+        if not self.to_floats or Jet.ties == ties:
+            return plain
+        operands = stretched(operands) if is_entry_by_entry(name) else operands
+        nudge = Nudge(1, each=True, bits=BELOW_FLOATS)
+        sides = (displaced_each(operands, self.random, nudge, self.smallest) for _ in range(SHARES))
+        return as_at(plain, averaged([function(*side, **parameters) for side in sides]))
 
     def nudged(self, x: Any) -> Any:
         x = np.asarray(x) if isinstance(x, Jet) else x
@@ -155,6 +181,8 @@ class Rounding:
             return x
         parts = np.zeros((*x.shape, 3))
         parts[..., : ctx.cap] = self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
+        if self.to_nearest:
+            parts[..., 0] = 0
 
         def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
@@ -208,7 +236,7 @@ def derivatives(
     if nudge is not None and nudge.each:
         find = lambda: Choosing(nudge, smallest)  # noqa: E731
     elif rounding is not None:
-        find = lambda: Rounding(rounding, case.dtype)  # noqa: E731
+        find = lambda: Rounding(rounding, case)  # noqa: E731
     elif nudge is not None:
         random = np.random.default_rng(nudge.seed)
         inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in inputs]

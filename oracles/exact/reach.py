@@ -57,7 +57,7 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
     for number, here in exact.items():
         broken, met = here.broken, per_matrix(masks[number], here.stack)
         if np.any(met & ~broken):
-            replays = replays or [at_steps(case, order, masks, Rounding(2 * k, case.dtype)) for k in range(REPLAYS)]
+            replays = replays or [at_steps(case, order, masks, Rounding(2 * k, case)) for k in range(REPLAYS)]
             for there in (replay[number] for replay in replays):
                 broken = broken | there.broken | here.moves_to(there)
         if np.any(met & broken):
