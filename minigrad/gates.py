@@ -55,14 +55,14 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def softmax(x: Any, axis: Any = -1) -> Any:
     """``exp(x) / sum(exp(x))`` over some axes, without overflow."""
     with np.errstate(over="ignore"):
-        powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
+        powers = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
 @primitive
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """``log(softmax(x))`` over some axes, without overflow."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
+    shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return shifted - log_of_sum(np.exp(shifted), axis)
 
 
@@ -91,14 +91,14 @@ def log_of_sum(powers: Any, axis: Any) -> Any:
 
 def largest(x: Any, axis: Any) -> Any:
     """1 where `x` is the largest along some axes, 0 elsewhere."""
-    top = np.max(x, axis=axis, keepdims=True)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return np.astype(np.equal(x, top), top.dtype)
 
 
 def softmax_dx(g: Any, ans: Any, axis: Any) -> Any:
     """``ans * (g - sum(g * ans))``, where `g` may be moved by a constant: so that nothing cancels, to 0 at the top."""
     top = largest(ans, axis)
-    g = g - np.sum(g * top, axis=axis, keepdims=True) / np.sum(top, axis=axis, keepdims=True)
+    g = g - np.sum(g * top, axis=axis, keepdims=True) / np.maximum(np.sum(top, axis=axis, keepdims=True), 1)
     return ans * (g - np.sum(g * ans, axis=axis, keepdims=True))
 
 

@@ -288,10 +288,10 @@ def find(function: Function) -> Signature:
 def primitive(function: F) -> F:
     """Let a function of one's own be traced and, with `defvjp`, differentiated as a single step.
 
-    The function takes arrays and returns one array; positional parameters without a default are
-    its array operands, the others its parameters.  Differentiating one that returns floats and has
-    no `defvjp` raises `UnsupportedError`.  Defined again, as in a notebook's cell that is run twice,
-    the new one takes the place of the old, which can no longer be differentiated.
+    The function takes arrays and returns one array, or a number, which becomes one of NumPy's; positional
+    parameters without a default are its array operands, the others its parameters.  Differentiating one
+    that returns floats and has no `defvjp` raises `UnsupportedError`.  Defined again, as in a notebook's
+    cell that is run twice, the new one takes the place of the old, which can no longer be differentiated.
 
     >>> from minigrad import defvjp, grad, primitive
     >>> @primitive
@@ -311,7 +311,7 @@ def primitive(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         if highest(args) is not None or (kwargs and highest(kwargs.values()) is not None):
             return dispatch(call, args, kwargs)
-        return function(*args, **kwargs)
+        return as_number(function(*args, **kwargs), args)
 
     if hasattr(NAMES.get(name_of(call)), "__wrapped__"):
         earlier = NAMES.pop(name_of(call))
@@ -320,6 +320,14 @@ def primitive(function: F) -> F:
     register_like(call, function)
     RULELESS.add(call)
     return call  # type: ignore[return-value]
+
+
+def as_number(ans: Any, operands: Any) -> Any:
+    """A result, one of Python's numbers as one of NumPy's: a float in the dtype of the operands."""
+    if type(ans) not in (bool, int, float):
+        return ans
+    dtypes = [x.dtype for x in leaves([*operands]) if getattr(x, "dtype", np.dtype(int)).kind == "f"]
+    return np.asarray(ans, np.result_type(*dtypes) if dtypes and type(ans) is float else None)[()]
 
 
 @primitive
@@ -481,6 +489,10 @@ class Array:
     @property
     def dtype(self) -> np.dtype[Any]:
         return self.value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def flags(self) -> Any:
+        return self.value.flags
 
     @property
     def T(self) -> Any:  # noqa: N802 (ndarray's own name)

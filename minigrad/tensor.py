@@ -94,8 +94,7 @@ class Tensor(Array):
         try:
             kind = ans.dtype.kind
         except AttributeError:
-            ans = as_result(ans, function)
-            kind = ans.dtype.kind
+            raise ShapeError(f"{name_of(function)} returned a {type(ans).__name__}; let it return one array") from None
         if not ruled:
             if kind == "f":
                 raise UnsupportedError(
@@ -128,13 +127,6 @@ class Tensor(Array):
 
 def of_level(x: Any, level: int) -> bool:
     return isinstance(x, Tensor) and x.level == level
-
-
-def as_result(ans: Any, function: Function) -> Any:
-    """A result that is no array: a Python number as NumPy's; raises `ShapeError` for anything else."""
-    if isinstance(ans, (bool, int, float)):
-        return np.asarray(ans)[()]
-    raise ShapeError(f"{name_of(function)} returned a {type(ans).__name__}; let it return one array")
 
 
 def as_floats(value: Any, name: str) -> Any:

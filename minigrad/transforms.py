@@ -16,7 +16,7 @@ import optree
 
 from minigrad.backward import walk
 from minigrad.errors import ConversionError, DtypeError, ShapeError
-from minigrad.protocol import Array, Function, defvjp, dispatch, highest, innermost, register
+from minigrad.protocol import Array, Function, as_number, defvjp, dispatch, highest, innermost, register
 from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
@@ -147,7 +147,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Pullback]:
     trace = Trace(of_arrays, flat)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given, like = ([cotangent], trace.structure) if cotangent is None else optree.tree_flatten(cotangent)
+        is_one = cotangent is None and len(trace.values) == 1
+        given, like = ([None], trace.structure) if is_one else optree.tree_flatten(cotangent)
         if like != trace.structure:
             raise ShapeError(f"the cotangent has the structure {like}; give it the result's, {trace.structure}")
         cotangents = [as_cotangent(g, value) for g, value in zip(given, trace.values, strict=True)]
@@ -278,7 +279,8 @@ def stop_gradient(x: Any) -> Any:
     def stopped(leaf: Any) -> Any:
         while isinstance(leaf, Tensor):
             leaf = leaf.value
-        return leaf
+        # What is recorded stops other gradients as well, once it is differentiated.
+        return dispatch(stop_gradient, (leaf,), {}) if isinstance(leaf, Array) else leaf
 
     return optree.tree_map(stopped, x)
 
@@ -295,7 +297,7 @@ def recomputed(arrays: Any, *, f: Function) -> Any:
         raise ConversionError(
             "the checkpointed function uses a differentiated value that is not among its arguments; pass it as one"
         )
-    return ans
+    return as_number(ans, arrays)
 
 
 def recomputed_vjp(g: Any, ans: Any, arrays: Any, f: Function) -> list[Any]:
@@ -311,5 +313,6 @@ def recomputed_vjp(g: Any, ans: Any, arrays: Any, f: Function) -> list[Any]:
     return [found.get(i) for i in range(len(arrays))]
 
 
+register(stop_gradient, ("x",))
 register(recomputed, ("arrays",), ("f",))
 defvjp(recomputed, recomputed_vjp)

@@ -211,6 +211,13 @@ def test_gates_of_numbers_in_a_list(gate: Function) -> None:
     assert of_list.tolist() == grad(lambda x: np.sum(gate(x) * weights))(x).tolist()
 
 
+@pytest.mark.parametrize("gate", [mg.logsumexp, mg.softmax, mg.log_softmax])
+@pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((0, 3), 0), ((3, 0), -1)])
+def test_gates_of_no_entries(gate: Function, shape: tuple[int, ...], axis: int) -> None:
+    slope = grad(lambda x: np.sum(gate(x, axis=axis)))
+    assert slope(np.zeros(shape)).shape == grad(lambda x: np.sum(slope(x)))(np.zeros(shape)).shape == shape
+
+
 def test_gates_are_single_steps() -> None:
     for gate in (mg.sigmoid, mg.relu, mg.softplus, mg.logsumexp, mg.softmax, mg.log_softmax):
         assert [step.function for step in mg.trace(gate, np.ones(3)).steps] == [f"minigrad.{gate.__name__}"]

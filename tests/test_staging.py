@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import itertools
 import pickle
 import re
@@ -673,10 +674,14 @@ def test_a_value_that_is_come_to_in_two_ways_has_two_gradients(f: Function) -> N
     assert_close(stage(f, x)(x)[1], [grad(f)(x)])
 
 
-@pytest.mark.parametrize("f", [lambda x: mg.stop_gradient(x), lambda x: 2.0])
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: 2.0])
 def test_a_checkpoint_that_computes_nothing_is_refused(f: Function) -> None:
     with pytest.raises(UnsupportedError, match="leave checkpoint away"):
         stage(lambda x: 2 * x + 5 * mg.checkpoint(f)(x), 2.0)
+
+
+def test_a_checkpoint_that_stops_all_gradients_is_staged() -> None:
+    assert stage(lambda x: 2 * x + 5 * mg.checkpoint(mg.stop_gradient)(x), 2.0)(3.0) == (21, (2,))
 
 
 def made(name: str, value: Function, rule: Function) -> Function:
@@ -1208,6 +1213,97 @@ def test_what_counts_without_choosing_holds_for_any_numbers(f: Function) -> None
         value, (gradient,) = stage(f, A)(x)
         assert [*map(bits, (value, gradient))] == [*map(bits, value_and_grad(f)(x))]
         assert bits(trace(grad(f), A)(x)) == bits(grad(f)(x))
+
+
+SIZES: dict[str, tuple[Function, Any, Any]] = {
+    "tile": (lambda x, n: np.mean(np.tile(x, n) ** 2), 2, 3),
+    "split": (lambda x, n: np.mean(np.split(x, n)[0]), np.array([1]), np.array([2])),
+    "array_split": (lambda x, n: np.mean(np.array_split(x, n)[0]), 2, 3),
+    "hsplit": (lambda x, n: np.mean(np.hsplit(x, n)[0]), 3, 1),
+    "delete": (lambda x, n: np.mean(np.delete(x, n) ** 2), np.array([0, 0]), np.array([1, 2])),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_other_numbers_that_make_another_size_are_refused(name: str) -> None:
+    f, given, other = SIZES[name]
+    staged, x = stage(f, A[:3], given), A[1:]
+    value, (gradient, _) = staged(x, given)
+    assert_close([value, gradient], value_and_grad(f)(x, given))
+    with pytest.raises(ShapeError, match="but the function was staged for"):
+        staged(x, other)
+    with pytest.raises(TracedControlFlowError):
+        trace(grad(f), A[:3], given)
+
+
+def test_what_is_stopped_stays_so_when_a_program_is_differentiated() -> None:
+    f = lambda x: x * mg.stop_gradient(x * x)  # noqa: E731
+    staged, program = stage(f, 3.0), trace(f, 3.0)
+    for derivative in (grad(lambda x: staged(x)[0]), grad(program), lambda x: stage(program, 3.0)(x)[1][0]):
+        assert derivative(2.0) == grad(f)(2.0) == 4
+    for second in (grad(lambda x: staged(x)[1][0]), grad(trace(grad(f), 3.0)), grad(grad(program))):
+        assert second(2.0) == grad(grad(f))(2.0) == 0
+    assert "stop_gradient(" in staged.source
+
+
+def test_the_order_in_memory_is_not_known_while_staging() -> None:
+    f = lambda x: np.sum(np.reshape(x.T, -1, order="A") * np.arange(6.0))  # noqa: E731
+    with pytest.raises(TracedControlFlowError, match="use order='C' or 'F'"):
+        stage(f, np.ones((2, 3)))
+    assert grad(f)(np.ones((2, 3))).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_primitive_that_returns_a_number_of_python_s_is_staged(dtype: str) -> None:
+    with scratch_registry():
+
+        @mg.primitive
+        def total(x: Any) -> Any:
+            return float(np.sum(x))
+
+        mg.defvjp(total, lambda g, ans, x: g * np.ones_like(x))
+        x = np.array([1.0, 2.0, 3.0], dtype)
+        for f in (
+            lambda x: np.sum(total(x)) * 2,
+            lambda x: np.sum(np.expand_dims(total(x), 0) * x),
+            lambda x: np.sum(np.transpose(total(x)) * x),
+            lambda x: total(x) * np.sum(np.count_nonzero(x > 0)) * np.sum(x),
+            total,
+        ):
+            plain = value_and_grad(f)(x)
+            value, (gradient,) = stage(f, x)(x)
+            assert all_bits((value, gradient)) == all_bits(plain)
+            if f is not total:
+                assert np.asarray(f(x)).dtype == plain[0].dtype
+            assert plain[1].dtype == dtype
+
+
+def test_a_sum_in_place_lies_in_memory_as_the_engine_s() -> None:
+    a, x = np.sin(np.arange(49.0)).reshape(7, 7) * 7, np.cos(np.arange(49.0)).reshape(7, 7)
+
+    def f(s: Any, x: Any) -> Any:
+        w = s * x.T
+        return np.sum(w * a) + np.sum(np.sin(w))
+
+    staged = stage(f, 1.3, x)
+    assert not staged.reordered
+    for s in np.linspace(0.5, 2, 20):
+        assert staged(s, x)[1][0] == grad(f)(s, x)
+
+
+def test_what_staging_leaves_behind_is_freed_at_once() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        tracemalloc.start()
+        stage(lambda x: np.sum(np.sin(x) * x), np.zeros(100_000))
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(3):
+            stage(lambda x: np.sum(np.sin(x) * x), np.zeros(100_000))
+        assert tracemalloc.get_traced_memory()[0] - before < 400_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 def test_a_place_in_order_that_is_an_argument() -> None:

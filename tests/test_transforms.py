@@ -775,6 +775,11 @@ MISUSES: dict[str, tuple[Function, type[Exception], str]] = {
         ShapeError,
         "the cotangent has the structure PyTreeSpec(*); give it the result's, PyTreeSpec((*, *))",
     ),
+    "no cotangent of a tree": (
+        lambda: vjp(lambda x: (x, x), 1.0)[1](None),
+        ShapeError,
+        "the cotangent has the structure PyTreeSpec(None); give it the result's, PyTreeSpec((*, *))",
+    ),
     "shape of a tangent": (
         lambda: jvp(np.sin, (np.ones(3),), (np.ones(2),)),
         ShapeError,

@@ -127,13 +127,22 @@ class Listing(Spelling):
         else:
             # In place only where no other variable would change along, and there is room.
             shape = np.broadcast_shapes(shape, self.shapes[name])
-            in_place = name in self.owned and self.shapes[name] in ((), shape)
+            room = self.shapes[name] == () or (self.shapes[name] == shape and self.lies_alike(send.total))
+            in_place = name in self.owned and room
             line = f"{name} {sign}= {text}" if in_place else f"{name} = {name} {sign} ({text})"
             self.lines.append((ast.unparse(ast.parse(line)), number))
             self.owned.add(name)
         self.shapes[name] = shape
         if isinstance(send.total, Ref) and ((fresh and only) or send.joins):
             self.names[send.total.index] = name
+
+    def lies_alike(self, total: Any) -> bool:
+        """Whether a sum lies in memory as its first term does, and so would in place."""
+        if not isinstance(total, Ref):
+            return True
+        terms = self.left.like(self.left.steps[total.index].operands[0]), self.left.like(total)
+        first, both = (np.asarray(x).flags for x in terms)
+        return (first.c_contiguous, first.f_contiguous) == (both.c_contiguous, both.f_contiguous)
 
     def is_number(self, value: Any) -> bool:
         """Whether it is sure to be a number, of which `+=` makes another; an array of no axes would be written to."""
@@ -188,18 +197,20 @@ class Listing(Spelling):
     def step(self, step: Step, name: Callable[[Ref], str]) -> str:
         """As one writes it for arrays, by methods and indices of their own, which cost less than NumPy's functions."""
         x = step.operands[0] if step.operands else None
-        if isinstance(x, Ref) and step.function in REDUCTIONS:
+        if not isinstance(x, Ref) or not getattr(self.left.like(x), "ndim", 0):  # numbers may be Python's
+            return super().step(step, name)
+        if step.function == "transpose" and not step.parameters:
+            return f"({name(x)}).T"
+        if step.function in REDUCTIONS:
             named = (f"{key}={self.parameter(value)}" for key, value in step.parameters.items())
             return f"({name(x)}).{step.function}({', '.join(named)})"
-        if isinstance(x, Ref) and step.function == "expand_dims" and np.size(axes := step.parameters["axis"]):
+        if step.function == "expand_dims" and np.size(axes := step.parameters["axis"]):
             ndim = np.ndim(self.left.like(x)) + np.size(axes)
             added = [axis % ndim for axis in np.atleast_1d(axes)]
             return f"({name(x)})[{', '.join('None' if i in added else ':' for i in range(ndim))}]"
         return super().step(step, name)
 
     def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
-        if function == "transpose" and not parameters:
-            return f"({operands[0]}).T"
         text = super().call(function, operands, parameters)
         home, _, name = path_of(function).rpartition(".")
         if "." not in function or not text.startswith(f"{home}.{name}("):

@@ -91,6 +91,7 @@ def both_passes(f: Function, example_args: Sequence[Any], cotangent: Any) -> Pas
         None if not isinstance(x, Tensor) else referred(found.get(x.value.ref.index, np.zeros(x.shape, x.dtype)[()]))
         for x in inputs[: len(example_args)]
     ]
+    tape.known = None  # which holds recorders, and they the tape: nothing would be freed soon
     return Passes(tape, forward, sends, referred(result), gradients)
 
 

@@ -34,9 +34,9 @@ class Staged:
 
     For a result that is not a scalar, the cotangent is the last argument.  `source` is the Python
     that runs, `program` the same steps as data, `constants` what is too long for the source.  Gradients
-    are the engine's, bit for bit, of arguments without gaps in memory; or to rounding if they are `reordered`:
-    if a value that the function computes several times is computed once, so that what comes back to it adds up
-    in another order, or a constant that repeats its numbers lies in another.
+    are the engine's, bit for bit, of arguments that lie in memory as the examples did, without gaps; or to
+    rounding if they are `reordered`: if a value that the function computes several times is computed once, so
+    that what comes back to it adds up in another order, or a constant that repeats its numbers lies in another.
     Raises `ShapeError` and `DtypeError` for arguments unlike those it was staged for.
     """
 

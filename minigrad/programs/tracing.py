@@ -111,6 +111,14 @@ class Recorder(Array):
             )
         return np.shape(self.value)
 
+    @property
+    def flags(self) -> Any:
+        self.tape.branch(
+            "the order in memory of a traced value was asked for, as by order='A', which is that of the example; "
+            "use order='C' or 'F'"
+        )
+        return self.value.flags
+
     def __bool__(self) -> bool:
         self.tape.branch(
             "Python control flow depends on a traced value, but a program is a straight line; "
@@ -123,14 +131,20 @@ class Recorder(Array):
 
 
 def chooses(name: str, operands: Sequence[Any]) -> bool:
-    """Whether the shape of a result depends on numbers: on how many of them are not zero."""
-    selectors = operands[1:] if name in ("getitem", "delete") else operands[:1] if name in CHOOSING else ()
+    """Whether the shape of a result depends on numbers: on what they say, or on how many of them are not zero."""
+    if name in SIZED:
+        return any(isinstance(x, Recorder) for x in leaves([*operands[1:]]))
+    selectors = operands[1:] if name == "getitem" else operands[:1] if name in CHOOSING else ()
     masks = [x for x in leaves([*selectors]) if isinstance(x, Recorder) and x.ndim]
     return any(name in CHOOSING or x.dtype == bool for x in masks)
 
 
 CHOOSING = ("argwhere", "compress", "extract", "flatnonzero", "nonzero")
 """Functions that choose by what is not zero in their first operand, of whatever dtype."""
+
+
+SIZED = ("array_split", "delete", "dsplit", "hsplit", "pad", "repeat", "resize", "split", "tile", "vsplit")
+"""Functions of which all operands but the first say how many entries there are."""
 
 
 def of_shape(x: Any, shape: tuple[int, ...]) -> Any:

@@ -17,6 +17,7 @@ from minigrad.protocol import (
     defvjp,
     entry,
     extend,
+    joined,
     leaves,
     map_operand,
     primitive,
@@ -38,6 +39,12 @@ defvjp(power_of_two, None)
 def nonzero(x: Any) -> Any:
     """`x` with 1 in place of 0, to divide by."""
     return np.where(x == 0, 1, x)
+
+
+def array_of(x: Any) -> Any:
+    """A number or a list, in which there may be Arrays, as an array."""
+    x = joined(x)
+    return x if isinstance(x, Array) else np.asarray(x)
 
 
 def cast(x: Any, a: Any) -> Any:

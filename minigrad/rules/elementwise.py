@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import sigmoid
-from minigrad.protocol import define, extend, primitive
+from minigrad.protocol import Array, define, extend, primitive
 from minigrad.rules.common import broadcasting, nonzero
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -127,8 +127,14 @@ def number(g: Any, x: Any, y: Any) -> Any:
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    a = a if a_min is None else np.where(a <= a_min, a_min, a)
-    return a if a_max is None else np.where(a >= a_max, a_max, a)
+    a = a if a_min is None else np.where(decides(a <= a_min, a_min), a_min, a)
+    return a if a_max is None else np.where(decides(a >= a_max, a_max), a_max, a)
+
+
+def decides(reached: Any, bound: Any) -> Any:
+    """Where a bound does: where it is reached, and where it is NaN."""
+    is_number = not isinstance(bound, Array) and not np.any(np.isnan(bound))
+    return reached if is_number else reached | np.isnan(bound)
 
 
 def clip_by_min_max(a: Any, min: Any = None, max: Any = None, **given: Any) -> Any:  # noqa: A002

@@ -12,6 +12,7 @@ everything else in minigrad needs to know of single arrays alone.
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from functools import reduce
 from typing import Any
@@ -303,7 +304,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return (np.max if ord > 0 else np.min)(size, axis=axes, keepdims=keepdims)
     if ord == 1:
         return np.sum(size, axis=axes, keepdims=keepdims)
-    if ord == 0 or not isinstance(ord, (int, float)):
+    if ord == 0 or not isinstance(ord, numbers.Real):
         raise UnsupportedError(f"linalg.norm: ord={ord!r} has no derivative; use 1, 2, another power, inf or 'nuc'")
     ans = norm_of_order(x, power=float(ord), axis=-1 if axes is None else axes)
     return ans if keepdims else np.squeeze(ans, -1 if axes is None else axes)

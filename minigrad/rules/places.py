@@ -11,7 +11,6 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.protocol import (
-    Array,
     Function,
     define,
     defvjp,
@@ -24,7 +23,7 @@ from minigrad.protocol import (
     map_operand,
     primitive,
 )
-from minigrad.rules.common import broadcasting, cast, inverse, move, moving
+from minigrad.rules.common import array_of, broadcasting, cast, inverse, move, moving
 
 
 @primitive
@@ -51,8 +50,7 @@ def sent_back(parts: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def order_of(order: Any, a: Any) -> Any:
     """The order in which the entries of `a` are read, which it decides itself for "A"."""
-    flags = innermost(a).flags
-    return ("F" if flags.f_contiguous and not flags.c_contiguous else "C") if order == "A" else order
+    return ("F" if a.flags.fnc else "C") if order == "A" else order
 
 
 def split(g: Any, arrays: Any, axis: int | None) -> list[Any]:
@@ -222,12 +220,6 @@ def reflections(x: Any, before: int, after: int, skipped: int) -> list[Any]:
         mirrored = [2 * whole[:1] - whole[skipped : skipped + k][::-1], 2 * whole[-1:] - whole[n - m : n][::-1]]
         whole, left, right = np.concatenate([mirrored[0], whole, mirrored[1]]), left - k, right - m
     return [whole[:before], whole[before + length :]]
-
-
-def array_of(x: Any) -> Any:
-    """A number or a list, in which there may be Arrays, as an array."""
-    x = joined(x)
-    return x if isinstance(x, Array) else np.asarray(x)
 
 
 # fmt: off

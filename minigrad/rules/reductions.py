@@ -10,7 +10,19 @@ import numpy as np
 
 from minigrad.gates import logsumexp, regained
 from minigrad.protocol import METHODS, Array, Function, define, defvjp, extend, innermost, joined, leaves, primitive
-from minigrad.rules.common import axis_in, cast, count, freedom, merged, nonzero, of_dtype, power_of_two, spread, unit
+from minigrad.rules.common import (
+    array_of,
+    axis_in,
+    cast,
+    count,
+    freedom,
+    merged,
+    nonzero,
+    of_dtype,
+    power_of_two,
+    spread,
+    unit,
+)
 
 
 def extremes(g: Any, ans: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -196,7 +208,7 @@ def masked_std(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False
 
 def deviations(a: Any, axis: Any, keepdims: bool, where: Any = True, mean: Any = None) -> tuple[Any, Any]:
     """How far each entry is from the mean, 0 for those left out, and how many are not."""
-    mean = masked_mean(a, axis, True, where) if mean is None else mean
+    a, mean = array_of(a), masked_mean(a, axis, True, where) if mean is None else array_of(mean)
     return np.where(mask_of(where, a), a - mean, 0), masked_count(a, axis, keepdims, where)
 
 
@@ -271,6 +283,7 @@ def ediff1d_between(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    y, x = array_of(y), None if x is None else array_of(x)
     axis %= np.ndim(y)
     before = (slice(None),) * axis
     if x is not None:
@@ -291,6 +304,8 @@ def correlate(a: Any, v: Any, mode: str | int = "valid") -> Any:
 def slide(a: Any, v: Any, mode: str | int) -> Any:
     """Products with a window that slides along `a`, the longer of the two."""
     n, m = np.size(a), np.size(v)
+    if not m:
+        raise ValueError("convolve, correlate: a and v cannot be empty; give each an entry")
     parts = {"valid": (m - 1, n - m + 1), "same": ((m - 1) // 2, n), "full": (0, n + m - 1)}
     if mode not in parts and mode not in (0, 1, 2):
         raise ValueError(f"mode is {mode!r}; give 'full', 'same' or 'valid'")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gates import sigmoid_slope
-from minigrad.protocol import FUNCTIONS, LATE, primitive
+from minigrad.protocol import LATE, RULES, primitive
 from minigrad.rules.common import broadcasting
 
 
@@ -46,7 +46,7 @@ broadcasting(polygamma, lambda g, ans, x, n: g * polygamma(x, n=n + 1))
 def load() -> None:
     """Give rules to the functions of ``scipy.special``, if somebody has imported it."""
     sp: Any = sys.modules.get("scipy.special")
-    if sp is None or sp.expit in FUNCTIONS:
+    if sp is None or sp.entr in RULES:  # the last one
         return
 
     # fmt: off
