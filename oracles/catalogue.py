@@ -136,7 +136,8 @@ def tied(x: Any, y: Any) -> Mask:
     x, y = np.asarray(x), np.asarray(y)
     unit = np.finfo(np.result_type(x, y, np.float32)).eps if x.dtype.kind == "f" else 0.0
     gap, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
-    return np.asarray((gap <= TIE * unit * size) | (gap <= REACH.get() * np.maximum(size, 1)))
+    close = (gap <= TIE * unit * size) | (gap <= REACH.get() * np.maximum(size, 1))
+    return np.asarray(close & np.isfinite(size))
 
 
 def is_zero(x: Any) -> Mask:
@@ -192,6 +193,14 @@ def tie(ans: Any, x: Any, y: Any) -> Mask:
 
 def at_zero(ans: Any, x: Any, *_: Any, **__: Any) -> Mask:
     return np.broadcast_to(is_zero(x), np.shape(ans))
+
+
+def second_at_zero(ans: Any, x: Any, y: Any) -> Mask:
+    return np.broadcast_to(is_zero(y), np.shape(ans))
+
+
+def second_at_minus_one(ans: Any, x: Any, y: Any) -> Mask:
+    return np.broadcast_to(is_zero(1 + np.asarray(y)), np.shape(ans))
 
 
 def at_one(ans: Any, x: Any) -> Mask:
@@ -556,9 +565,9 @@ SPECIAL: tuple[Row, ...] = (
         torch="torch.special.digamma", jax="jax.scipy.special.digamma"),
     Row("scipy.special.entr",    "special", (NONNEGATIVE,), "edge: entr at 0", at_zero,
         torch="torch.special.entr", jax="jax.scipy.special.entr"),
-    Row("scipy.special.xlogy",   "binary",  (REALS, POSITIVE),
+    Row("scipy.special.xlogy",   "binary",  (REALS, POSITIVE), "edge: xlogy at 0", second_at_zero,
         torch="torch.special.xlogy", jax="jax.scipy.special.xlogy"),
-    Row("scipy.special.xlog1py", "binary",  (REALS, ABOVE_MINUS_1),
+    Row("scipy.special.xlog1py", "binary",  (REALS, ABOVE_MINUS_1), "edge: xlog1py at -1", second_at_minus_one,
         torch="torch.special.xlog1py", jax="jax.scipy.special.xlog1py"),
 )
 # fmt: on

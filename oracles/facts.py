@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.programs import Program
-from minigrad.protocol import map_operand
+from minigrad.programs import Program, Step
+from minigrad.protocol import leaves, map_operand
 from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray
 from oracles.events import find_events, met
-from oracles.exact import Referee, Status
+from oracles.exact import Referee, Status, Truth
 from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, noise, rounds_simply
 from oracles.verdict import Facts
 
@@ -83,9 +83,9 @@ class Point:
         excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
         # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
         excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
-        simply = all(rounds_simply(step.function) for step in case.program.steps)
-        # Of a number behind an edge the engine's own replays may say nothing, being NaN there.
-        untold = [t.behind & np.isinf(n) for t, n in zip(truths, spread, strict=True)]
+        # What is rounded to a narrower dtype on the way is so by a unit that ideal rules know nothing of.
+        simply = all(rounds_simply(step.function) and not narrows(step, case) for step in case.program.steps)
+        untold = self.untold(order, spread, truths)
         if excessive and (simply or effort or any(map(np.any, untold))):
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
@@ -107,6 +107,15 @@ class Point:
         if any(np.any(t.status == Status.KINK) for t in truths):
             together = self.referee.together(order, spread, effort)
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together)
+
+    def untold(self, order: int, spread: Sequence[FloatArray], truths: Sequence[Truth]) -> list[Any]:
+        """Of which numbers the engine's own replays say nothing: behind an edge, or where it comes to none itself."""
+        untold = [t.behind & np.isinf(n) for t, n in zip(truths, spread, strict=True)]
+        certain = [(t.status == Status.CERTAIN) & np.isinf(n) for t, n in zip(truths, spread, strict=True)]
+        if not any(map(np.any, certain)):
+            return untold
+        each = zip(untold, certain, self.finite_at_times(order), strict=True)
+        return [behind | (known & ~at_times) for behind, known, at_times in each]
 
     def spread(self, order: int, replays: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
         """How far rounding, or some of it, moves this project's own derivative."""
@@ -265,6 +274,13 @@ def reference(case: Case, order: int) -> Sequence[Any]:
         value, gradients = engine.vjp(case.program, case.inputs, case.cotangent)
         return [value, *gradients]
     return engine.hvp(case.program, case.inputs, case.cotangent, case.vectors)
+
+
+def narrows(step: Step, case: Case) -> bool:
+    """Whether a step casts to a dtype that holds fewer digits than the case's."""
+    digits = np.finfo(case.dtype).nmant
+    dtypes = [np.dtype(leaf) for leaf in leaves(step.operands) if isinstance(leaf, (np.dtype, type))]
+    return any(dtype.kind == "f" and np.finfo(dtype).nmant < digits for dtype in dtypes)
 
 
 def along_diagonal(shape: tuple[int, ...]) -> FloatArray:

@@ -83,7 +83,8 @@ class Noisy:
     def rounds(self, name: str) -> bool:
         """Whether what this function computes is nudged."""
         function, row = NAMES[name], CATALOGUE.get(name)
-        return (function in RULES or function in DEFINITIONS) and not (row is not None and row.is_exact)
+        is_exact = row is not None and row.is_exact and name != "astype"  # to a narrower dtype
+        return (function in RULES or function in DEFINITIONS) and not is_exact
 
     def nudging(self, name: str) -> Function:
         """The function, with its result nudged, and its operands if it adds or multiplies many."""
@@ -94,6 +95,9 @@ class Noisy:
         def stack_of(*operands: Any) -> int | None:
             """How many axes number the matrices, each of which is rounded alike."""
             return max((stacked_axes(name, x) for x in operands), default=0) if alike else None
+
+        if name == "astype":
+            return lambda x, dtype: self.nudge(function(x, dtype)) if is_narrower(dtype, x) else function(x, dtype)
 
         def nudged(*operands: Any, **parameters: Any) -> Any:
             stack = stack_of(*leaves(operands))
@@ -138,6 +142,12 @@ class Noisy:
             nudged = np.where(small if alike else small & (value != 0), nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
         return np.where(np.isinf(value), value, nudged)[()]
+
+
+def is_narrower(dtype: Any, x: Any) -> bool:
+    """Whether a dtype of floats holds fewer digits than that of `x`."""
+    floats = np.dtype(dtype).kind == "f" == np.result_type(x).kind
+    return bool(floats and np.finfo(dtype).nmant < np.finfo(np.result_type(x)).nmant)
 
 
 class Summing(Noisy):

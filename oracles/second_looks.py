@@ -188,22 +188,28 @@ FOLLOWS_ROUNDING = 2.0**-19
 def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
 
-    Its formula is right if it agrees at the same point in float64; or if it loses digits all around
-    the point, but agrees at ordinary points of the same signs, or in all steps by themselves but those
-    that lose digits too.  What is off at the very point alone, or at ordinary points too, is a wrong formula, unless
-    a step by itself loses its digits; and so is what is off by one factor in both dtypes, unless a step does and the
-    program is right at ordinary points, or what is off at the point as at ordinary ones; but where the truth is zero,
-    with no size that digits could be counted from, or ordinary points are at edges, the error must be of the
-    rounding unit's size in both dtypes, or a few units of noise or of the terms that cancel; and those may be the
-    larger elements, if nothing is off but zeros, and by no more than rounding of these.  An error of that size may
-    be gone nearby by luck, as where a mean happens to be exact; and others recur at some of many points nearby.
+    Its formula is right if it agrees at the same point in float64, and most digits are not gone at every ordinary
+    point; or if it loses digits all around the point, but agrees at ordinary points of the same signs, or in all
+    steps by themselves but those that lose digits too.  What is off at the very point alone, or at ordinary points
+    too, is a wrong formula, unless a step by itself loses its digits; and so is what is off by one factor in both
+    dtypes, unless a step does and the program is right at ordinary points, or what is off at the point as at ordinary
+    ones; but where the truth is zero, with no size that digits could be counted from, or ordinary points are at
+    edges, the error must be of the rounding unit's size in both dtypes, or a few units of noise or of the terms that
+    cancel; and those may be the larger elements, if nothing is off but zeros, and by no more than rounding of these.
+    An error of that size may be gone nearby by luck, as where a mean happens to be exact; and others recur at some of
+    many points nearby.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
     other = error_in_other_dtype(point, spec, order)
     if point.case.dtype == "float32" and other.agrees:
-        everywhere = all(here.is_like(error_at(ordinary, spec, order)) for ordinary in point.ordinary())
-        return "" if everywhere else "in float64 it agrees"
+        ordinary = [error_at(each, spec, order) for each in point.ordinary()]
+        if all(map(here.is_like, ordinary)):
+            return ""
+        tell = [there for there in ordinary if there.tells]
+        if tell and all(there.size > COLLAPSE for there in tell):  # most digits are gone wherever there is no trouble
+            return step_that_loses(point, spec, order, rounds=False)
+        return "in float64 it agrees"
     vanishes = not any(np.any(t.value) for t in derivatives(facts))
     if vanishes and is_rounding_of_zero(answer, facts, size_of_terms(point, order)):
         return "what is left is rounding of terms that cancel"
@@ -240,6 +246,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     tamed = point.tamed()
     if tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary()):
         return "at ordinary points it agrees, the constants being so too"
+    off_by_range = here.none_left.any() and not np.any(here.none_left & ~beyond_range(point, order, facts))
+    if off_by_range and only_not_finite(answer, facts) and any(there.agrees for there in ordinary):
+        return "numbers leave the range on the way, and at ordinary points it agrees"
     # Of a constant that is too large by itself, numbers are infinite at ordinary points too.
     if loses_its_value(point, answer, facts):
         return "numbers leave the range on the way"
@@ -263,6 +272,12 @@ def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bo
     ideal = point.referee.rounding(order, facts.truths, SURE_REPLAYS)
     decides = zip(off, point.finite_at_times(order), ideal, strict=True)
     return all(np.all(at_times[where] & np.isinf(noise[where])) for where, at_times, noise in decides)
+
+
+def only_not_finite(answer: Answer, facts: Facts) -> bool:
+    """Whether nothing is off but what is no number."""
+    each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
+    return not any(np.any((ranked(m, t, n, None)[0] == RANK[Label.WRONG]) & np.isfinite(m)) for m, t, n in each)
 
 
 def comes_and_goes(point: Point, spec: str, order: int, here: Error) -> bool:
@@ -299,13 +314,14 @@ def is_rounding_of_zero(answer: Answer, facts: Facts, size: float) -> bool:
     A gradient of what does not change at all, as a variance if all entries grow alike, is a sum of those of the rest.
     """
     allowed = NO_DIGITS * float(np.finfo(facts.dtype).eps) * size
-
-    def is_rounding(mine: Any, truth: Truth, noise: Any) -> bool:
+    any_off = False
+    for mine, truth, noise in zip(formed(answer, facts), facts.truths, facts.noise, strict=True):
         off = ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG]
         zero = (truth.status == Status.CERTAIN) & (truth.value == 0)
-        return not np.any(off & ~(zero & (np.abs(mine) <= allowed)))
-
-    return all(map(is_rounding, formed(answer, facts), facts.truths, facts.noise))
+        if np.any(off & ~(zero & (np.abs(mine) <= allowed))):
+            return False
+        any_off |= bool(np.any(off))
+    return any_off  # rather than several elements together, none of which is off by itself
 
 
 def steps_alone(point: Point, spec: str, order: int) -> Iterator[tuple[str, Verdict, Point]]:

@@ -322,9 +322,7 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
     if facts.together is None or not kinks.any():
         return None
     floored = [with_floor_at_kinks(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)]
-    mine, noise, least = (
-        np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, facts.noise, floored)
-    )
+    mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, floored))
     rows = facts.together[np.all(np.isfinite(facts.together[:, kinks]), axis=1)]
     with np.errstate(all="ignore"):
         kinks &= np.all(np.abs(rows / noise) < LARGEST_SQUARED, axis=0)
@@ -333,8 +331,7 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
-    rounded = float(np.linalg.norm(rest * (noise / least)[kinks]))
-    if units <= allowed_beside(rows, noise[kinks]) or rounded <= UNITS * np.sqrt(rows.shape[1]):
+    if units <= allowed_beside(rows, noise[kinks]):
         return None
     names = [name for name, _, _ in facts.elements()]
     number = int(np.flatnonzero(kinks)[place])
@@ -350,8 +347,9 @@ def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArra
     """What separates points from the smallest flat space that holds all rows, in units of noise."""
     middle = rows.mean(axis=0)
     _, sizes, axes = np.linalg.svd((rows - middle) / noise, full_matrices=False)
-    # What is no larger than rounding, here and in the noise itself, is no direction.
-    axes = axes[sizes > UNITS * np.sqrt(rows.size)]
+    # What is no larger than rounding, in the noise itself and in finding the axes, is no direction.
+    rounding = np.finfo(np.float64).eps * max(rows.shape) * np.max(sizes, initial=0.0)
+    axes = axes[sizes > max(UNITS * np.sqrt(rows.size), rounding)]
     away = (points - middle) / noise
     return np.asarray(away - away @ axes.T @ axes)
 

@@ -52,7 +52,7 @@ NOT_FINITE: dict[str, tuple[Function, tuple[Any, ...], list[list[Status]]]] = {
     "magnitudes": (np.abs, ([NAN, -2.0],), [[N, C], [N, C]]),
     "running products, of which rules divide": (np.cumprod, ([1.5, 2.0, NAN],), [[C, C, N], [N, N, N]]),
     "order": (np.sort, ([1.5, NAN, 2.0],), [[N, N, N], [N, N, N]]),
-    "a reciprocal": (lambda x: 1 / x, ([INF, 2.0],), [[N, C], [N, C]]),
+    "a reciprocal": (lambda x: 1 / x, ([INF, 2.0],), [[C, C], [N, C]]),
     "left out": (np.nansum, ([1.5, NAN],), [[C], [C, C]]),
 }
 

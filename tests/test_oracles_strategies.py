@@ -462,7 +462,7 @@ def test_special_numbers_stand_alone_and_among_ordinary_ones(specials: list[Case
 
 def test_operands_tie_and_nearly_tie() -> None:
     seen = Counter[str]()
-    for block in range(8):
+    for block in range(16):
         for case in draw_block("float64", SEED, "maximum", block, Palette.of(SEED), special=True):
 
             def watch(number: int, step: Any, operands: Any, ans: Any) -> Any:

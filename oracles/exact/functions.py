@@ -19,7 +19,9 @@ def each(f: Function, operands: int) -> Any:
 
 
 def sign(x: Jet) -> Jet:
-    return x if x.isnan() or x == 0 else jet(-1 if x < 0 else 1)
+    if x.isnan():
+        return x
+    return jet(0) if x == 0 else jet(-1 if x < 0 else 1)
 
 
 def heaviside(x: Jet, y: Jet) -> Jet:

@@ -192,6 +192,8 @@ class Jet:
     def __truediv__(self, other: Any) -> Jet:
         """The quotient, from ``quotient * other == self`` order by order."""
         other = jet(other)
+        if is_infinity(other.value) and self.value.is_finite():
+            return nought(self, other).signed(self.sign * other.sign)
         if other.value.contains(0) or not other.value.is_finite():
             return anything(self, other)
         value, sign = self.value / other.value, self.sign * other.sign
@@ -281,6 +283,10 @@ class Jet:
     def fabs(self) -> Jet:
         return abs(self)
 
+    def signed(self, sign: int) -> Jet:
+        """The same zero with a sign."""
+        return Jet(self.value, self.slopes, self.bends, sign)
+
     def starting(self, value: arb) -> Jet:
         """The same with another value: where it is known better, or where the rest is not."""
         return Jet(value, self.slopes, self.bends)
@@ -337,10 +343,10 @@ class Jet:
         return self.log() / constant(arb(10).log())
 
     def sin(self) -> Jet:
-        return self.mapped(arb_series.sin)
+        return anything(self) if is_infinity(self.value) else self.mapped(arb_series.sin)
 
     def cos(self) -> Jet:
-        return self.mapped(arb_series.cos)
+        return anything(self) if is_infinity(self.value) else self.mapped(arb_series.cos)
 
     def tan(self) -> Jet:
         return self.mapped(arb_series.tan)
@@ -352,7 +358,8 @@ class Jet:
         return self.mapped(arb_series.acos).starting(finite(self.value).acos())
 
     def arctan(self) -> Jet:
-        return self.mapped(arb_series.atan)
+        turn = constant(arb.pi() / 2) * self.leans
+        return nought(self) + turn if is_infinity(self.value) else self.mapped(arb_series.atan)
 
     def sinh(self) -> Jet:
         return ((self.exp() - (-self).exp()) / 2).starting(self.value.sinh())
@@ -383,25 +390,33 @@ class Jet:
         return (self * self + jet(other) * jet(other)).sqrt()
 
     def erf(self) -> Jet:
-        return self.mapped(arb_series.erf)
+        return nought(self) + self.leans if is_infinity(self.value) else self.mapped(arb_series.erf)
 
     def erfc(self) -> Jet:
-        return self.mapped(arb_series.erfc)
+        return nought(self) + (1 - self.leans) if is_infinity(self.value) else self.mapped(arb_series.erfc)
 
     def gammaln(self) -> Jet:
         """Of the absolute value of gamma."""
-        return self.mapped(lgamma)
+        if is_infinity(self.value) and self.value > 0:
+            return constant(self.value)
+        try:
+            return self.mapped(lgamma)
+        except ValueError:  # at a pole, or of no number
+            return anything(self)
 
     def psi(self) -> Jet:
-        return self.polygamma(0)
+        return constant(self.value) if is_infinity(self.value) and self.value > 0 else self.polygamma(0)
 
     def polygamma(self, n: int) -> Jet:
         """The derivative of order ``n + 1`` of `gammaln`."""
-        with precision(ctx.prec, ctx.cap + n):
-            near = lgamma(arb_series([self.value, 1]))
-            for _ in range(n + 1):
-                near = near.derivative()
-        return self.composed(near)
+        try:
+            with precision(ctx.prec, ctx.cap + n):
+                near = lgamma(arb_series([self.value, 1]))
+                for _ in range(n + 1):
+                    near = near.derivative()
+            return self.composed(near)
+        except ValueError:
+            return anything(self)
 
     def bessel(self, n: int) -> Jet:
         """The spherical Bessel function j_n, by DLMF 10.53.1: ``x**n / (2n+1)!! * 0F1(; n + 3/2; -x**2 / 4)``."""
@@ -430,11 +445,10 @@ class Jet:
         return (self / x).arctan() + constant(-arb.pi() if self.signbit() else arb.pi())
 
     def signbit(self) -> bool:
-        if self != 0:
-            return self < 0
-        if self.sign == 0:
-            raise UndecidedError("the sign of a zero that is computed is not known")
-        return self.sign < 0
+        has_own = self.isnan() or self == 0
+        if has_own and self.sign == 0:
+            raise UndecidedError("the sign of a zero or a NaN that is computed is not known")
+        return self.sign < 0 if has_own else self < 0
 
     def isnan(self) -> bool:
         return bool(known(self.value).is_nan())
@@ -451,10 +465,14 @@ class Jet:
 
     def fmod(self, other: Any) -> Jet:
         other = jet(other)
+        if self.value.is_finite() and is_infinity(other.value):
+            return self
         return self - other * truncated(self / other) if self.has_quotient(other) else anything(self, other)
 
     def __mod__(self, other: Any) -> Jet:
         other = jet(other)
+        if self.value.is_finite() and is_infinity(other.value) and self.value * other.value > 0:
+            return self
         return self - other * floored(self / other) if self.has_quotient(other) else anything(self, other)
 
     def __rmod__(self, other: Any) -> Jet:
@@ -462,16 +480,16 @@ class Jet:
 
     def __floordiv__(self, other: Any) -> Jet:
         other = jet(other)
-        return jet(floored(self / other)) if self.has_quotient(other) else jet(math.nan)
+        return Jet(ball(floored(self / other))) if self.has_quotient(other) else jet(math.nan)
 
     def __floor__(self) -> Jet:
-        return jet(floored(self)) if self.value.is_finite() else constant(self.value)
+        return self.as_whole(floored(self)) if self.value.is_finite() else constant(self.value)
 
     def __ceil__(self) -> Jet:
-        return jet(rounded(self, arb.ceil)) if self.value.is_finite() else constant(self.value)
+        return self.as_whole(rounded(self, arb.ceil)) if self.value.is_finite() else constant(self.value)
 
     def __trunc__(self) -> Jet:
-        return jet(truncated(self)) if self.value.is_finite() else constant(self.value)
+        return self.as_whole(truncated(self)) if self.value.is_finite() else constant(self.value)
 
     def rint(self) -> Jet:
         """The nearest whole number, of two the even one."""
@@ -479,7 +497,12 @@ class Jet:
             return constant(self.value)
         below = floored(constant(self.value.mid()))
         rest = self - below
-        return jet(below + (below % 2 if rest == 0.5 else int(rest > 0.5)))
+        return self.as_whole(below + (below % 2 if rest == 0.5 else int(rest > 0.5)))
+
+    def as_whole(self, n: int) -> Jet:
+        """What it is rounded to: a zero with its own sign."""
+        sign = -1 if self.value < 0 else 1 if self.value > 0 else self.sign
+        return jet(n) if n else Jet(arb(0), sign=sign)
 
     def __int__(self) -> int:
         return truncated(self)
@@ -527,13 +550,29 @@ def moving(x: Any, slopes: Sequence[Any]) -> Jet:
 
 def anything(*sources: Jet) -> Jet:
     """What is not known at all, its derivatives neither, but that it moves only where what it is made of does."""
-    nowhere = lost([any(marks) for marks in itertools.zip_longest(*(x.moves() for x in sources))])
+    nowhere = lost(moves_of(sources))
     return Jet(arb.nan(), nowhere, nowhere if ctx.cap > 2 else STILL)
+
+
+def nought(*sources: Jet) -> Jet:
+    """A zero in the limit at infinity, and so are its derivatives, where what it is made of moves."""
+    vanishing = arb_poly([VANISHING if mark else 0 for mark in moves_of(sources)])
+    return Jet(arb(0), vanishing, vanishing if ctx.cap > 2 else STILL)
+
+
+def moves_of(sources: Sequence[Jet]) -> list[bool]:
+    """Along which directions any of them moves."""
+    return [any(marks) for marks in itertools.zip_longest(*(x.moves() for x in sources))]
 
 
 def finite(x: arb) -> arb:
     """The number, or anything if it is NaN or infinite: of an exact NaN, Arb takes the arcsine of -1."""
     return x if x.is_finite() else arb("nan")
+
+
+def is_infinity(x: arb) -> bool:
+    """Whether it is one for certain, rather than a number of which nothing is known."""
+    return bool(x.rad() == 0) and not (x.is_finite() or x.is_nan())
 
 
 def known(x: arb) -> arb:

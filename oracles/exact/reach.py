@@ -189,7 +189,9 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
             mask = edges[number].mask
             if edges[number].result is not None:
                 result = put_back(result, edges[number].result)
-        if not passes_on(step.function):
+        if step.function == "divide":  # nothing is left over infinity, but rules may divide it by itself
+            mask = mask | not_finite_in(step, operands[1:], result)
+        elif not passes_on(step.function):
             mask = mask | not_finite_in(step, operands, result)
         if np.any(mask):
             result = map_operand(lambda part: spoilt(part, mask, step, operands), result)

@@ -264,7 +264,7 @@ class Referee:
         if order == 2:
             return status, self.touched[order]
         lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
-        if self.propagates:
+        if self.propagates or (here is None and self.edges[order]):
             with np.errstate(all="ignore"):
                 lost = lost | ~np.isfinite(self.case.program(*self.case.inputs))
         return status, [lost, *self.touched[order]]
@@ -353,7 +353,8 @@ class Referee:
             found = [(middles(b, quiet(n)), radii(b)) for b, n in zip(balls[order], noise, strict=True)]
             # A ball that is not finite may become so at the next precision, but hardly later.
             hopeless = [bits > BITS[0] and not_finite(b) for b in balls[order]]
-            if all(np.all(~np.isnan(m) | h) for (m, _), h in zip(found, hopeless, strict=True)):
+            # One that is small beside the noise alone tells who agrees, but not by how many ULPs.
+            if all(np.all(~np.isnan(middles(b, NO_NOISE)) | h) for b, h in zip(balls[order], hopeless, strict=True)):
                 break
         return found
 
@@ -453,6 +454,10 @@ def middles(balls: Any, noise: Any) -> FloatArray:
         return float(x.mid()) if fine else np.nan
 
     return np.asarray(np.frompyfunc(middle, 2, 1)(balls, noise), np.float64)
+
+
+NO_NOISE = 2.0**-1074
+"""The smallest float above 0."""
 
 
 def quiet(noise: Any) -> FloatArray:
