@@ -559,6 +559,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
     **dict.fromkeys(("minigrad.unit", "minigrad.norm_of_order", "minigrad.norm_slope"), "norms and their derivatives"),
     "minigrad.whole_times": "the derivative of fmod and remainder",
+    **dict.fromkeys(("minigrad.full_convolution", "minigrad.inner_correlation"), "convolve, correlate, their rules"),
 }
 """Functions with a rule that users do not call, with what they are for: they have no row."""
 

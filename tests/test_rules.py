@@ -1153,6 +1153,11 @@ def test_a_bound_that_is_nan_makes_nan(bounds: Any) -> None:
     assert np.isnan(through[0])
 
 
+def test_a_convolution_with_infinity_has_the_numbers_that_numpy_has() -> None:
+    x = np.array([-np.inf, -1.0, 2.0])
+    assert bits(vjp(lambda x: np.convolve(x, x), x)[0]) == bits(np.convolve(x, x))
+
+
 def test_no_entries_are_not_convolved() -> None:
     with pytest.raises(ValueError, match="cannot be empty"):
         grad(lambda x: np.sum(np.convolve(x, x)))(np.zeros(0))

@@ -291,27 +291,32 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(dx * (y[(*before, slice(1, None))] + y[(*before, slice(-1))]) / 2, axis=axis)
 
 
+@primitive
+def full_convolution(a: Any, v: Any) -> Any:
+    return np.convolve(a, v)
+
+
+@primitive
+def inner_correlation(a: Any, v: Any) -> Any:
+    """Of `a` with no more entries, which slide along it."""
+    return np.correlate(a, v, "valid")
+
+
 def convolve(a: Any, v: Any, mode: str | int = "full") -> Any:
     a, v = np.reshape(a, -1), np.reshape(v, -1)
-    return slide(a, v[::-1], mode) if np.size(a) >= np.size(v) else slide(v, a[::-1], mode)
+    least, most = sorted((np.size(a), np.size(v)))
+    parts = {"valid": (least - 1, most - least + 1), "same": ((least - 1) // 2, most), "full": (0, least + most - 1)}
+    if mode not in parts and mode not in (0, 1, 2):
+        raise ValueError(f"mode is {mode!r}; give 'full', 'same' or 'valid'")
+    if not least:
+        raise ValueError("convolve, correlate: a and v cannot be empty; give each an entry")
+    start, length = parts[mode] if isinstance(mode, str) else [*parts.values()][mode]
+    return full_convolution(a, v)[start : start + length]
 
 
 def correlate(a: Any, v: Any, mode: str | int = "valid") -> Any:
     a, v = np.reshape(a, -1), np.reshape(v, -1)
-    return slide(a, v, mode) if np.size(a) >= np.size(v) else slide(v, a, mode)[::-1]
-
-
-def slide(a: Any, v: Any, mode: str | int) -> Any:
-    """Products with a window that slides along `a`, the longer of the two."""
-    n, m = np.size(a), np.size(v)
-    if not m:
-        raise ValueError("convolve, correlate: a and v cannot be empty; give each an entry")
-    parts = {"valid": (m - 1, n - m + 1), "same": ((m - 1) // 2, n), "full": (0, n + m - 1)}
-    if mode not in parts and mode not in (0, 1, 2):
-        raise ValueError(f"mode is {mode!r}; give 'full', 'same' or 'valid'")
-    full = np.lib.stride_tricks.sliding_window_view(np.pad(a, m - 1), m) @ v
-    start, length = parts[mode] if isinstance(mode, str) else [*parts.values()][mode]
-    return full[start : start + length]
+    return convolve(a, v[::-1], mode) if np.size(a) >= np.size(v) else convolve(v, a[::-1], mode)[::-1]
 
 
 def in_order(a: Any, axis: Any) -> Any:
@@ -451,6 +456,8 @@ define(np.nanmean,        lambda a, axis=None, keepdims=False: nanmean(a, axis, 
 define(np.diff,           diff)
 define(np.ediff1d,        lambda ary: step(np.reshape(ary, -1), 0))
 define(np.trapezoid,      trapezoid)
+defvjp(full_convolution,  lambda g, ans, a, v: inner_correlation(g, v), lambda g, ans, a, v: inner_correlation(g, a))
+defvjp(inner_correlation, lambda g, ans, a, v: full_convolution(g, v),  lambda g, ans, a, v: inner_correlation(a, g))
 define(np.convolve,       convolve)
 define(np.correlate,      correlate)
 
