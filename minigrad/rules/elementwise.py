@@ -26,9 +26,9 @@ def sech2(x: Any) -> Any:
 
 @primitive
 def sigmoid2(x: Any) -> Any:
-    """`sigmoid` to the base 2."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp2(-x))
+    """`sigmoid` to the base 2, below the normal range as well."""
+    power = np.exp2(-np.abs(x))
+    return np.where(x < 0, power, 1) / (1 + power)
 
 
 @primitive
