@@ -1138,6 +1138,18 @@ def test_lists_stand_for_arrays_beside_what_is_differentiated() -> None:
     assert grad(lambda x: np.var([3.0, 1.0, 2.0], mean=x[:1]))(x).tolist() == [-2, 0, 0]
 
 
+@pytest.mark.parametrize("scale", [2.0**-700, 2.0**-30, 1.0, 2.0**700])
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_a_norm_is_right_where_squares_leave_the_range(scale: float, axis: Any) -> None:
+    x = signed(3, 2)
+    want, slope = value_and_grad(lambda x: np.sum(np.linalg.norm(x, axis=axis)))(x)
+    with np.errstate(all="raise"):
+        value, pullback = vjp(lambda x: np.linalg.norm(x, axis=axis), x * scale)
+    assert bits(np.sum(value)) == bits(want * scale)
+    assert bits(pullback(np.ones_like(value))[0]) == bits(slope)
+    assert bits(innermost(np.linalg.norm(Tensor(x), axis=axis))) == bits(np.linalg.norm(x, axis=axis))
+
+
 def test_the_order_of_a_norm_may_be_a_number_of_numpy_s() -> None:
     x = np.array([1.0, 2.0, 3.0])
     for order in (np.int64(3), np.float32(3)):

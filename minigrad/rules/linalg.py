@@ -205,8 +205,14 @@ def solve_da(g: Any, ans: Any, a: Any, b: Any) -> Any:
 
 @primitive
 def euclidean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The square root of the sum of squares."""
-    return np.linalg.norm(x, axis=axis, keepdims=keepdims)
+    """The square root of the sum of squares, also where these leave the range."""
+    with np.errstate(over="ignore", under="ignore"):
+        ans = np.linalg.norm(x, axis=axis, keepdims=keepdims)
+    info = np.finfo(ans.dtype)
+    if np.all((ans > np.sqrt(info.tiny) / info.eps) & (ans < np.inf)):
+        return ans
+    scale = power_of_two(x, axis=axis)  # by which, in the range, no bit changes
+    return np.reshape(np.linalg.norm(x / scale, axis=axis, keepdims=True) * scale, np.shape(ans))[()]
 
 
 @primitive
