@@ -18,10 +18,11 @@ from minigrad.errors import MinigradError
 from minigrad.programs import Program, Step
 from minigrad.protocol import leaves, map_operand
 from oracles.adapters.minigrad import MinigradAdapter
-from oracles.cases import Case, FloatArray
+from oracles.cases import Case, FloatArray, all_values
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status, Truth
 from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, noise, rounds_simply
+from oracles.shrink import all_cotangents
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -243,7 +244,10 @@ class Point:
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(finite, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
             if point is not None and point.losses <= self.losses and point.troubles < fewest:
-                fewest, found = point.troubles, point
+                # Where what is sent back leaves the range, nothing is said of choices.
+                troubles = point.troubles or int(point.sends_back_too_much)
+                if troubles < fewest:
+                    fewest, found = troubles, point
             if not fewest:
                 break
         # Of what lies far out of a domain only an ordinary point is in it.
@@ -255,6 +259,15 @@ class Point:
         random, (low, high) = np.random.default_rng(seed_of(self.case)), ORDINARY[0]
         moved = [np.asarray(random.uniform(low, high, x.shape), x.dtype) for x in self.case.inputs]
         return self.other(replace(self.case, inputs=tuple(moved)))
+
+    @property
+    def sends_back_too_much(self) -> bool:
+        """Whether a gradient on the way back is too large for float32, which float64 tells."""
+        wide = self.in_dtype("float64") if self.case.dtype == "float32" else None
+        if wide is None:
+            return False
+        sent = all_cotangents(wide.case, all_values(wide.case)).values()
+        return any(np.any(np.abs(each) > np.finfo(np.float32).max) for pair in sent for each in pair)
 
     @property
     def troubles(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,3 +219,24 @@ def test_a_case_in_another_dtype_takes_its_arrays_along() -> None:
     there = Point(floats, 1).in_dtype("float32")
     assert there is not None
     assert there.case.program(*there.case.inputs).dtype == np.float32
+
+
+def test_off_an_event_nothing_is_sent_back_that_leaves_the_range() -> None:
+    """A power of 4408 that is 1 at the tie; a little off it is tiny, and its own power's slope beyond float32."""
+
+    def f(x: Any, z: Any) -> Any:
+        v = np.maximum(np.abs(x), z)
+        return np.max(np.power(np.power(v, v @ z), z))
+
+    case = case_of(f, [4408.0], [0.0, -1.0, 1.0, 0.0], dtype="float32")
+    point = Point(case, 1)
+    with np.errstate(all="ignore"):
+        moved = point.off_the_event()
+        assert moved is not None
+        assert not moved.sends_back_too_much
+        for verdict in examine(case, Setup("minigrad", ())).verdicts:
+            assert verdict.label in (Label.CONVENTION, Label.KINK_CHAIN), verdict
+        tiny = np.array([0.0, -1.0016, 1.0016, -0.0013], "float32")
+        there = point.other(replace(case, inputs=(case.inputs[0], tiny)))
+        assert there is not None
+        assert there.sends_back_too_much
