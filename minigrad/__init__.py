@@ -17,7 +17,7 @@ A map for readers, each file leaning only on those above it:
 ``rules``        the calculus, one line per function: a folder of tables
 ``backward``     the walk from result to inputs: chain rule, forks, broadcasting
 ``tensor``       the array that remembers how it was computed
-``transforms``   ``grad``, ``vjp``, ``jvp``, ``jacobian``, ``hessian``, ``hvp``, ``checkpoint``
+``transforms``   ``grad``, ``vjp``, ``jvp``, ``jacobian``, ``hessian``, ``hvp``, and what stops or forgets
 ``checking``     a gradient against the limit that it is
 ``programs``     computations as data: recorded, staged as source, drawn as circuits: a folder
 ===============  ====================================================================

@@ -21,7 +21,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray, all_values
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status, Truth
-from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, noise, rounds_simply
+from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, is_narrower, noise, rounds_simply
 from oracles.shrink import all_cotangents
 from oracles.verdict import Facts
 
@@ -291,9 +291,7 @@ def reference(case: Case, order: int) -> Sequence[Any]:
 
 def narrows(step: Step, case: Case) -> bool:
     """Whether a step casts to a dtype that holds fewer digits than the case's."""
-    digits = np.finfo(case.dtype).nmant
-    dtypes = [np.dtype(leaf) for leaf in leaves(step.operands) if isinstance(leaf, (np.dtype, type))]
-    return any(dtype.kind == "f" and np.finfo(dtype).nmant < digits for dtype in dtypes)
+    return any(is_narrower(x, case.dtype) for x in leaves(step.operands) if isinstance(x, (np.dtype, type)))
 
 
 def along_diagonal(shape: tuple[int, ...]) -> FloatArray:

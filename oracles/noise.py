@@ -66,8 +66,8 @@ class Noisy:
     """Finds functions for one run of a program, whose every result is off by up to one unit in the last place.
 
     Functions that add or multiply many numbers, such as ``sum`` and ``matmul``, have their operands
-    nudged too, since they round inside; what only moves numbers about is left alone, and so is what is
-    made of decisions, such as how many of them tie.
+    nudged too, since they round inside; what only moves numbers about is left alone, unless to a narrower
+    dtype, and so is what is made of decisions, such as how many of them tie.
     """
 
     rounds_terms = False
@@ -83,7 +83,7 @@ class Noisy:
     def rounds(self, name: str) -> bool:
         """Whether what this function computes is nudged."""
         function, row = NAMES[name], CATALOGUE.get(name)
-        is_exact = row is not None and row.is_exact and name != "astype"  # to a narrower dtype
+        is_exact = row is not None and row.is_exact and name != "astype"
         return (function in RULES or function in DEFINITIONS) and not is_exact
 
     def nudging(self, name: str) -> Function:
@@ -96,7 +96,7 @@ class Noisy:
             """How many axes number the matrices, each of which is rounded alike."""
             return max((stacked_axes(name, x) for x in operands), default=0) if alike else None
 
-        if name == "astype":
+        if name == "astype":  # which rounds to a narrower dtype alone
             return lambda x, dtype: self.nudge(function(x, dtype)) if is_narrower(dtype, x) else function(x, dtype)
 
         def nudged(*operands: Any, **parameters: Any) -> Any:
@@ -145,9 +145,9 @@ class Noisy:
 
 
 def is_narrower(dtype: Any, x: Any) -> bool:
-    """Whether a dtype of floats holds fewer digits than that of `x`."""
-    floats = np.dtype(dtype).kind == "f" == np.result_type(x).kind
-    return bool(floats and np.finfo(dtype).nmant < np.finfo(np.result_type(x)).nmant)
+    """Whether a dtype of floats holds fewer digits than `x`, a dtype too or an array."""
+    one, other = np.dtype(dtype), np.result_type(x)
+    return one.kind == "f" == other.kind and bool(np.finfo(one).nmant < np.finfo(other).nmant)
 
 
 class Summing(Noisy):
