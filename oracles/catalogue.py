@@ -536,7 +536,8 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.det",     "regular"),
     Row("linalg.slogdet", "regular", (REALS,),       "edge: the matrix is singular", det_vanishes),
     Row("linalg.matrix_power", "regular"),
-    Row("linalg.solve",   "regular"),
+    Row("linalg.solve",   "regular",  # of a stack, PyTorch may read matrices as a stack of vectors
+        torch="torch.linalg.solve({0}, {1} if {1}.ndim < 2 else {1}[(None,) * ({0}.ndim - {1}.ndim)])"),
     Row("linalg.tensorsolve", "regular"),
     Row("linalg.tensorinv", "regular"),
     Row("linalg.cholesky", "definite"),

@@ -400,3 +400,14 @@ def test_torch_is_asked_for_slices_that_run_downwards(index: Any) -> None:
 )
 def test_torch_is_given_numbers_beside_arrays_as_it_takes_them(f: Any) -> None:
     assert judge(f, np.array([1.0, 3.0, 2.0]), parties=["torch"]).verdicts["torch"].label == "agrees"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((2, 2), (2,)), ((2, 2), (2, 3)), ((2, 2, 2), (2, 2)), ((3, 2, 2), (2,)), ((3, 2, 2), (3, 2, 2))]
+)
+def test_torch_is_asked_for_linear_systems_whose_sides_it_cannot_read_as_vectors(a: Any, b: Any) -> None:
+    """A stack (2, 2) of right-hand sides beside one (2, 2, 2) of matrices is two vectors to PyTorch."""
+    draw = np.random.default_rng(0)
+    matrices = draw.uniform(-1, 1, a) + 3 * np.eye(2)
+    found = judge(np.linalg.solve, matrices, draw.uniform(-1, 1, b), parties=["torch", "jax"])
+    assert {verdict.label for verdict in found.verdicts.values()} == {"agrees"}
