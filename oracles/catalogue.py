@@ -101,7 +101,7 @@ CONDITIONED = ("regular", "definite", "symmetric", "distinct")
 """Kinds of functions of matrices, by what they ask of these."""
 
 EXACT = frozenset(
-    {"positive", "negative", "conjugate", "copy", "real", "absolute", "fabs", "copysign", "ldexp", "fmod"}
+    {"positive", "negative", "conjugate", "copy", "real", "absolute", "fabs", "copysign", "ldexp", "fmod", "modf"}
     | {"maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "sort", "partition", "minigrad.relu"}
     | {"minigrad.running_max", "minigrad.running_min", "minigrad.index_set"}
 )

@@ -31,13 +31,20 @@ ROUNDS_ALIKE = frozenset(
 )
 """Decompositions, besides functions of matrices in the catalogue: they round all entries by a unit of the largest."""
 
+PACKED = frozenset({"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.packed_qr"})
+"""Of these, those whose result holds several arrays, row by row: values beside vectors, each of its own size."""
 
-ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var")
-"""Functions, besides those of matrices, that round on their way: singular values, and the mean that is taken off."""
+
+ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "linalg.cross")
+"""Functions, besides those of matrices, that round on their way: singular values, a mean that is taken off, products."""
 
 
-COMPOSITE = ("sinc",)
-"""Elementwise functions that round on the way to their result: by a unit of 1, however small that is."""
+COMPOSITE = ("sinc", "logaddexp", "logaddexp2")
+"""Elementwise functions that round on the way to their result: by a unit of 1, however small that is.
+
+They are compositions by their very definition, a sine over its argument and the logarithm of a sum of powers; written
+out, every part of them rounds.
+"""
 
 
 def rounds_simply(name: str) -> bool:
@@ -113,7 +120,7 @@ class Noisy:
             if name == "linalg.det":  # which NumPy takes from its logarithm
                 size = np.log(np.abs(np.where(result == 0, 1, result)))
                 result = result * (1 + size * np.finfo(result.dtype).eps * float(self.units.take(())))
-            return self.nudge(result, stack)
+            return self.nudge(result, result.ndim - 1 if name in PACKED else stack)
 
         return nudged
 

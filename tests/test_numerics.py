@@ -17,6 +17,7 @@ import scipy.special as sp
 import minigrad as mg
 from minigrad import grad
 from minigrad.protocol import Function
+from minigrad.rules.linalg import refined_svd
 
 
 class Row(NamedTuple):
@@ -422,3 +423,34 @@ def test_a_norm_of_any_order_has_its_digits_at_any_size(order: float, x: float) 
     np.testing.assert_array_equal(mg.grad(f)(np.array(x)), np.sign(x))
     np.testing.assert_array_equal(mg.grad(mg.grad(f))(np.array(x)), 0.0)
     np.testing.assert_allclose(mg.grad(f)(np.array([x, x])), np.sign(x) * 2 ** (1 / order - 1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3), (2, 3, 3)])
+def test_singular_vectors_are_turned_the_rest_of_the_way(
+    shape: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LAPACK stops some 90 rounding units before; here it is made to, whatever library is at work."""
+    own, unit = np.linalg.svd, np.finfo(dtype).eps
+    turn = np.eye(min(shape[-2:]), dtype=dtype)
+    turn[:2, :2] += 90 * unit * np.array([[0, 1], [-1, 0]], dtype)
+
+    def stops_early(a: Any, **how: Any) -> Any:
+        u, s, vh = own(a, **how)
+        return u @ turn, s, vh
+
+    a = np.random.default_rng(0).standard_normal(shape).astype(dtype) * 1e10
+
+    def off(u: Any, s: Any, vh: Any) -> float:
+        return float(np.max(np.abs((u * s[..., None, :]) @ vh - a)) / np.max(np.abs(a)) / unit)
+
+    monkeypatch.setattr(np.linalg, "svd", stops_early)
+    assert off(*np.linalg.svd(a, full_matrices=False)) > 20
+    assert off(*refined_svd(a)) < 5
+
+
+def test_singular_vectors_between_values_that_tie_stay_as_they_are() -> None:
+    for a in (np.eye(3), np.zeros((2, 3)), np.diag([2.0, 2.0, 1.0]), np.zeros((0, 3)), np.full((2, 2), 1e-320)):
+        u, s, vh = refined_svd(a)
+        np.testing.assert_allclose((u * s) @ vh, a, atol=1e-15)
+        np.testing.assert_allclose(u.T @ u, np.eye(min(a.shape)), atol=1e-15)

@@ -139,6 +139,10 @@ def displaced_each(operands: Sequence[Any], random: np.random.Generator, nudge: 
     return [map_operand(move, operand) for operand in operands]
 
 
+WHOLE = ("remainder", "divmod")
+"""Functions that take a whole quotient of the very numbers that they are given: only what is left may round."""
+
+
 class Rounding:
     """Finds exact functions by name; whatever one results in is off by a random rounding unit, its derivatives too.
 
@@ -157,7 +161,7 @@ class Rounding:
         function, is_exact = lookup(name), name in CATALOGUE and CATALOGUE[name].is_exact
 
         def rounding(*operands: Any, **parameters: Any) -> Any:
-            if not is_exact:
+            if not (is_exact or name in WHOLE):
                 operands = tuple(map_operand(self.nudged, operand) for operand in operands)
             result = self.shared_out(name, function, operands, parameters)
             return result if is_exact else map_operand(self.nudged, result)
