@@ -36,7 +36,7 @@ PACKED = frozenset({"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.pac
 
 
 ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "linalg.cross")
-"""Functions, besides those of matrices, that round on their way: singular values, a mean that is taken off, products."""
+"""Functions, besides those of matrices, that round on their way: singular values, a mean taken off, products."""
 
 
 COMPOSITE = ("sinc", "logaddexp", "logaddexp2")
