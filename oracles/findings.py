@@ -138,7 +138,8 @@ def shape_class(shape: Sequence[int]) -> str:
 def known_as(mark: Mapping[str, Any], known: Sequence[Finding]) -> str:
     """The reason on record for a finding, or nothing if it is new."""
     for entry in known:
-        functions = {step.function for step in entry.case().program.steps}
+        called = {step.function for step in entry.case().program.steps}
+        functions = called - {"getitem"} or called  # an index may only have picked the entry that shows it
         if (
             mark["party"].partition(".")[0] == entry.party.partition(".")[0]
             and (mark["label"], mark["law"]) == (entry.label, entry.law)

@@ -18,7 +18,7 @@ from oracles.exact import Status
 from oracles.examine import Examination
 from oracles.facts import Point
 from oracles.laws import TRANSPOSED, pairing
-from oracles.verdict import UNITS
+from oracles.verdict import UNITS, Contradiction, contradicted, formed, structure_fault
 
 
 class Asking(NamedTuple):
@@ -252,6 +252,8 @@ class Question(NamedTuple):
     high: list[Any]
     allowed: list[Any]
     """How far rounding alone may take each element."""
+    together: Contradiction | None = None
+    """What the elements at a kink add up to, where the party's do not."""
 
 
 def question(found: Examination, order: int) -> Question:
@@ -272,7 +274,10 @@ def question(found: Examination, order: int) -> Question:
     )
     allowed = [UNITS * np.asarray(n, np.float64) for n in facts.noise]
     what = "value and gradients" if order == 1 else "Hessian-vector products"
-    return Question(what, asked.body[order - 1], facts.names, low, high, allowed)
+    [answer] = [answer for answer in found.answers[order] if answer.party == verdict.party]
+    sound = answer.label is None and not structure_fault(answer, facts)
+    together = contradicted(formed(answer, facts), facts) if sound else None
+    return Question(what, asked.body[order - 1], facts.names, low, high, allowed, together)
 
 
 def script(found: Examination, order: int) -> str:
@@ -291,16 +296,19 @@ def script(found: Examination, order: int) -> str:
     asked, asks = asking(party), question(found, order)
     spelling = spelling_of(party)
     program = (with_arrays(case.program) if spelling else case.program).source("program", spelling)
+    imports = sorted({*asked.imports, *needed_by(program)}, key=lambda line: line.split()[1])
+    packages = sorted({line.split()[1].partition(".")[0] for line in imports})
     return env.get_template("repro.py.j2").render(
         **asks._asdict(),
         id=case.id,
         party=party,
         version=f"{party} {adapter(party).version}",
-        folder=f", and to be run where {party.partition(':')[0]} can be imported" if ":" in party else "",
+        folder=f", and to be run from the folder of {party.partition(':')[0]}" if ":" in party else "",
         label=verdict.label,
         law=verdict.law if verdict.broken and asks.body in asked.body else "",
         why=verdict.why.replace("\\", "/").replace('"""', "'''"),
-        imports=sorted({*asked.imports, *needed_by(program)}, key=lambda line: line.split()[1]),
+        imports=imports,
+        needs=" and ".join(["NumPy", *packages]),
         setting=asked.settings,
         inputs=case.inputs,
         cotangent=case.cotangent,

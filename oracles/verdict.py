@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -249,7 +249,7 @@ def judge(answer: Answer, order: int, facts: Facts) -> Verdict:
             verdict.where = facts.names[index] + (str(list(element)) if element else "")
             verdict.why = in_words(mine[element], truth, noise[element], element)
     if RANK[verdict.label] < RANK[Label.UNSTABLE] and (found := contradicted(arrays, facts)):
-        verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found
+        verdict.label, (verdict.units, verdict.where, verdict.why) = Label.WRONG, found[:3]
     if verdict.label == Label.AGREES and any(is_shaky(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)):
         verdict.label = Label.ILL_CONDITIONED
     return verdict
@@ -313,8 +313,22 @@ LARGEST_SQUARED = 2.0**500
 """Units of noise beyond which nothing is said of elements together: their squares leave the range."""
 
 
-def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str, str] | None:
-    """Where elements that are each allowed at a kink are not so together, and how far off; None if they are.
+class Contradiction(NamedTuple):
+    """Elements that are each allowed at a kink, but not together: a sum of theirs is another than all choices have."""
+
+    units: float
+    """How far off it is, in units of noise."""
+    where: str
+    why: str
+    weights: Sequence[FloatArray]
+    """What each element counts in the sum, array by array, as float64; at most 1."""
+    total: float
+    """What the sum is, whatever is chosen, and how far rounding may take it from there."""
+    allowed: float
+
+
+def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> Contradiction | None:
+    """Where elements that are each allowed at a kink are not so together, if they are not.
 
     Whatever one chooses at a tie of two, their gradients have a sum: it is in no mixture of what is chosen there.
     """
@@ -331,7 +345,8 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
-    if units <= allowed_beside(rows, noise[kinks]):
+    allowed = allowed_beside(rows, noise[kinks])
+    if units <= allowed:
         return None
     names = [name for name, _, _ in facts.elements()]
     number = int(np.flatnonzero(kinks)[place])
@@ -340,7 +355,15 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> tuple[float, str
         f"got {float(mine[number])!r}; beside the other elements, gradients nearby and chained choices leave "
         f"{float(want):.6g}: together {units:.3g} units of noise away"
     )
-    return units, names[number], why
+    weights = np.zeros(kinks.size)
+    weights[kinks] = rest / units / noise[kinks]
+    largest = weights[np.argmax(np.abs(weights))]
+    weights /= largest
+    ends = np.cumsum([t.value.size for t in facts.truths])[:-1]
+    each = zip(np.split(weights, ends), facts.truths, strict=True)
+    parts = [part.reshape(t.value.shape) for part, t in each]
+    total = float(weights[kinks] @ rows.mean(axis=0))
+    return Contradiction(units, names[number], why, parts, total, float(allowed / abs(largest)))
 
 
 def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArray:
