@@ -234,7 +234,7 @@ def look(spot: Spot, parties: Sequence[str]) -> Entry:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         case = spot.case()
-        found = examine(case, Setup(parties[0], tuple(parties[1:]), (spot.order,)))
+        found = examine(case, Setup(parties[0], tuple(parties[1:]), (spot.order,), shown=True))
         left_alone = unjudged(spot, case)
     facts = found.facts[spot.order]
     elements = [*facts.elements()]

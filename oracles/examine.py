@@ -30,6 +30,8 @@ class Setup:
     oracles: tuple[str, ...] = ("torch", "jax")
     """The other parties."""
     orders: tuple[int, ...] = (1, 2)
+    shown: bool = False
+    """Whether the truth is shown to people: then what is allowed at a kink is looked for as if somebody were off."""
 
     @property
     def parties(self) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ def examine(case: Case, setup: Setup, silent: Mapping[str, str] | None = None, t
             ]
             answers[order][0] = steadfast(answers[order][0], case, order)
             with clock.of("referee"):
-                judged, facts[order] = judged_fairly(point, order, answers[order])
+                judged, facts[order] = judged_fairly(point, order, answers[order], setup.shown)
             with clock.of("second looks"):
                 answers[order] = [
                     a if silent and a.party in silent else as_called(case, v, a)

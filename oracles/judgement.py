@@ -199,7 +199,7 @@ def judge(
     check_installed(chosen, "parties")
     for name in chosen:
         load(name, "parties")
-    return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,))))
+    return Judgement(case, order, examine(case, Setup(chosen[0], tuple(chosen[1:]), (order,), shown=True)))
 
 
 NOT_ONE = (-1.5, -0.75, 0.625, 1.25)

@@ -37,15 +37,21 @@ PROMOTES = ("torch", "jax")
 """Parties with rules of their own, documented, for the dtype of a result."""
 
 
-def judged_fairly(point: Point, order: int, answers: Sequence[Answer]) -> tuple[list[Verdict], Facts]:
-    """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer."""
+def judged_fairly(
+    point: Point, order: int, answers: Sequence[Answer], shown: bool = False
+) -> tuple[list[Verdict], Facts]:
+    """Provisional verdicts; before anybody is accused, noise and kinks are looked at again, and longer.
+
+    Kinks are in any case if the truth is to be `shown`.
+    """
     facts = None
     for effort in range(len(EFFORTS)):
         before, facts = facts, point.facts(order, effort)
         if facts is before:
             break
         judged = [judge(answer, order, facts) for answer in answers]
-        if not any(v.is_off or v.label == Label.KINK_CHAIN for v in judged):
+        wanted = shown and any(np.any(t.status == Status.KINK) for t in facts.truths)
+        if not (wanted or any(v.is_off or v.label == Label.KINK_CHAIN for v in judged)):
             break
     assert facts is not None
     return judged, facts
