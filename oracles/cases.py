@@ -83,6 +83,8 @@ class Case:
                 f"case {self.id}: give at least one input, and inputs, cotangent and vectors all of float64 or all of "
                 f"float32; they are {', '.join(sorted(dtypes))}"
             )
+        if not all(np.all(np.isfinite(x)) for x in (self.cotangent, *self.vectors)):
+            raise UsageError(f"case {self.id}: the cotangent and the vectors must be finite; any weights do, such as 1")
         try:
             with np.errstate(all="ignore"):
                 value = self.program(*self.inputs)

@@ -38,7 +38,7 @@ class Setup:
         return (self.subject, *self.oracles)
 
 
-@dataclass
+@dataclass(repr=False)
 class Examination:
     """What came of a case."""
 
@@ -53,6 +53,10 @@ class Examination:
     cost: Mapping[str, float] = field(default_factory=dict)
     """Seconds that each party took to answer, the referee to find the truth, and second looks and laws besides."""
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{v.party} {v.label} at order {v.order}" for v in self.verdicts)
+        return f"Examination({self.case.id}: {verdicts})"
 
     def verdict(self, party: str, order: int) -> Verdict:
         return next(v for v in self.verdicts if v.party == party and v.order == order)

@@ -21,7 +21,7 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray, all_values
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status, Truth
-from oracles.noise import Noisy, Passes, Summing, Underflowing, floor_of, is_narrower, noise, rounds_simply
+from oracles.noise import Crossing, Noisy, Passes, Summing, Underflowing, floor_of, is_narrower, noise, rounds_simply
 from oracles.shrink import all_cotangents
 from oracles.verdict import Facts
 
@@ -140,6 +140,13 @@ class Point:
         found = [passes.plain, *(passes.replay(Noisy, seed, number) for number in range(SURE_REPLAYS))]
         each = [np.isfinite(np.asarray(arrays, np.float64)) for arrays in zip(*found, strict=True)]
         return [np.any(finite, axis=0) & ~np.all(finite, axis=0) for finite in each]
+
+    def beside_a_pole(self, order: int) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Which elements depend on a division by what rounding may take through 0."""
+        passes, seed = self.passes(order), seed_of(self.case)
+        found = [passes.replay(Crossing, seed, number) for number in range(SURE_REPLAYS)]
+        each = zip(passes.plain, *found, strict=True)
+        return [np.isfinite(plain) & ~np.all(np.isfinite(np.asarray(arrays)), axis=0) for plain, *arrays in each]
 
     def passes(self, order: int) -> Passes:
         """This project's own derivative, of which only the noise is taken: how far rounding moves it."""

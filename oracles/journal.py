@@ -77,7 +77,8 @@ class JournalWriter:
     """
 
     def __init__(self, folder: Path, header: dict[str, Any], resume: bool = False):
-        folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
         self.partial = folder / f"{NAME}.partial"
         header = {"kind": "header", "format": FORMAT, "version": VERSION, **header}
@@ -148,6 +149,10 @@ def interrupted(path: Path, header: dict[str, Any]) -> tuple[int, int, float]:
     return max(number, 0), end, path.stat().st_mtime - calendar.timegm(time.strptime(found["started"], STARTED))
 
 
+FOOTER = {"verdict", "cases", "failures", "findings", "stale", "quotas", "cost", "silent", "seconds", "shrunk"}
+"""What the last line of a journal tells."""
+
+
 def read_run(path: Path) -> Run:
     """Read a journal, given as the file or as the folder of its run.
 
@@ -174,6 +179,8 @@ def read_run(path: Path) -> Run:
         raise UsageError(f"{path}: the journal is empty; run verify again")
     if not isinstance(last, dict) or last.get("kind") != "footer":
         raise UsageError(f"{path}: truncated: there is no footer after line {number}; run verify again")
+    if lacking := sorted(FOOTER - last.keys()):
+        raise UsageError(f"{path}: the footer lacks {', '.join(lacking)}; run verify again")
     if number == 2:
         raise UsageError(f"{path}: the journal holds no case; run verify again")
     return Run(first, Cases(path, offsets[1:-1]), last)
@@ -196,4 +203,4 @@ def is_header(record: Any) -> bool:
 
 
 def is_case(record: Any) -> bool:
-    return isinstance(record, dict) and record.get("kind") == "case" and "verdicts" in record
+    return isinstance(record, dict) and record.get("kind") == "case" and record.keys() >= {"id", "program", "verdicts"}

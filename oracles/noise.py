@@ -7,6 +7,7 @@ few such replays is the noise of the gradient at that point, against which disag
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -200,6 +201,30 @@ class FlushingOperands(Flushing):
         )
 
 
+DIVIDE_BY = {"divide": 1, "reciprocal": 0, "power": 0, "float_power": 0}
+"""Functions with a pole where an operand is 0, and the place of that."""
+
+
+class Crossing(Noisy):
+    """What the case itself divides by is 0 where rounding takes it to the other side: in between there is a pole.
+
+    A few replays come nowhere near to that, as those of ``1 / sinc(cos(x))`` where the cosine rounds to 1.
+    """
+
+    def __call__(self, name: str) -> Function:
+        function, place = super().__call__(name), DIVIDE_BY.get(name)
+        if place is None or self.number in self.passes.ruled:
+            return function
+        plain = self.passes.divisors[self.number]
+
+        def crossing(*operands: Any, **parameters: Any) -> Any:
+            divisor = operands[place]
+            held = np.where(np.sign(divisor) == np.sign(plain), divisor, np.zeros_like(divisor))[()]
+            return function(*operands[:place], held, *operands[place + 1 :], **parameters)
+
+        return crossing
+
+
 class Passes:
     """What an engine of NumPy's kind computes for a case, as one program of its inputs, cotangent and vectors."""
 
@@ -237,6 +262,19 @@ class Passes:
                 self.varying.add(number)
         output = [r.ref if isinstance(r, Recorder) else np.asarray(r) for r in results]
         return Program(tape.inputs, tuple(tape.steps), output), [np.asarray(getattr(r, "value", r)) for r in results]
+
+    @functools.cached_property
+    def divisors(self) -> dict[int, Any]:
+        """By number of the step, what is divided by."""
+        found: dict[int, Any] = {}
+
+        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+            if step.function in DIVIDE_BY:
+                found[number] = operands[DIVIDE_BY[step.function]]
+            return result
+
+        self.program.run(self.given, NAMES.__getitem__, watch)
+        return found
 
     def replay(self, kind: type[Noisy], *seed: int) -> Sequence[Any]:
         """The same again, in noise of a kind."""

@@ -14,7 +14,7 @@ from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
 from oracles.facts import SURE_REPLAYS, Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
-from oracles.noise import Flushing, FlushingOperands, Noisy, floor_of
+from oracles.noise import DIVIDE_BY, Flushing, FlushingOperands, Noisy, floor_of
 from oracles.shrink import one_by_one
 from oracles.verdict import (
     ALMOST,
@@ -85,6 +85,9 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.FLUSH)
     if rounding_alone(point, answer, verdict.order, facts):
         why = f"{verdict.why}; rounding alone may make no finite number of it"
+        return replace(verdict, label=Label.ILL_CONDITIONED, why=why)
+    if beside_poles(point, answer, verdict.order, facts):
+        why = f"{verdict.why}; rounding alone may take through 0 what is divided by"
         return replace(verdict, label=Label.ILL_CONDITIONED, why=why)
     if right_where := loses_digits(point, answer, verdict.order, facts):
         return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
@@ -278,6 +281,20 @@ def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bo
     ideal = point.referee.rounding(order, facts.truths, SURE_REPLAYS)
     decides = zip(off, point.finite_at_times(order), ideal, strict=True)
     return all(np.all(at_times[where] & np.isinf(noise[where])) for where, at_times, noise in decides)
+
+
+def beside_poles(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
+    """Whether all that is off depends on a division, by the case itself, by what rounding may take through 0."""
+    each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
+    off = [ranked(mine, truth, noise, None)[0] == RANK[Label.WRONG] for mine, truth, noise in each]
+    divides = any(step.function in DIVIDE_BY for step in point.case.program.steps)
+    if not (divides and any(map(np.any, off))):
+        return False
+    try:
+        beside = point.beside_a_pole(order)
+    except Exception:  # whatever this project's engine lacks, others may still be judged
+        return False
+    return all(np.all(there[where]) for where, there in zip(off, beside, strict=True))
 
 
 def only_not_finite(answer: Answer, facts: Facts) -> bool:

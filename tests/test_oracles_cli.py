@@ -251,6 +251,9 @@ def test_a_journal_that_is_cut_short_stays_partial(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"run.jsonl.partial"}
 
 
+LACKING = "the footer lacks cost, failures, findings, quotas, seconds, shrunk, silent, stale, verdict; run verify again"
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -262,6 +265,11 @@ def test_a_journal_that_is_cut_short_stays_partial(tmp_path: Path) -> None:
         (lambda lines: ["not JSON"], "line 1 breaks off or is no JSON; run verify again"),
         (lambda lines: ["[]", *lines[1:]], "line 1 is no header of a version-1 journal; run verify again"),
         (lambda lines: [lines[0], "{}", lines[2]], "line 2 is no case; run verify again"),
+        (
+            lambda lines: [lines[0], lines[1].replace('"program"', '"code"'), lines[2]],
+            "line 2 is no case; run verify again",
+        ),
+        (lambda lines: [*lines[:2], '{"kind": "footer", "cases": 1}'], LACKING),
         (lambda lines: lines[1:], "line 1 is no header of a version-1 journal; run verify again"),
     ],
 )
@@ -355,6 +363,7 @@ Change = Callable[[dict[str, Any]], Any]
         (lambda case: case["inputs"].pop(), "the program takes 2 inputs, got 1"),
         (lambda case: case["cotangent"].update(shape=[1, 2]), "give it the result's, (2,)"),
         (lambda case: case["cotangent"].update(data=["one", "two"]), "the case's arrays are malformed"),
+        (lambda case: case["cotangent"].update(data=["nan", "0x1p+0"]), "the cotangent and the vectors must be finite"),
         (lambda case: case["vectors"].pop(), "there must be one vector per input"),
         (lambda case: case.pop("cotangent"), "the case lacks the entry 'cotangent'"),
         (lambda case: case.pop("program"), 'not a case: expected an object with "program"'),

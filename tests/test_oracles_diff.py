@@ -417,7 +417,7 @@ def test_a_journal_that_lacks_what_is_compared_is_refused_in_one_line(
     damaged.cases[0]["verdicts"][1]["label"] = "wrong"
     assert cli.main(["diff", str(folders[0]), str(written(tmp_path / "odd", damaged))]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "the journal lacks or garbles 'shrunk'; run verify again" in line
+    assert "the footer lacks shrunk; run verify again" in line
 
 
 def test_a_long_table_is_cut_and_says_so(tmp_path: Path, capsys: Capture) -> None:

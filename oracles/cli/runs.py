@@ -176,12 +176,15 @@ def run_repro(options: argparse.Namespace) -> int:
         is_still_off = recorded.verdict.label in FAILING
         return FAILED if is_still_off or found_now.failed(options.subject) else PASS
     print(case.program)
-    for declared, x in zip(case.program.inputs, case.inputs, strict=True):
-        print(f"{declared.name} = {x.tolist()!r}")
+    names = [declared.name for declared in case.program.inputs]
+    given = [*zip(names, case.inputs, strict=True), ("cotangent", case.cotangent)]
+    for name, x in (*given, *zip([f"vector for {name}" for name in names], case.vectors, strict=True)):
+        print(f"{name} = {x.tolist()!r}")
+    width = max(len(verdict.party) for verdict in found_now.verdicts)
     for verdict in found_now.verdicts:
         print(
-            f"{verdict.party:>10}  order {verdict.order}  {verdict.label:<15} {verdict.units:8.3g} units of noise"
-            f"  {verdict.where} {verdict.why}".rstrip()
+            f"{verdict.party:>{width}}  order {verdict.order}  {verdict.label:<15} {verdict.units:8.3g} units of noise,"
+            f" {verdict.ulp:,} ULP  {verdict.where} {verdict.why}".rstrip()
         )
     return FAILED if found_now.failed(options.subject) else PASS
 
@@ -222,7 +225,7 @@ def whole_journal(name: str) -> Iterator[None]:
     """What a journal that somebody or another version wrote may lack."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{name}: the journal lacks or garbles {error}; run verify again") from None
 
 

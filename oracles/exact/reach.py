@@ -66,11 +66,20 @@ def confirmed(case: Case, order: int, masks: Mapping[int, Any]) -> dict[int, Edg
 
 
 def singular(case: Case, order: int, but: Collection[int]) -> dict[int, Edge]:
-    """By number of the step, functions of matrices that have no derivative in exact numbers, `but` some steps."""
-    steps = {n: step for n, step in enumerate(case.program.steps, 1) if n not in but and is_of_matrices(step.function)}
+    """By number of the step, functions of matrices that have no derivative in exact numbers, `but` some steps.
+
+    And powers: of a negative number there is none along the exponent, and so no second one of what is made of it.
+    """
+    steps = {
+        n: step
+        for n, step in enumerate(case.program.steps, 1)
+        if n not in but and (is_of_matrices(step.function) or (order == 2 and step.function in POWERS))
+    }
     exact = at_steps(case, order, steps, lookup, undecided=False) if steps else {}
     return {number: Edge(here.broken, here.result) for number, here in exact.items() if np.any(here.broken)}
 
+
+POWERS = ("power", "float_power")
 
 REPLAYS = 6
 """How often a program is run with every step rounded, to see what may come to an edge by that."""
