@@ -1249,7 +1249,7 @@ def test_a_whole_quotient_is_of_the_numbers_that_are_given(f: Any) -> None:
 
 
 def test_a_division_by_what_rounding_may_take_through_zero_excuses_no_other_element() -> None:
-    case = case_of(lambda x, y: 1 / np.sinc(np.cos(x)) + np.sin(y), -4.9e-11, 0.7)
+    case = case_of(lambda y, x: 1 / np.sinc(np.cos(x)) + np.sin(y), 0.7, -4.9e-11)
     assert label_of("minigrad", case) in (Label.AGREES, Label.ILL_CONDITIONED)
     assert label_of(OffInTheNinthDigit, case) not in (Label.AGREES, Label.ILL_CONDITIONED)
 
