@@ -103,7 +103,7 @@ CONDITIONED = ("regular", "definite", "symmetric", "distinct")
 EXACT = frozenset(
     {"positive", "negative", "conjugate", "copy", "real", "absolute", "fabs", "copysign", "ldexp", "fmod", "modf"}
     | {"maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "sort", "partition", "minigrad.relu"}
-    | {"minigrad.running_max", "minigrad.running_min", "minigrad.index_set"}
+    | {"minigrad.running_max", "minigrad.running_min", "minigrad.index_set", "nanmax", "nanmin"}
 )
 
 

@@ -89,11 +89,11 @@ FATAL = (Label.WRONG, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 FINDINGS = (Label.WRONG, Label.UNSTABLE, Label.KINK_CHAIN, Label.STRUCTURE, Label.ERRORED, Label.UNDECIDED)
 """Labels of the other parties that are worth showing."""
 
-KEEPS_DIGITS = (Label.AGREES, Label.SIGNED_ZERO, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
-"""Labels of those who are right in every element of which there is one truth, whatever they are excused in others."""
-
 EXCUSED = (Label.NONFINITE, Label.CONVENTION, Label.KINK_CHAIN, Label.EDGE)
 """Labels by which a kink, an edge or an input that is not finite excuses whoever is off there."""
+
+KEEPS_DIGITS = (Label.AGREES, Label.SIGNED_ZERO, *EXCUSED)
+"""Labels of those who are right in every element of which there is one truth, whatever they are excused in others."""
 
 
 @dataclass
@@ -174,7 +174,11 @@ class Verdict:
 def is_failure(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
     """Whether a verdict on the subject fails the run."""
     others = [v for v in verdicts if v.order == verdict.order and v.party != verdict.party]
-    alone = not any(v.label in KEEPS_DIGITS for v in others)
+    alone = not any(
+        # Who is within the noise everywhere is so where the subject is not, however much of it there is elsewhere.
+        v.label in KEEPS_DIGITS or (v.label == Label.ILL_CONDITIONED and v.units <= UNITS)
+        for v in others
+    )
     return verdict.label in FATAL or (verdict.label == Label.UNSTABLE and not alone)
 
 

@@ -305,13 +305,19 @@ def test_to_lose_digits_is_fatal_where_somebody_keeps_them() -> None:
     assert not is_failure(own, [own, loses])
 
 
-EXCUSES, NO_PROOF = ("convention", "kink-chain", "edge", "signed-zero"), ("ill-conditioned", "flush", "unsupported")
+EXCUSES, NO_PROOF = ("convention", "kink-chain", "edge", "nonfinite", "signed-zero"), ("flush", "unsupported")
 
 
 @pytest.mark.parametrize("label", [*EXCUSES, *NO_PROOF])
 def test_who_is_excused_in_one_element_may_keep_the_digits_of_another(label: str) -> None:
     own, other = Verdict("a", 1, Label.UNSTABLE), Verdict("b", 1, Label(label))
     assert is_failure(own, [own, other]) == (label in EXCUSES)
+
+
+def test_who_is_within_much_noise_keeps_the_digits_but_not_who_is_not_finite_by_it() -> None:
+    own, within = Verdict("a", 1, Label.UNSTABLE), Verdict("b", 1, Label.ILL_CONDITIONED, units=2.0)
+    assert is_failure(own, [own, within])
+    assert not is_failure(own, [own, Verdict("b", 1, Label.ILL_CONDITIONED, units=np.inf)])
 
 
 # Noise.
