@@ -311,12 +311,15 @@ def test_a_failure_counts_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "tested too little: functions (1 of at least 30)" in printed
 
 
-@pytest.mark.parametrize("lost", ["nearest", "quotas"])
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [("nearest", ": the journal lacks or garbles 'nearest'"), ("quotas", "/run.jsonl: the footer lacks quotas")],
+)
 def test_a_journal_of_before_the_census_is_refused(
-    run: Run, lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, lost: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = [run.header, *run.cases, run.footer]
     lines = [json.dumps({key: value for key, value in record.items() if key != lost}) for record in records]
     (tmp_path / "run.jsonl").write_text("\n".join(lines))
     assert cli.main(["report", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"oracles: {tmp_path}: the journal lacks or garbles '{lost}'; run verify again\n"
+    assert capsys.readouterr().err == f"oracles: {tmp_path}{message}; run verify again\n"
