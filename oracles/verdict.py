@@ -64,7 +64,7 @@ RULES: dict[Label, str] = {
     "oracles/known.toml",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",
     Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element, so that this "
-    "proves nothing; or it is not finite, where rounding alone may make that of it",
+    "proves nothing; or it is off where rounding alone may make no finite number of it, or take a divisor through 0",
     Label.SIGNED_ZERO: "it differs only in the sign of a zero of the value",
     Label.FLUSH: "it differs only because subnormal numbers are taken as zero: a replay that does so agrees with it",
     Label.NONFINITE: "an input or a constant that it depends on is NaN or infinite already, and the truth is not "

@@ -272,8 +272,8 @@ class Referee:
     def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]], nowhere: bool) -> list[Any]:
         """By input, the elements that depend on what is no derivative, or no number.
 
-        If there is no number at the very point, `nowhere`, singular matrices are looked for too whose last pivot floats
-        rounded off from zero.
+        If there is no number at the very point, `nowhere`, what meets no edge in floats is looked for too: singular
+        matrices whose last pivot these rounded off from zero, and powers of negative numbers.
         """
         try:
             with precision(NEARBY_BITS, order), guessing(), warnings.catch_warnings(), np.errstate(all="ignore"):
