@@ -6,6 +6,7 @@ direction and share no rule with any engine: see `oracles.exact.jets`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from flint import arb, ctx
 
 from minigrad.programs import Step
-from minigrad.protocol import Function, map_operand
+from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, is_entry_by_entry
 from oracles.exact.functions import as_jets, lookup
@@ -34,11 +35,14 @@ class Nudge:
     Of the inputs; or, with `each`, of every operand of every step by itself, so that every choice
     on the way is made independently, as if each step's rule chose on its own: one side, the other,
     the middle between both, or something of all that tie.  Seed 0 moves everything away from zero, or towards it.
+    With a `turn` nothing is random: one number moves, and the others by far less and in another order each turn, so
+    that in as many turns as there are numbers each has been in every place of the order.
     """
 
     seed: int
     sign: int = 1
     each: bool = False
+    turn: int | None = None
     bits: int = 1300
     """Numbers move by 2**-bits of themselves, zeros by that share of the smallest input."""
 
@@ -56,7 +60,10 @@ BELOW_FLOATS = 80
 """Numbers that move by 2**-bits of themselves with so many bits are in the same order, if they were floats, but tie no
 longer."""
 
-UNEVEN = (1.0, 2.0**-40, 0.0)
+FAR_LESS = 2.0**-40
+"""What part of a nudge some inputs move by when others do by all of it."""
+
+UNEVEN = (1.0, FAR_LESS, 0.0)
 """Parts of a nudge that inputs move by: some far less than others, and some not at all."""
 
 LARGER_EACH_STEP, OUTDOING = 12, 4
@@ -64,12 +71,27 @@ LARGER_EACH_STEP, OUTDOING = 12, 4
 times what these made of a zero."""
 
 
-def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: float) -> Any:
-    """Balls or Jets, each moved by a random part of the nudge."""
-    signs = random.choice([-1, 1], np.shape(array)) if nudge.seed else 1
-    # Every other one, so that directions along one axis, and very nearly so, are among them.
-    sizes = random.choice(UNEVEN, np.shape(array)) if nudge.seed % 2 and not nudge.each else 1
-    part = random.uniform(0.5, 1, np.shape(array)) * signs * sizes * nudge.sign
+def parts(shapes: Sequence[tuple[int, ...]], random: np.random.Generator, nudge: Nudge) -> list[Any]:
+    """By which parts of a nudge the numbers of some arrays move, signs included."""
+    if nudge.turn is not None:
+        sizes = [math.prod(shape) for shape in shapes]
+        total = sum(sizes)
+        ranks = (np.random.default_rng(total).permutation(total) + nudge.turn) % total if total else np.zeros(0)
+        turned = nudge.sign * np.where(ranks == 0, 1.0, FAR_LESS * (1 - ranks / max(1, 2 * total)))
+        each = np.split(turned, np.cumsum(sizes)[:-1])
+        return [part.reshape(shape) for part, shape in zip(each, shapes, strict=True)]
+
+    def part(shape: tuple[int, ...]) -> Any:
+        signs = random.choice([-1, 1], shape) if nudge.seed else 1
+        # Every other one, so that directions along one axis, and very nearly so, are among them.
+        sizes = random.choice(UNEVEN, shape) if nudge.seed % 2 and not nudge.each else 1
+        return random.uniform(0.5, 1, shape) * signs * sizes * nudge.sign
+
+    return [part(shape) for shape in shapes]
+
+
+def displaced(array: Any, part: Any, nudge: Nudge, smallest: float) -> Any:
+    """Balls or Jets, each moved by its part of the nudge."""
     unit = arb(2) ** -nudge.bits
 
     def moved(x: Any, u: float) -> Any:
@@ -82,6 +104,13 @@ def displaced(array: Any, random: np.random.Generator, nudge: Nudge, smallest: f
         return x + (constant(step) if isinstance(x, Jet) else step)
 
     return np.asarray(np.frompyfunc(moved, 2, 1)(array, part), object)
+
+
+def displaced_inputs(case: Case, nudge: Nudge) -> list[Any]:
+    """The inputs of a case as balls, a nudge away."""
+    moved = parts([x.shape for x in case.inputs], np.random.default_rng(nudge.seed), nudge)
+    balls = [np.asarray(BALLS(x), object) for x in case.inputs]
+    return [displaced(x, part, nudge, smallest_of(case)) for x, part in zip(balls, moved, strict=True)]
 
 
 def stretched(operands: Sequence[Any]) -> tuple[Any, ...]:
@@ -120,6 +149,8 @@ class Choosing:
     def sides(self, ties: bool) -> list[tuple[int, int]]:
         """Seeds and signs of nudges: of one, of two opposite ones, or where something ties, of several."""
         seed, style = int(self.random.integers(2**32)), self.random.integers(5)
+        if self.nudge.turn is not None:
+            return [(seed, 1)]
         if style == 0:
             return [(seed, 1), (seed, -1)]
         return [(seed + k, 1) for k in range(self.random.choice(SPLITS) if ties and style == 1 else 1)]
@@ -132,9 +163,13 @@ class Choosing:
 def displaced_each(operands: Sequence[Any], random: np.random.Generator, nudge: Nudge, smallest: float) -> list[Any]:
     """What a function takes, its exact numbers moved by a nudge."""
 
+    def moves(x: Any) -> bool:
+        return isinstance(x, np.ndarray) and x.dtype == object and bool(x.size)
+
+    by = iter(parts([x.shape for x in leaves(operands) if moves(x)], random, nudge))
+
     def move(x: Any) -> Any:
-        is_exact = isinstance(x, np.ndarray) and x.dtype == object and x.size
-        return displaced(x, random, nudge, smallest) if is_exact else x
+        return displaced(x, next(by), nudge, smallest) if moves(x) else x
 
     return [map_operand(move, operand) for operand in operands]
 
@@ -242,8 +277,7 @@ def derivatives(
     elif rounding is not None:
         find = lambda: Rounding(rounding, case)  # noqa: E731
     elif nudge is not None:
-        random = np.random.default_rng(nudge.seed)
-        inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in inputs]
+        inputs = displaced_inputs(case, nudge)
 
     def run(inputs: Sequence[Any]) -> tuple[Any, Any]:
         """The value, and what its derivatives are taken of: an engine's sums on the way back round as well."""
@@ -269,8 +303,7 @@ def difference_quotient(case: Case, order: int, number: int, place: tuple[int, .
 
     It owes nothing to how derivatives are found otherwise; it is off by the order of `DIFFERENCE` squared.
     """
-    random, smallest = np.random.default_rng(nudge.seed), smallest_of(case)
-    still = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest) for x in case.inputs]
+    still, smallest = displaced_inputs(case, nudge), smallest_of(case)
     unit = DIFFERENCE * max(abs(float(case.inputs[number][place])), smallest)
     sizes = [abs(x) / abs(v) for x, v in zip(flat(case.inputs), flat(case.vectors), strict=True) if x != 0 != v]
     along = DIFFERENCE * min(sizes, default=smallest) if order == 2 else arb(0)

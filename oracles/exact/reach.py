@@ -18,7 +18,6 @@ from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, CONDITIONED, axes_of, is_entry_by_entry, stacked_axes
 from oracles.exact.derivatives import (
-    BALLS,
     Find,
     Nudge,
     Rounding,
@@ -26,10 +25,9 @@ from oracles.exact.derivatives import (
     as_float,
     case_size,
     derivatives,
-    displaced,
+    displaced_inputs,
     places_of,
     set_moving,
-    smallest_of,
     stretched,
 )
 from oracles.exact.functions import as_jets, lookup
@@ -186,8 +184,7 @@ def reached(case: Case, order: int, edges: Mapping[int, Edge], sides: int) -> li
 
 def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -> list[Any]:
     """As `reached`, from the side that a nudge of this seed goes to."""
-    random, nudge = np.random.default_rng(seed), Nudge(seed)
-    inputs = [displaced(np.asarray(BALLS(x), object), random, nudge, smallest_of(case)) for x in case.inputs]
+    inputs = displaced_inputs(case, Nudge(seed))
     places = places_of(inputs)
     touched: set[int] = set()
 

@@ -27,7 +27,14 @@ from minigrad.errors import ProgramError
 from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
-from oracles.exact.derivatives import Nudge, derivatives, difference_quotient, smallest_of, with_rounded_constants
+from oracles.exact.derivatives import (
+    Nudge,
+    case_size,
+    derivatives,
+    difference_quotient,
+    smallest_of,
+    with_rounded_constants,
+)
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
 from oracles.exact.reach import Edge, confirmed, left_out, reached, singular
 
@@ -44,7 +51,13 @@ CLOSER, CLOSER_BITS = 3000, 10000
 """A nudge much smaller still, and its precision: what grows on the way there is infinite at the point itself."""
 
 EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
-"""Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused."""
+"""Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused.
+
+At last from as many turns besides as there are input elements: of hundreds that tie, few runs choose each.
+"""
+
+MOST_TURNS = 64
+"""Of the elements of a point that is to be looked at with more precision, which costs more."""
 
 SIDES = 12
 """From where to look at what an edge reaches, if something ties: each side breaks the ties in another way."""
@@ -159,7 +172,7 @@ class Referee:
         self.looked: dict[int, int] = {}
         self.missed: dict[int, bool] = {}
         self.ties: dict[Any, int] = {}
-        if (size := sum(x.size for x in case.inputs)) > MOST_ELEMENTS:
+        if (size := case_size(self.case)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
 
     @property
@@ -209,7 +222,7 @@ class Referee:
             found = [certain(middle, radius, self.case.dtype) for middle, radius in here]
         else:
             # Precision for what is infinite at the point itself costs too much to look from everywhere.
-            around = self.look_around(EFFORTS[min(effort, self.looked[order])], missing)
+            around = self.look_around(order, effort)
             found = self.all_pieced_together(order, here, noise, around)
             if not missing and any(map(self.is_steep, found)):
                 found = self.all_pieced_together(order, here, noise, replace(around, closer=self.look_closer()))
@@ -232,7 +245,7 @@ class Referee:
         """
         if not self.looked.get(order):
             return None
-        around = self.look_around(EFFORTS[min(effort, self.looked[order])], self.missed[order])
+        around = self.look_around(order, effort)
         samples = [sample for sample in (*around.nearby, *around.chosen) if sample]
         if not samples or around.jumps:
             return None
@@ -358,16 +371,23 @@ class Referee:
                 break
         return found
 
-    def look_around(self, effort: tuple[int, int], missing: bool) -> Around:
+    def look_around(self, order: int, effort: int) -> Around:
+        """From everywhere that this effort goes to, if not beyond what the order is worth."""
+        missing, most = self.missed[order], self.looked[order]
         bits = STEEP_BITS if missing else NEARBY_BITS
-        sides = [(seed, sign) for seed in range(max(effort)) for sign in (1, -1)]
-        inputs, steps = (2 * pairs for pairs in effort)
-        nearby = [self.at(bits, Nudge(seed, sign)) or {} for seed, sign in sides[:inputs]]
-        ties = [self.ties[bits, Nudge(seed, sign), None] for seed, sign in sides[:inputs]]
+        pairs = EFFORTS[min(effort, most)]
+        sides = [Nudge(seed, sign) for seed in range(max(pairs)) for sign in (1, -1)]
+        inputs, steps = (sides[: 2 * count] for count in pairs)
+        if effort >= most:
+            turns = range(min(case_size(self.case), MOST_TURNS) if missing else case_size(self.case))
+            inputs += [Nudge(0, sign, turn=turn) for turn in turns for sign in (1, -1)]
+            steps += [Nudge(0, turn=turn) for turn in turns]
+        nearby = [self.at(bits, nudge) or {} for nudge in inputs]
+        ties = [self.ties[bits, nudge, None] for nudge in inputs]
         return Around(
             # Where inputs that did not move still tie, it is no point with a gradient.
             [balls for balls, met in zip(nearby, ties, strict=True) if met == min(ties)],
-            [self.at(bits, Nudge(seed, sign, each=True)) or {} for seed, sign in sides[:steps]],
+            [self.at(bits, replace(nudge, each=True)) or {} for nudge in steps],
             self.look_closer() if missing else [],
         )
 
