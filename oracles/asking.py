@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.programs import Program
+from minigrad.protocol import leaves
 from oracles.adapters import Adapter, load
 from oracles.cases import Case, FloatArray
 from oracles.errors import Unsupported
@@ -60,6 +62,7 @@ def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: 
     adapter = adapter or party(spec)
     inputs, vectors = ([x.copy() for x in arrays] for arrays in (case.inputs, case.vectors))
     cotangent = case.cotangent.copy()
+    constants = [(array, array.copy()) for array in constants_of(case.program)]
     try:
         with (Clock() if clock is None else clock).of(spec):
             if order == 1:
@@ -76,8 +79,24 @@ def ask(spec: str, case: Case, order: int, clock: Clock | None = None, adapter: 
         return Answer(spec, label=Label.UNSUPPORTED, why=str(error))
     except Exception as error:  # an engine on trial may raise anything at all
         return Answer(spec, label=Label.ERRORED, why=f"{type(error).__name__}: {error}"[:500])
-    fault = ownership_fault(case, inputs, arrays) or contraction_fault(case, cotangent, vectors)
+    finally:
+        altered = restored(constants)
+    fault = altered or ownership_fault(case, inputs, arrays) or contraction_fault(case, cotangent, vectors)
     return Answer(spec, arrays, Label.STRUCTURE if fault else None, fault)
+
+
+def constants_of(program: Program) -> list[FloatArray]:
+    """The arrays that a program holds."""
+    held = [leaf for step in program.steps for leaf in leaves([*step.operands, *step.parameters.values()])]
+    return [x for x in held if isinstance(x, np.ndarray)]
+
+
+def restored(constants: Sequence[tuple[FloatArray, FloatArray]]) -> str:
+    """Whether a constant was written to; it is as it was again, so that the truth is of the same program."""
+    altered = [(array, own) for array, own in constants if array.tobytes() != own.tobytes()]
+    for array, own in altered:
+        array[...] = own
+    return "a constant of the program was written to" if altered else ""
 
 
 def ownership_fault(case: Case, inputs: Sequence[FloatArray], arrays: Sequence[Any]) -> str:

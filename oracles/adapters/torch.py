@@ -32,6 +32,9 @@ ALL_AXES = {"flip": "*range({0}.ndim)", "roll": "()", "repeat": "None", "cumulat
 ALL_AXES |= {"cross": "-1"}
 """What stands for the axis that is not given, where NumPy's own default is None."""
 
+AS_NOT_GIVEN = (("axis", None), ("keepdims", False))
+"""Parameters of reductions by which NumPy says that they are left out."""
+
 OTHERWISE = {"equal": "eq", "not_equal": "ne", "invert": "bitwise_not"}
 PLAIN = frozenset({"less", "greater_equal", "isnan", "isfinite", "isinf", "signbit", "logical_not", "logical_and"})
 PLAIN |= {"logical_or", "logical_xor", "sign", "floor", "ceil", "trunc", "argmax", "argmin", "argsort", *OTHERWISE}
@@ -46,6 +49,8 @@ class TorchSpelling(Spelling):
 
     def call(self, function: str, operands: Sequence[str], parameters: Mapping[str, Any]) -> str:
         row = CATALOGUE.get(function)
+        if row is not None and row.kind == "reduce":
+            parameters = {key: x for key, x in parameters.items() if (key, x) not in AS_NOT_GIVEN}
         texts = {key: self.parameter(value) for key, value in parameters.items()}
         if row is None and function in PLAIN:
             return spelled(f"torch.{OTHERWISE.get(function, function)}", operands, texts)
@@ -64,8 +69,18 @@ class TorchSpelling(Spelling):
             raise Unsupported(f"PyTorch's {function} reduces all axes or a single one")
         if function in ONE_AXIS and "keepdims" in texts and "axis" not in texts:
             raise Unsupported(f"PyTorch's {function} keeps dimensions of a single axis only")
+        if "initial" in texts:
+            raise Unsupported(f"PyTorch's {function} has no initial number")
         if function == "linalg.svd" and texts.get("compute_uv") == "False":
             return spelled("torch.linalg.svdvals", operands, {})
+        if function == "linalg.qr" and texts.get("mode") == "'r'":
+            return f"torch.linalg.qr({operands[0]}).R"
+        if function == "tile" and not operands[1].startswith(("(", "[")):
+            operands = [operands[0], f"({operands[1]},)"]
+        if function == "flip" and texts.get("axis", "").startswith("("):
+            texts["axis"] = f"*{texts['axis']}"
+        if function == "average" and is_along_one_axis(parameters):
+            return spelled("torch.matmul(torch.movedim({0}, {axis}, -1), {weights}) / {weights}.sum()", operands, texts)
         if row.torch is None:
             if function in OPERATORS or function in ("getitem", "negative"):
                 return super().call(function, operands, parameters)
@@ -100,6 +115,12 @@ class TorchSpelling(Spelling):
         if not value.size:
             return f"torch.zeros({value.shape}, dtype=torch.{value.dtype.name})"
         return f"torch.tensor({literal(value.tolist())}, dtype=torch.{value.dtype.name})"
+
+
+def is_along_one_axis(parameters: Mapping[str, Any]) -> bool:
+    """Whether there is one weight for each place along an axis."""
+    weights: Any = parameters.get("weights")
+    return isinstance(parameters.get("axis"), int) and not isinstance(weights, Ref) and np.ndim(weights) == 1
 
 
 def upwards(index: Any) -> tuple[list[int], Any]:
