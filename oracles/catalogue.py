@@ -97,8 +97,18 @@ class Row:
 
 EXACT_KINDS = ("shape", "join", "index", "choice", "split", "spread", "masked", "compare")
 
+ROUNDS_ONCE = ("unary", "binary")
+"""Kinds of functions of one or two numbers, which round their result alone."""
+
 CONDITIONED = ("regular", "definite", "symmetric", "distinct")
 """Kinds of functions of matrices, by what they ask of these."""
+
+COMPOSITE = ("sinc", "logaddexp", "logaddexp2")
+"""Elementwise functions that round on the way to their result: by a unit of 1, however small that is.
+
+They are compositions by their very definition, a sine over its argument and the logarithm of a sum of powers; written
+out, every part of them rounds.
+"""
 
 EXACT = frozenset(
     {"positive", "negative", "conjugate", "copy", "real", "absolute", "fabs", "copysign", "ldexp", "fmod", "modf"}

@@ -21,7 +21,18 @@ from oracles.adapters.minigrad import MinigradAdapter
 from oracles.cases import Case, FloatArray, all_values
 from oracles.events import find_events, met
 from oracles.exact import Referee, Status, Truth
-from oracles.noise import Crossing, Noisy, Passes, Summing, Underflowing, floor_of, is_narrower, noise, rounds_simply
+from oracles.noise import (
+    Crossing,
+    Noisy,
+    Passes,
+    Summing,
+    Unavoidable,
+    beyond,
+    floor_of,
+    is_narrower,
+    noise,
+    rounds_simply,
+)
 from oracles.shrink import all_cotangents
 from oracles.verdict import Facts
 
@@ -81,28 +92,37 @@ class Point:
             names = ["value", *names]
         spread = self.spread(order, replays)
         truths = self.referee.truths(order, spread, effort)
-        excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
-        # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
-        excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
+        excessive = [n > EXCESSIVE * floor_of(t.value) for n, t in zip(spread, truths, strict=True)]
+        if effort and (breaks := self.breaks):
+            # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
+            value = [np.ones(case.cotangent.shape, bool)] if order == 1 else []
+            met = [*value, *self.referee.met_by(breaks, order)]
+            excessive = [loud | beside for loud, beside in zip(excessive, met, strict=True)]
         # What is rounded to a narrower dtype on the way is so by a unit that ideal rules know nothing of.
         simply = all(rounds_simply(step.function) and not narrows(step, case) for step in case.program.steps)
         untold = self.untold(order, spread, truths)
-        if excessive and (simply or effort or any(map(np.any, untold))):
+        if any(map(np.any, excessive)) and (simply or effort or any(map(np.any, untold))):
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
                 # The engine's own rules may be what is noisy here, which excuses nobody.
-                rest = [self.spread(order, replays, kind) for kind in (Summing, Underflowing)]
+                rest = [self.spread(order, replays, kind) for kind in (Summing, Unavoidable)]
                 spread = [np.minimum(n, SLACK * i + s + u) for n, i, s, u in zip(spread, ideal, *rest, strict=True)]
             # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
             spread = [
-                np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
-                for n, i, t in zip(spread, ideal, truths, strict=True)
+                np.where(loud & (t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
+                for n, i, t, loud in zip(spread, ideal, truths, excessive, strict=True)
             ]
             spread = [
                 np.where(u, np.maximum(SLACK * i, floor_of(t.low)), n)
                 for n, i, t, u in zip(spread, ideal, truths, untold, strict=True)
             ]
             truths = self.referee.truths(order, spread, effort)
+        if any(np.any(t.status == Status.KINK) for t in truths):
+            # Other choices, which rounding makes where what is computed ties, are none of its noise.
+            spread = [
+                np.where(t.status == Status.KINK, np.minimum(n, b), n)
+                for n, b, t in zip(spread, self.beyond(order, replays, truths), truths, strict=True)
+            ]
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
         together = None
         if any(np.any(t.status == Status.KINK) for t in truths):
@@ -133,6 +153,20 @@ class Point:
             shapes = [case.cotangent.shape] * (order == 1) + [x.shape for x in case.inputs]
             truths = self.referee.truths(order, [np.zeros(shape) for shape in shapes])
             return [floor_of(t.value) + np.zeros(t.value.shape) for t in truths]
+
+    def beyond(self, order: int, replays: int, truths: Sequence[Truth]) -> list[FloatArray]:
+        """How far rounding moves this project's own derivative out of what lies nearby."""
+        bounds = [(t.low, t.high) for t in truths]
+        try:
+            return beyond(self.passes(order), replays, seed_of(self.case), bounds)
+        except Exception:  # see `measured`
+            return [np.full(t.value.shape, np.inf) for t in truths]
+
+    @property
+    def breaks(self) -> dict[int, Any]:
+        """By number of the step, where there is a kink or an edge."""
+        kinks, edges = (met(self.events)[name] for name in ("kinks", "edges"))
+        return {step: kinks.get(step, np.False_) | edges.get(step, np.False_) for step in {**kinks, **edges} if step}
 
     def finite_at_times(self, order: int) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
         """Where rounding decides whether this project's own derivative is finite."""

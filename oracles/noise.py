@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import backward
-from minigrad.programs import Program, Ref
+from minigrad.programs import Program, Ref, Step
 from minigrad.programs.tracing import Recorder, Tape
 from minigrad.protocol import DEFINITIONS, NAMES, RULES, Function, leaves, map_operand
 from oracles.cases import Case, FloatArray
-from oracles.catalogue import CATALOGUE, CONDITIONED, stacked_axes
+from oracles.catalogue import CATALOGUE, COMPOSITE, CONDITIONED, ROUNDS_ONCE, stacked_axes
 
 Compute = Callable[[Case], Sequence[Any]]
-
-ROUNDS_ONCE = ("unary", "binary")
 
 ROUNDS_ALIKE = frozenset(
     {"minigrad.cofactor", "minigrad.logabsdet", "minigrad.singular_values", "minigrad.eigenvalues"}
@@ -40,12 +38,24 @@ ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "l
 """Functions, besides those of matrices, that round on their way: singular values, a mean taken off, products."""
 
 
-COMPOSITE = ("sinc", "logaddexp", "logaddexp2")
-"""Elementwise functions that round on the way to their result: by a unit of 1, however small that is.
+ADDS_UP = frozenset(
+    {"sum", "mean", "cumsum", "cumulative_sum", "nansum", "nanmean", "nancumsum", "trace", "linalg.trace", "einsum"}
+    | {"dot", "vdot", "inner", "tensordot", "matmul", "vecdot", "linalg.vecdot", "linalg.tensordot", "linalg.matmul"}
+    | {"convolve", "correlate", "minigrad.contract", "minigrad.scatter", "minigrad.full_convolution"}
+    | {"minigrad.inner_correlation"}
+)
+"""Functions whose every result is a sum of terms, each a product of entries of their operands."""
 
-They are compositions by their very definition, a sine over its argument and the logarithm of a sum of powers; written
-out, every part of them rounds.
-"""
+LONG = 32
+"""Of sums of more terms than this it matters in which order they are added."""
+
+SUM_OF = {"mean": "sum", "nanmean": "nansum"}
+"""The sum that is divided by a number."""
+
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
+
+PLACED = ("quantile", "percentile")
+"""Functions of a place between entries, by which one counts up to the number of these and rounds there."""
 
 
 def rounds_simply(name: str) -> bool:
@@ -81,6 +91,12 @@ class Noisy:
     rounds_terms = False
     """Whether what a function of one or two numbers takes is nudged as well."""
 
+    rounds_inside = True
+    """Whether compositions are off by what they round on their way."""
+
+    adds_in_order = True
+    """Whether sums of many terms are off by what they may be if these are added one after another."""
+
     def __init__(self, random: np.random.Generator, passes: Passes):
         self.units, self.passes, self.number = Units(random), passes, 0
 
@@ -111,14 +127,17 @@ class Noisy:
             stack = stack_of(*leaves(operands))
             if many:
                 operands = tuple(map_operand(lambda x: self.nudge(x, stack_of(x)), operand) for operand in operands)
-            return map_operand(lambda result: rounded(result, stack), function(*operands, **parameters))
+            result = function(*operands, **parameters)
+            if self.adds_in_order and name in ADDS_UP and any(map(is_long, leaves(operands))):
+                result = result + one_after_another(name, operands, parameters) * float(self.units.take(()))
+            return map_operand(lambda each: rounded(each, stack), result)
 
         def rounded(result: Any, stack: int | None) -> Any:
             if getattr(result, "dtype", np.dtype(bool)).kind != "f":
                 return result
-            if name in COMPOSITE:
+            if self.rounds_inside and name in COMPOSITE:
                 result = result + np.finfo(result.dtype).eps * self.units.take(result.shape).astype(result.dtype)
-            if name == "linalg.det":  # which NumPy takes from its logarithm
+            if self.rounds_inside and name == "linalg.det":  # which NumPy takes from its logarithm
                 size = np.log(np.abs(np.where(result == 0, 1, result)))
                 result = result * (1 + size * np.finfo(result.dtype).eps * float(self.units.take(())))
             return self.nudge(result, result.ndim - 1 if name in PACKED else stack)
@@ -152,6 +171,27 @@ class Noisy:
         return np.where(np.isinf(value), value, nudged)[()]
 
 
+def is_long(leaf: Any) -> bool:
+    return bool(getattr(leaf, "dtype", np.dtype(bool)).kind == "f" and leaf.size > LONG)
+
+
+def one_after_another(name: str, operands: Sequence[Any], parameters: Any) -> Any:
+    """How far sums of many terms may be off if these are added in their order; 0 for others.
+
+    A sum of `n` terms is off by up to ``(n - 1) * eps / 2`` of the sum of their magnitudes, and it may well be by much
+    of that, as every partial sum of equal terms rounds the same way (Higham, Accuracy and Stability of Numerical
+    Algorithms, 2nd edition, 4.2).  Four units of noise are allowed, of which each is a fourth of it.
+    """
+
+    def of_all(change: Function, function: Function) -> Any:
+        held = [map_operand(lambda x: change(x) if getattr(x, "dtype", None) in FLOATS else x, x) for x in operands]
+        return function(*held, **parameters)
+
+    sizes = of_all(np.abs, NAMES[name])
+    terms = of_all(np.ones_like, NAMES[SUM_OF.get(name, name)])
+    return np.where(terms > LONG, (terms - 1) * sizes, 0).astype(sizes.dtype) * float(np.finfo(sizes.dtype).eps / 8)
+
+
 def is_narrower(dtype: Any, x: Any) -> bool:
     """Whether a dtype of floats holds fewer digits than `x`, a dtype too or an array."""
     one, other = np.dtype(dtype), np.result_type(x)
@@ -170,8 +210,10 @@ class Summing(Noisy):
         return name == "add" and self.number not in self.passes.ruled
 
 
-class Underflowing(Noisy):
-    """Only numbers below the dtype's normal range are off, whose rounding no rule can help."""
+class Unavoidable(Noisy):
+    """Only what no rule can help is off: numbers below the dtype's normal range, and sums of many terms."""
+
+    rounds_inside = False
 
     def nudge(self, value: Any, stack: int | None = None) -> Any:
         dtype = getattr(value, "dtype", None)
@@ -182,6 +224,8 @@ class Underflowing(Noisy):
 
 class Flushing(Noisy):
     """Every computed result that lies below the dtype's normal range is zero instead."""
+
+    rounds_inside = adds_in_order = False
 
     def nudge(self, value: Any, stack: int | None = None) -> Any:
         dtype = getattr(value, "dtype", None)
@@ -229,6 +273,8 @@ class Passes:
     """What an engine of NumPy's kind computes for a case, as one program of its inputs, cotangent and vectors."""
 
     def __init__(self, case: Case, compute: Compute):
+        self.case, self.compute = case, compute
+        self.replayed: dict[Any, Sequence[Any]] = {}
         self.given = (*case.inputs, case.cotangent, *case.vectors)
         self.varying: set[int] = set()
         """The numbers of the steps whose results vary with their operands, rather than count or decide."""
@@ -276,10 +322,33 @@ class Passes:
         self.program.run(self.given, NAMES.__getitem__, watch)
         return found
 
+    @functools.cached_property
+    def displaced(self) -> list[list[FloatArray]]:
+        """The same with every place between entries a rounding unit farther down, and farther up."""
+        if not any(step.function in PLACED for step in self.case.program.steps):
+            return []
+        return [Passes(with_places_off(self.case, sign), self.compute).plain for sign in (-1, 1)]
+
     def replay(self, kind: type[Noisy], *seed: int) -> Sequence[Any]:
         """The same again, in noise of a kind."""
-        found: Sequence[Any] = self.program.run(self.given, kind(np.random.default_rng(seed or 0), self))
-        return found
+        key = kind, seed
+        if key not in self.replayed:
+            self.replayed[key] = self.program.run(self.given, kind(np.random.default_rng(seed or 0), self))
+        return self.replayed[key]
+
+
+def with_places_off(case: Case, sign: int) -> Case:
+    """The case with the place of every quantile off by a rounding unit."""
+    unit = 1 + sign * float(np.finfo(case.dtype).eps)
+
+    def off(step: Step) -> Step:
+        if step.function not in PLACED or isinstance(step.operands[1], Ref):
+            return step
+        whole = 1 if step.function == "quantile" else 100
+        q = np.minimum(np.multiply(step.operands[1], unit), whole)
+        return replace(step, operands=(step.operands[0], q if np.ndim(q) else float(q), *step.operands[2:]))
+
+    return replace(case, program=replace(case.program, steps=tuple(map(off, case.program.steps))))
 
 
 def noise(passes: Passes, replays: int, seed: int, kind: type[Noisy] = Noisy) -> list[FloatArray]:
@@ -289,9 +358,21 @@ def noise(passes: Passes, replays: int, seed: int, kind: type[Noisy] = Noisy) ->
     rounding unit of the array's largest element; infinite where a replay is not finite although that is.
     """
     found = [passes.replay(kind, seed, number) for number in range(replays)]
+    found += passes.displaced if kind is Noisy else []
     spread = []
     for plain, *replayed in zip(passes.plain, *found, strict=True):
         distance = np.abs(np.asarray(replayed, np.float64) - np.asarray(plain, np.float64))
+        spread.append(np.max(np.where(np.isnan(distance), np.inf, distance), axis=0) + floor_of(plain))
+    return spread
+
+
+def beyond(passes: Passes, replays: int, seed: int, bounds: Sequence[tuple[Any, Any]]) -> list[FloatArray]:
+    """How far rounding alone takes each array that is computed out of its bounds; with the same unit besides."""
+    found = [passes.replay(Noisy, seed, number) for number in range(replays)]
+    spread = []
+    for (low, high), plain, *replayed in zip(bounds, passes.plain, *found, strict=True):
+        each = np.asarray(replayed, np.float64)
+        distance = np.maximum(np.maximum(low - each, each - high), 0)
         spread.append(np.max(np.where(np.isnan(distance), np.inf, distance), axis=0) + floor_of(plain))
     return spread
 

@@ -1265,3 +1265,177 @@ def test_large_singular_values_make_no_noise_of_their_vectors(scale: float) -> N
     for order in (1, 2):
         assert examine(case, Setup("minigrad", (), (order,))).verdict("minigrad", order).label is Label.AGREES
     assert label_of(OffInTheNinthDigit, case) not in (Label.AGREES, Label.ILL_CONDITIONED)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [np.max, np.median, np.ptp, lambda x: np.sort(x)[0], lambda x: np.linalg.norm(x, np.inf)],
+    ids=["max", "median", "ptp", "sort", "norm"],
+)
+def test_of_a_hundred_that_tie_each_may_be_chosen(f: Any) -> None:
+    """Few of the nudges that are drawn choose each; of ties that no choice was seen of, all were called wrong."""
+    case = case_of(f, np.ones(130))
+    verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts
+    assert {v.label for v in verdicts} <= {Label.AGREES, Label.CONVENTION}
+
+
+class FirstAxis(MinigradAdapter):
+    """At zeros, a norm grows along the first axis, by `SLOPE`."""
+
+    SLOPE = 1.0
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, [gradient] = super().vjp(program, inputs, cotangent)
+        return value, [self.SLOPE * np.eye(gradient.size)[0] if not np.any(inputs[0]) else gradient]
+
+
+class SteepAxis(FirstAxis):
+    SLOPE = 1.1
+
+
+@pytest.mark.parametrize("orders", [(1,), (1, 2)])
+@pytest.mark.parametrize(("party", "label"), [(FirstAxis, Label.CONVENTION), (SteepAxis, Label.WRONG)])
+def test_along_an_axis_a_norm_of_zeros_grows_by_one(party: Any, label: Label, orders: tuple[int, ...]) -> None:
+    case = case_of(np.linalg.norm, np.zeros(8))
+    first, *_ = examine(case, Setup(spec_of(party), (), orders)).verdicts
+    assert first.label == label
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [
+        (np.cumsum, 1000),
+        (lambda x: np.sum(x, axis=0), (300, 3)),
+        (lambda x: x[np.zeros(900, int)] * np.full(900, 0.1, x.dtype), 2),
+        (lambda x: np.sum(np.broadcast_to(x, (500, 2)) * np.asarray(0.1, x.dtype)), 2),
+    ],
+    ids=["cumsum", "sum", "scatter", "broadcast"],
+)
+def test_sums_of_many_equal_terms_may_be_added_one_after_another(f: Any, shape: Any, dtype: str) -> None:
+    """Their partial sums all round the same way, unlike those of terms that are each off at random."""
+    case = case_of(f, np.full(shape, 0.1), dtype=dtype)
+    case = replace(case, cotangent=np.full_like(case.cotangent, 0.1))
+    verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts
+    assert {v.label for v in verdicts} == {Label.AGREES}
+
+
+class OneTermLost(MinigradAdapter):
+    """Of a thousand terms the last is left out."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, [gradient] = super().vjp(program, inputs, cotangent)
+        return value, [gradient - cotangent.ravel()[-1]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_order_of_many_terms_excuses_none_that_is_lost(dtype: str) -> None:
+    case = case_of(lambda x: x[np.zeros(1000, int)], [1.0], dtype=dtype)
+    case = replace(case, cotangent=np.full_like(case.cotangent, 0.1))
+    [verdict] = examine(case, Setup(spec_of(OneTermLost), (), (1,))).verdicts
+    assert verdict.label == Label.WRONG
+
+
+@pytest.mark.parametrize(
+    ("f", "count"), [(lambda x: np.quantile(x, 0.33), 101), (lambda x: np.percentile(x, [94, 33.3]), 21)]
+)
+def test_a_place_between_entries_is_counted_in_floats(f: Any, count: int) -> None:
+    case = case_of(f, np.linspace(0, 1, count) ** 2)
+    verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts
+    assert {v.label for v in verdicts} == {Label.AGREES}
+
+
+@pytest.mark.parametrize(
+    ("f", "order"),
+    [
+        (lambda x, y: np.arccosh(x) + np.sin(1e4 * y), 1),
+        (lambda x, y: np.arccosh(x) + mg.relu(y * 0.0), 1),
+        (lambda x, y: np.arccosh(x) + mg.relu(y * 0.0), 2),
+    ],
+)
+def test_noise_of_one_element_and_a_kink_of_another_excuse_no_third(f: Any, order: int) -> None:
+    """The slope of arccosh beside 1 is that of the very number given, of which PyTorch loses digits."""
+    verdicts = examine(case_of(f, 1 + 1e-9, 0.3), Setup("minigrad", ("torch", "jax"), (order,))).verdicts
+    assert [v.label for v in verdicts] == [Label.AGREES, Label.UNSTABLE, Label.AGREES]
+
+
+class ConstantSecond(MinigradAdapter):
+    """Of the first input every second derivative is 0.9."""
+
+    def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        _, *rest = super().hvp(program, inputs, cotangent, vectors)
+        return [np.full_like(inputs[0], 0.9), *rest]
+
+
+def test_a_kink_elsewhere_makes_no_noise_of_a_number_that_is_given() -> None:
+    case = case_of(lambda x, y: np.sin(x) + mg.relu(y), 1e16, 0.0)
+    verdicts = examine(case, Setup(spec_of(ConstantSecond), ("minigrad", "torch"), (2,))).verdicts
+    assert verdicts[0].label == Label.WRONG
+    assert not any(v.label in (Label.WRONG, Label.ILL_CONDITIONED) for v in verdicts[1:])
+
+
+def everything_to_both(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    return np.where(x >= y, g, 0)
+
+
+class BothGetAll(trial.Broken):
+    """At a tie of maximum both operands get the whole gradient."""
+
+    def broken(self) -> Any:
+        return ruled(np.maximum, everything_to_both, lambda g, ans, x, y: everything_to_both(g, ans, y, x))
+
+
+class NeitherGetsAny(trial.Broken):
+    def broken(self) -> Any:
+        return ruled(np.maximum, lambda g, ans, x, y: np.where(x > y, g, 0), lambda g, ans, x, y: np.where(y > x, g, 0))
+
+
+@pytest.mark.parametrize("party", [BothGetAll, NeitherGetsAny])
+@pytest.mark.parametrize(
+    "f",
+    [np.maximum, lambda x, y: np.maximum(x * 3.0, y * 3.0), lambda x, y: np.maximum(np.exp(x), np.exp(y))],
+    ids=["given", "products", "powers"],
+)
+def test_ties_of_what_is_computed_are_shared_as_those_of_what_is_given(party: Any, f: Any) -> None:
+    """Where rounding undoes the tie, one or the other gets all of it: two choices, and no noise of either."""
+    examination = examine(case_of(f, 1.0, 1.0), Setup(spec_of(party), ("minigrad", "torch", "jax"), (1,)))
+    subject, *others = examination.verdicts
+    assert examination.failed(spec_of(party))
+    assert subject.is_off
+    assert {v.label for v in others} == {Label.CONVENTION}
+
+
+class RoundsConstants(MinigradAdapter):
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        for step in program.steps:
+            for operand in step.operands:
+                if isinstance(operand, np.ndarray):
+                    np.round(operand, out=operand)
+        return super().vjp(program, inputs, cotangent)
+
+
+def test_who_writes_to_a_constant_of_the_program_does_not_alter_the_question() -> None:
+    weights = np.array([1.3, 2.4, -0.7])
+    case = case_of(lambda x: np.sum(x * weights) ** 2, [1.0, 2.0, 3.0])
+    before = str(case.program)
+    first, *others = examine(case, Setup(spec_of(RoundsConstants), ("minigrad", "torch"), (1,))).verdicts
+    assert (first.label, first.why) == (Label.STRUCTURE, "a constant of the program was written to")
+    assert str(case.program) == before
+    assert {v.label for v in others} == {Label.AGREES}
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [
+        (lambda x: np.tile(x, 3), 2),
+        (lambda x: np.flip(x, (0, 1)), (2, 3)),
+        (lambda x: np.average(x, axis=0, weights=[1.0, 2.0]), (2, 3)),
+        (lambda x: np.linalg.qr(x, mode="r"), (3, 3)),
+        (lambda x: np.prod(x, initial=0.5), 2),
+    ],
+    ids=["tile", "flip", "average", "qr", "prod"],
+)
+def test_a_call_is_spelt_for_pytorch_as_it_is_meant(f: Any, shape: Any) -> None:
+    case = case_of(f, np.random.default_rng(0).uniform(1, 2, shape))
+    [verdict] = examine(case, Setup("torch", (), (1,))).verdicts
+    assert verdict.label == Label.AGREES

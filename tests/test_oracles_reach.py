@@ -281,7 +281,7 @@ def test_an_edge_of_one_slice_along_two_axes_excuses_no_other(f: Function) -> No
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_several_quantiles_are_made_of_all_that_is_known(keepdims: bool) -> None:
     def f(x: Any, y: Any) -> Any:
-        return np.percentile((x - y) * y, np.array([75.0, 10.0]), axis=-2, keepdims=keepdims)
+        return np.percentile(x * y - y * y, np.array([75.0, 10.0]), axis=-2, keepdims=keepdims)
 
     assert statuses(f, [[NAN, 3.0, 0.5], [1.0, 2.0, 5.0]], 2.0)[1:] == [[N] * 6, [N]]
     tied = [[2.0, 2.0, 0.0, -1.0], [-2.0, -2.0, -2.0, -1.0]]

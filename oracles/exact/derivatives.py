@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from flint import arb, ctx
 from minigrad.programs import Step
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, is_entry_by_entry
+from oracles.catalogue import CATALOGUE, COMPOSITE, ROUNDS_ONCE, is_entry_by_entry
 from oracles.exact.functions import as_jets, lookup
 from oracles.exact.jets import JETS, Jet, UndecidedError, ball, constant, jet, moving, precision, scaled
 
@@ -197,7 +198,9 @@ class Rounding:
 
         def rounding(*operands: Any, **parameters: Any) -> Any:
             if not (is_exact or name in WHOLE):
-                operands = tuple(map_operand(self.nudged, operand) for operand in operands)
+                # What a function of one or two numbers takes was rounded when it was made, unless it was given.
+                at = name in CATALOGUE and CATALOGUE[name].kind in ROUNDS_ONCE and name not in COMPOSITE
+                operands = tuple(map_operand(partial(self.nudged, at=at), operand) for operand in operands)
             result = self.shared_out(name, function, operands, parameters)
             return result if is_exact else map_operand(self.nudged, result)
 
@@ -214,20 +217,22 @@ class Rounding:
         sides = (displaced_each(operands, self.random, nudge, self.smallest) for _ in range(SHARES))
         return as_at(plain, averaged([function(*side, **parameters) for side in sides]))
 
-    def nudged(self, x: Any) -> Any:
+    def nudged(self, x: Any, at: bool = False) -> Any:
+        """Numbers off by a unit each, in value and derivatives; or only in these, `at` the very value."""
         x = np.asarray(x) if isinstance(x, Jet) else x
         if not (isinstance(x, np.ndarray) and x.dtype == object and x.size):
             return x
         parts = np.zeros((*x.shape, 3))
         parts[..., : ctx.cap] = self.random.uniform(-self.unit, self.unit, (*x.shape, ctx.cap))
-        if self.to_nearest:
+        if self.to_nearest or at:
             parts[..., 0] = 0
 
         def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
             # In exact numbers: in floats there are but five between 1 - unit and 1 + unit.
             slopes, bends = scaled(exact.slopes, 1 + arb(v)), scaled(exact.bends, 1 + arb(w))
-            return Jet(self.rounded(exact.value * (1 + arb(u))), slopes, bends, exact.sign)
+            value = exact.value if at else self.rounded(exact.value * (1 + arb(u)))
+            return Jet(value, slopes, bends, exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(parts, -1, 0)), object)
 

@@ -328,13 +328,16 @@ class Referee:
         return self.apart[order]
 
     def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
-        """How far rounding alone would move an engine with ideal rules; infinite where that is not clear."""
+        """How far rounding alone would move an engine with ideal rules; infinite where that is not clear.
+
+        From the truth, or at a kink out of the bounds of what lies nearby.
+        """
         spread: list[FloatArray] = [np.zeros(t.value.shape) for t in truths]
         for seed in range(replays):
             balls = self.at(BITS[0], rounding=seed)
             for k, truth in enumerate(truths):
                 middle = np.full(truth.value.shape, np.nan) if balls is None else middles(balls[order][k], np.inf)
-                distance = np.abs(middle - truth.low)
+                distance = np.maximum(np.maximum(truth.low - middle, middle - truth.high), 0)
                 spread[k] = np.maximum(spread[k], np.where(np.isnan(distance), np.inf, distance))
         return spread
 
