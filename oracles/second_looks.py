@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.programs import Program, Ref
+from minigrad.protocol import leaves
 from oracles.adapters import KNOWN
 from oracles.asking import ask, party
 from oracles.cases import Case, FloatArray
 from oracles.exact import EFFORTS, Status, Truth
+from oracles.exact.reach import is_linear
 from oracles.facts import SURE_REPLAYS, Point, can_run
 from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import DIVIDE_BY, Flushing, FlushingOperands, Noisy, floor_of
@@ -411,15 +414,29 @@ def loses_its_value(point: Point, answer: Answer, facts: Facts) -> bool:
 
 
 def beyond_range(point: Point, order: int, facts: Facts) -> Any:
-    """The elements, in a row, that depend on infinite values; all, if any is so large that a step to it may be."""
+    """The elements, in a row, that depend on infinite values; all, if any is so large that a step to it may be.
+
+    On those that a derivative may be made of: that of a sum is the same whatever the sum is.
+    """
     largest = float(np.finfo(point.case.dtype).max) * ALMOST
     if any(np.any(np.abs(t.value[t.status == Status.CERTAIN]) > largest) for t in facts.truths):
         return np.ones(sum(t.value.size for t in facts.truths), bool)
-    losses = {event.step: event.mask for event in point.events if event.is_loss and event.step}
+    curved = comes_to_a_curve(point.case.program)
+    losses = {event.step: event.mask for event in point.events if event.is_loss and event.step in curved}
     if not losses:
         return np.zeros(sum(t.value.size for t in facts.truths), bool)
     value = [np.ones(facts.truths[0].value.shape, bool)] if order == 1 else []
     return np.concatenate([np.ravel(mask) for mask in (*value, *point.referee.met_by(losses, order))])
+
+
+def comes_to_a_curve(program: Program) -> set[int]:
+    """The numbers of the steps that are not linear, or whose results come to one that is not."""
+    found: set[int] = set()
+    for number, step in reversed([*enumerate(program.steps, 1)]):
+        if number in found or not is_linear(step.function):
+            found.add(number)
+            found |= {x.index - len(program.inputs) + 1 for x in leaves(step.operands) if isinstance(x, Ref)}
+    return found
 
 
 @dataclass(frozen=True)

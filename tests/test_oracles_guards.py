@@ -1439,3 +1439,34 @@ def test_a_call_is_spelt_for_pytorch_as_it_is_meant(f: Any, shape: Any) -> None:
     case = case_of(f, np.random.default_rng(0).uniform(1, 2, shape))
     [verdict] = examine(case, Setup("torch", (), (1,))).verdicts
     assert verdict.label == Label.AGREES
+
+
+class NoLastNumber(trial.Altered):
+    """At one point, where an input begins with 3, the last element of the first gradient is NaN."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        last = np.arange(np.size(gradient)).reshape(np.shape(gradient)) == np.size(gradient) - 1
+        return np.where(last & (inputs[0].flat[0] == 3.0), np.nan, gradient)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda y: np.sum(y), ([3.0, np.nan, 5.0],)),
+        (lambda y, x: np.stack([x * 1.0, y * y]), (3.0, np.inf)),
+        (lambda y, x: np.cumsum(np.concatenate([y * y, x]))[:2], ([3.0, 2.0], [np.nan])),
+    ],
+    ids=["sum", "stack", "cumsum"],
+)
+def test_a_number_that_is_not_finite_makes_none_of_a_sum_or_of_what_lies_beside_it(f: Any, x: Any) -> None:
+    case = case_of(f, *x)
+    assert label_of(NoLastNumber, case) is Label.WRONG
+    assert label_of("minigrad", case) is not Label.WRONG
+
+
+def test_what_a_sum_that_overflows_comes_to_may_be_no_number() -> None:
+    """A sum is as steep as ever, but the angle of two that are infinite is made of them."""
+    with np.errstate(over="ignore"):
+        case = case_of(lambda y, x: np.arctan2(y + 1e308, x + 1e308), 1.7e308, 1.7e308)
+    labels = {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts}
+    assert not labels & {Label.WRONG, Label.UNDECIDED}

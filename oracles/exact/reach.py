@@ -240,6 +240,9 @@ ARITHMETIC = frozenset(
 )
 """Functions that add or multiply."""
 
+LINEAR = ARITHMETIC - {"multiply", "divide"}
+"""Those of them that have the same derivatives whatever they are given."""
+
 MOVES = ("shape", "join", "index", "split", "spread", "masked", "cast", "update", "choice", "compare", "fill")
 """Kinds of functions that move numbers about, or choose some by a condition."""
 
@@ -259,6 +262,11 @@ def passes_on(name: str) -> bool:
 def moves(name: str) -> bool:
     """Whether a function only moves numbers about, so that no edge that is met there is its own."""
     return name in CATALOGUE and CATALOGUE[name].kind in MOVES
+
+
+def is_linear(name: str) -> bool:
+    """Whether a function has the same derivatives whatever it is given."""
+    return name in LINEAR or moves(name)
 
 
 SLICED = ("linalg.norm", "linalg.matrix_norm", "linalg.vector_norm", "ptp")
@@ -443,7 +451,8 @@ def with_others(
     if stack_of(step, operands):
         mask = np.reshape(mask, np.shape(mask) + (1,) * (found.ndim - np.ndim(mask)))
     for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
-        made_of = [x for x in made_from(step, operands, place, found.shape) if isinstance(x, Jet)]
+        source = [found[place]] if moves(step.function) else made_from(step, operands, place, found.shape)
+        made_of = [x for x in source if isinstance(x, Jet)]
         moved = moved_along(made_of) or taken or set(range(Jet.directions))
         found[place] = Jet(found[place].value, row(moved), row(moved) if ctx.cap > 2 else found[place].bends)
     return found
