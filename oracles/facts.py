@@ -124,10 +124,11 @@ class Point:
                 for n, b, t in zip(spread, self.beyond(order, replays, truths), truths, strict=True)
             ]
         forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
-        together = None
+        together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             together = self.referee.together(order, spread, effort)
-        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together)
+            rounded = self.rounded(order, replays, truths, effort) if together is not None else None
+        return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together, rounded)
 
     def untold(self, order: int, spread: Sequence[FloatArray], truths: Sequence[Truth]) -> list[Any]:
         """Of which numbers the engine's own replays say nothing: behind an edge, or where it comes to none itself."""
@@ -161,6 +162,16 @@ class Point:
             return beyond(self.passes(order), replays, seed_of(self.case), bounds)
         except Exception:  # see `measured`
             return [np.full(t.value.shape, np.inf) for t in truths]
+
+    def rounded(self, order: int, replays: int, truths: Sequence[Truth], effort: int) -> FloatArray | None:
+        """What rounding makes of all elements, a row each time: with ideal rules, or first with this project's own."""
+        try:
+            passes = self.passes(order)
+            own = (passes.replay(Noisy, seed_of(self.case), number) for number in range(replays))
+            found = self.referee.rounded(order, truths, replays) if effort else own
+            return np.array([np.concatenate([np.ravel(np.asarray(x, np.float64)) for x in arrays]) for arrays in found])
+        except Exception:  # see `measured`
+            return None
 
     @property
     def breaks(self) -> dict[int, Any]:

@@ -52,8 +52,6 @@ LONG = 32
 SUM_OF = {"mean": "sum", "nanmean": "nansum"}
 """The sum that is divided by a number."""
 
-FLOATS = (np.dtype("float32"), np.dtype("float64"))
-
 PLACED = ("quantile", "percentile")
 """Functions of a place between entries, by which one counts up to the number of these and rounds there."""
 
@@ -128,7 +126,8 @@ class Noisy:
             if many:
                 operands = tuple(map_operand(lambda x: self.nudge(x, stack_of(x)), operand) for operand in operands)
             result = function(*operands, **parameters)
-            if self.adds_in_order and name in ADDS_UP and any(map(is_long, leaves(operands))):
+            long = any(holds_floats(x) and x.size > LONG for x in leaves(operands))
+            if self.adds_in_order and name in ADDS_UP and long:
                 result = result + one_after_another(name, operands, parameters) * float(self.units.take(()))
             return map_operand(lambda each: rounded(each, stack), result)
 
@@ -171,8 +170,9 @@ class Noisy:
         return np.where(np.isinf(value), value, nudged)[()]
 
 
-def is_long(leaf: Any) -> bool:
-    return bool(getattr(leaf, "dtype", np.dtype(bool)).kind == "f" and leaf.size > LONG)
+def holds_floats(leaf: Any) -> bool:
+    """Whether it is an array of floats, rather than an index or a plain number."""
+    return bool(getattr(leaf, "dtype", np.dtype(bool)).kind == "f")
 
 
 def one_after_another(name: str, operands: Sequence[Any], parameters: Any) -> Any:
@@ -184,7 +184,7 @@ def one_after_another(name: str, operands: Sequence[Any], parameters: Any) -> An
     """
 
     def of_all(change: Function, function: Function) -> Any:
-        held = [map_operand(lambda x: change(x) if getattr(x, "dtype", None) in FLOATS else x, x) for x in operands]
+        held = [map_operand(lambda x: change(x) if holds_floats(x) else x, operand) for operand in operands]
         return function(*held, **parameters)
 
     sizes = of_all(np.abs, NAMES[name])

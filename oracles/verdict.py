@@ -122,6 +122,8 @@ class Facts:
     """Why the referee knows nothing, if so."""
     together: FloatArray | None = None
     """At kinks, what the bounds of the truths are made of: gradients nearby and chosen, a row of all elements each."""
+    rounded: FloatArray | None = None
+    """And what rounding makes of these: where it decides what ties, it may share out among more or fewer."""
 
     def elements(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         """Name, array and place of every element, such as ``("d/dx[0, 1]", 1, (0, 1))``."""
@@ -349,7 +351,7 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> Contradiction | 
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
-    allowed = allowed_beside(rows, noise[kinks])
+    allowed = allowed_beside(rows, noise[kinks], facts.rounded[:, kinks] if facts.rounded is not None else rows)
     if units <= allowed:
         return None
     names = [name for name, _, _ in facts.elements()]
@@ -381,9 +383,10 @@ def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArra
     return np.asarray(away - away @ axes.T @ axes)
 
 
-def allowed_beside(rows: FloatArray, noise: FloatArray) -> float:
-    """How long what separates a point may be: as the units of noise allow, and as rows themselves lie beside it."""
-    own = np.linalg.norm(beside(rows, rows, noise), axis=1)
+def allowed_beside(rows: FloatArray, noise: FloatArray, rounded: FloatArray) -> float:
+    """How long what separates a point may be: as the units of noise allow, and as rows and what rounds lie beside."""
+    finite = rounded[np.all(np.isfinite(rounded), axis=1)]
+    own = np.linalg.norm(beside(np.concatenate([rows, finite]), rows, noise), axis=1)
     return float(UNITS * np.sqrt(rows.shape[1]) + np.max(own))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -231,6 +232,7 @@ SELECTING_REDUCTIONS: dict[str, Any] = {
     **dict.fromkeys(("median", "percentile", "quantile", "std", "var", "nansum", "nanprod", "nanmean"), np.sum),
     **dict.fromkeys(("minigrad.running_max", "minigrad.running_min", "nancumsum", "nancumprod"), np.cumsum),
     "nan_to_num": np.positive,
+    "linalg.matrix_norm": partial(np.sum, axis=(-2, -1)),
 }
 """With the function whose result has a part of all that they select from."""
 

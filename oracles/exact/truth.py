@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -333,13 +333,20 @@ class Referee:
         From the truth, or at a kink out of the bounds of what lies nearby.
         """
         spread: list[FloatArray] = [np.zeros(t.value.shape) for t in truths]
-        for seed in range(replays):
-            balls = self.at(BITS[0], rounding=seed)
-            for k, truth in enumerate(truths):
-                middle = np.full(truth.value.shape, np.nan) if balls is None else middles(balls[order][k], np.inf)
+        for arrays in self.rounded(order, truths, replays):
+            for k, (truth, middle) in enumerate(zip(truths, arrays, strict=True)):
                 distance = np.maximum(np.maximum(truth.low - middle, middle - truth.high), 0)
                 spread[k] = np.maximum(spread[k], np.where(np.isnan(distance), np.inf, distance))
         return spread
+
+    def rounded(self, order: int, truths: Sequence[Truth], replays: int) -> Iterator[list[FloatArray]]:
+        """What an engine with ideal rules comes to in some replays in which every step rounds; NaN where to nothing."""
+        for seed in range(replays):
+            balls = self.at(BITS[0], rounding=seed)
+            if balls is None:
+                yield [np.full(truth.value.shape, np.nan) for truth in truths]
+            else:
+                yield [middles(array, np.inf) for array in balls[order]]
 
     def quotient(self, order: int, k: int, place: tuple[int, ...]) -> float | None:
         """A difference quotient for an element of a derivative; None where there is none, as beside a kink.
