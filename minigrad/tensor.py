@@ -129,9 +129,16 @@ def of_level(x: Any, level: int) -> bool:
     return isinstance(x, Tensor) and x.level == level
 
 
+def is_floats(value: Any) -> bool:
+    """Whether it is what `as_floats` would make of it."""
+    if type(value) is np.ndarray:
+        return value.ndim > 0 and value.dtype.kind == "f"
+    return isinstance(value, (Array, np.floating))
+
+
 def as_floats(value: Any, name: str) -> Any:
     """The value as floating-point numbers, 0-d as a scalar; raises `DtypeError` naming the argument otherwise."""
-    if isinstance(value, (Array, np.floating)):
+    if is_floats(value):
         return value
     if isinstance(value, (list, tuple, dict)):
         kind = type(value).__name__

@@ -17,7 +17,7 @@ import optree
 from minigrad.backward import walk
 from minigrad.errors import ConversionError, DtypeError, ShapeError
 from minigrad.protocol import Array, Function, as_number, defvjp, dispatch, highest, innermost, register
-from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, of_level, owned
+from minigrad.tensor import Tensor, as_cotangent, as_floats, fresh_level, is_floats, of_level, owned
 
 Pullback = Callable[[Any], tuple[Any, ...]]
 
@@ -88,10 +88,11 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """Like `grad`, but the function returns ``(value, gradient)``."""
+    numbers = numbered(argnums)
 
     @functools.wraps(f, assigned=("__doc__",))
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        of_chosen, flat, unflatten = chosen(f, argnums, args, kwargs)
+        of_chosen, flat, unflatten = chosen(f, numbers, args, kwargs)
         trace = Trace(of_chosen, flat)
         if len(trace.values) != 1:
             raise ShapeError(f"the function returned {len(trace.values)} arrays, not one scalar; use vjp")
@@ -107,19 +108,26 @@ def is_single(argnums: Any) -> bool:
     return isinstance(argnums, (int, np.integer))
 
 
-def chosen(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Function]:
-    """`f` as a function of the arrays in the chosen arguments, these arrays, and what puts arrays in their place."""
+def numbered(argnums: int | Sequence[int]) -> list[int]:
+    """The numbers of the arguments that are asked for."""
     several: Any = [argnums] if is_single(argnums) else argnums
-    numbers = [operator.index(number) for number in several]
+    return [operator.index(number) for number in several]
+
+
+def chosen(f: Function, numbers: Sequence[int], args: Any, kwargs: Any) -> tuple[Function, list[Any], Function]:
+    """`f` as a function of the arrays in the chosen arguments, these arrays, and what puts arrays in their place."""
+    count = len(args)
     for number in numbers:
-        if not -len(args) <= number < len(args):
-            raise IndexError(f"argnums asks for argument {number}, but there are only {len(args)} positional arguments")
-    places = [number % len(args) for number in numbers]
+        if not -count <= number < count:
+            raise IndexError(f"argnums asks for argument {number}, but there are only {count} positional arguments")
+    places = [number % count for number in numbers]
     if len({*places}) < len(places):
         raise ValueError(f"argnums {tuple(numbers)} names an argument twice")
     leaves, structure = optree.tree_flatten(tuple([args[place] for place in places]))
-    owners = [i for i, tree in zip(places, structure.children(), strict=True) for _ in range(tree.num_leaves)]
-    flat = [as_floats(x, f"argument {i}") for i, x in zip(owners, leaves, strict=True)]
+    flat = leaves
+    if not all(map(is_floats, leaves)):
+        owners = [i for i, tree in zip(places, structure.children(), strict=True) for _ in range(tree.num_leaves)]
+        flat = [as_floats(x, f"argument {i}") for i, x in zip(owners, leaves, strict=True)]
 
     def of_chosen(*arrays: Any) -> Any:
         full = list(args)
@@ -209,7 +217,7 @@ def jacobian(f: Function, argnums: int = 0, layout: Literal["numerator", "denomi
 
     @functools.wraps(f, assigned=("__doc__",))
     def whole(*args: Any, **kwargs: Any) -> Any:
-        of_chosen, flat, _ = chosen(f, argnums, args, kwargs)
+        of_chosen, flat, _ = chosen(f, numbered(argnums), args, kwargs)
         trace = Trace(of_chosen, flat)
         if len(flat) != 1 or len(trace.values) != 1:
             raise ShapeError("jacobian takes one array to one array; pick a leaf of the argument and of the result")
