@@ -1504,3 +1504,29 @@ def test_whatever_adds_up_can_be_replayed(f: Any, order: int) -> None:
     passes = Passes(case, lambda given: knowing.reference(given, order))
     found = sounding.noise(passes, 4, 0)
     assert any(np.any(n > sounding.floor_of(x)) for n, x in zip(found, passes.plain, strict=True)) or order == 2
+
+
+class FlatBesideOne(trial.Altered):
+    """No slope at numbers beside 1."""
+
+    def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
+        return np.where(inputs[0] > 0.999, 0.0, gradient)
+
+
+@pytest.mark.parametrize("below", [2.0**-51, 2.0**-53])
+def test_a_number_that_is_given_beside_an_edge_is_not_at_it(below: float) -> None:
+    case = case_of(np.arcsin, 1 - below)
+    assert label_of(FlatBesideOne, case, "minigrad") is Label.UNSTABLE
+    assert label_of("minigrad", case, "torch", "jax") is Label.AGREES
+
+
+class ValueOf17(MinigradAdapter):
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return np.full_like(value, 17.0), gradients
+
+
+def test_where_singular_values_tie_a_norm_has_its_value() -> None:
+    case = case_of(lambda x: np.linalg.norm(x, "nuc"), np.ones((3, 3)))
+    assert label_of(ValueOf17, case) is Label.WRONG
+    assert {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts} == {Label.CONVENTION}

@@ -15,9 +15,18 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_poly, ctx
 
+from minigrad.programs import Ref
 from minigrad.protocol import Function, leaves, map_operand
 from oracles.cases import Case
-from oracles.catalogue import CATALOGUE, CONDITIONED, axes_of, is_entry_by_entry, stacked_axes
+from oracles.catalogue import (
+    CATALOGUE,
+    COMPOSITE,
+    CONDITIONED,
+    ROUNDS_ONCE,
+    axes_of,
+    is_entry_by_entry,
+    stacked_axes,
+)
 from oracles.exact.derivatives import (
     Find,
     Nudge,
@@ -119,7 +128,7 @@ def at_steps(
         result = as_jets(number, step, operands, result)
         if number in masks:
             given = [part for part in leaves(operands) if isinstance(part, np.ndarray) and part.dtype == object]
-            broken = is_broken(step, operands, case.dtype, undecided)
+            broken = is_broken(step, operands, case.dtype, undecided, given=is_given(step, len(case.inputs)))
             found[number] = Conduct(broken, given, result, stack_of(step, operands))
         return result
 
@@ -132,10 +141,19 @@ ROUNDINGS = 4.0
 """How many rounding units an operand may be off, for a step to be at an edge still."""
 
 
-def is_broken(step: Any, operands: Sequence[Any], dtype: str, undecided: bool) -> Any:
-    """See `Conduct.broken`; with the operands as they are, as floats, and a few roundings larger or smaller."""
+def is_given(step: Any, inputs: int) -> bool:
+    """Whether a function of one or two numbers takes those that the case gives, which nobody rounds."""
+    once = step.function in CATALOGUE and CATALOGUE[step.function].kind in ROUNDS_ONCE
+    refs = [leaf for leaf in leaves(step.operands) if isinstance(leaf, Ref)]
+    return once and step.function not in COMPOSITE and all(ref.index < inputs for ref in refs)
+
+
+def is_broken(step: Any, operands: Sequence[Any], dtype: str, undecided: bool, given: bool) -> Any:
+    """See `Conduct.broken`; with the operands as they are, and unless `given` as floats, and a few roundings off."""
     unit = ROUNDINGS * float(np.finfo(dtype).eps)
-    nearby = (lambda x: x, as_float(dtype), lambda x: x * arb(1 + unit), lambda x: x * arb(1 - unit))
+    nearby: list[Callable[[arb], arb]] = [lambda x: x]
+    if not given:
+        nearby += [as_float(dtype), lambda x: x * arb(1 + unit), lambda x: x * arb(1 - unit)]
     return np.logical_or.reduce([is_broken_at(step, operands, move, undecided) for move in nearby])
 
 

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,9 @@ NEXT_TO_NOTHING = 2.0**-400
 
 SAME = 8
 """How many roundings of the largest element gradients nearby may lie apart and count as one, if noise allows it."""
+
+SURELY = 64.0
+"""What lies within so many units of noise may well be the same number."""
 
 JUMP = 2.0**-30
 """Values nearby that differ by more than this part of them are on two sides of a jump."""
@@ -180,6 +184,12 @@ class Referee:
         """Whether it is clear which of two numbers is the larger, as it is not of NaN or of two infinities."""
         return not self.has_nan and self.ties.get((BITS[0], None, None)) == 0
 
+    @cached_property
+    def forward(self) -> Any:
+        """NumPy's own value."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.case.program(*self.case.inputs))
+
     def at(self, bits: int, nudge: Nudge | None = None, rounding: int | None = None) -> Balls | None:
         """The derivatives as balls, worked out once; or None where two numbers cannot be told apart."""
         key = bits, nudge, rounding
@@ -266,8 +276,8 @@ class Referee:
     def reached(self, order: int, here: Sequence[tuple[FloatArray, FloatArray]] | None) -> tuple[Status, list[Any]]:
         """What depends on the edges, or on inputs that are not finite, and its status; all, where that cannot be told.
 
-        A value is lost where it is not finite itself, at the very point; or where an infinite input makes it so in
-        floats, in which infinity less infinity is NaN whatever becomes of that.
+        A value is lost where it is not finite itself, at the very point, nor in floats; or where an infinite input
+        makes it so in these, in which infinity less infinity is NaN whatever becomes of that.
         """
         status = Status.NONFINITE if self.propagates else Status.EDGE
         shapes = [x.shape for x in self.case.inputs]
@@ -276,10 +286,10 @@ class Referee:
             self.touched[order] = self.touched_by_breaks(order, shapes, nowhere)
         if order == 2:
             return status, self.touched[order]
-        lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0])
+        in_floats = np.isfinite(self.forward)
+        lost = np.zeros(self.case.cotangent.shape, bool) if here is None else np.isnan(here[0][0]) & ~in_floats
         if self.propagates or (here is None and self.edges[order]):
-            with np.errstate(all="ignore"):
-                lost = lost | ~np.isfinite(self.case.program(*self.case.inputs))
+            lost = lost | ~in_floats
         return status, [lost, *self.touched[order]]
 
     def touched_by_breaks(self, order: int, shapes: Sequence[tuple[int, ...]], nowhere: bool) -> list[Any]:
@@ -455,7 +465,9 @@ class Referee:
         nowhere = unbounded | np.isnan(at) & np.isnan(low) | growing & (np.isnan(at) | (status == Status.KINK))
         status = np.where(nowhere, Status.EDGE, status)
         if order == 1 and k == 0:
-            status = np.where(np.isnan(at) & (~one | (here is not None)), Status.EDGE, status)
+            # Of singular matrices no number may be had at the very point, where NumPy has the one that lies nearby.
+            had = np.abs(self.forward - low) <= np.maximum(SURELY * noise, JUMP * np.abs(low))
+            status = np.where(np.isnan(at) & ~(one & ((here is None) | had)), Status.EDGE, status)
         # Where the point is known but its surroundings are not, the point decides.
         alone = ~np.isnan(at) & np.isnan(low)
         status, middle = np.where(alone, Status.CERTAIN, status), np.where(alone, at, middle)
