@@ -88,6 +88,13 @@ def test_the_version_is_told(capsys: Capture) -> None:
         (["report", "a", "b"], "report does not take 'b'; see python -m oracles report --help"),
         (["diff", "a"], "the following arguments are required: after; see python -m oracles diff --help"),
         (["diff", "a", "b", "--format", "xml"], "--format 'xml': choose from text,md,json"),
+        (
+            ["atlas", "--function", "reshape"],
+            (
+                "--function 'reshape': reshape has no special points to look at; "
+                "leave it out, or ask python -m oracles explain reshape"
+            ),
+        ),
         (["atlas", "--function", "hypto"], "--function 'hypto': hypto is not known (did you mean hypot?)"),
         (["completion", "fish"], "shell 'fish': choose from bash,zsh,tcsh"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 
 from oracles.cli.options import FAILED, PASS, add_command, check_libraries, choices, one_of, whole
 from oracles.cli.progress import display
+from oracles.errors import UsageError
 
 
 def add_atlas(commands: Any) -> None:
@@ -44,8 +45,16 @@ def run_atlas(options: argparse.Namespace) -> int:
     check_libraries("flint", "hypothesis", "jinja2", "pandas", "pebble", "rich")
     from oracles import atlas
     from oracles.adapters import KNOWN, check_installed, how_to_install, missing
+    from oracles.catalogue import CATALOGUE
 
-    functions = choices(atlas.NAMES, "--function")(options.function) if options.function is not None else atlas.NAMES
+    functions = atlas.NAMES
+    if options.function is not None:
+        functions = choices(tuple(CATALOGUE), "--function")(options.function)
+        if plain := [name for name in functions if name not in atlas.NAMES]:
+            raise UsageError(
+                f"--function {options.function!r}: {plain[0]} has no special points to look at; "
+                f"leave it out, or ask python -m oracles explain {plain[0]}"
+            )
     if options.parties is not None:
         parties = choices(tuple(KNOWN), "--parties")(options.parties)
         check_installed(parties, "--parties")
