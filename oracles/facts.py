@@ -127,7 +127,7 @@ class Point:
         together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             together = self.referee.together(order, spread, effort)
-            rounded = self.rounded(order, replays, truths, effort) if together is not None else None
+            rounded = self.rounded(order, replays, truths) if together is not None else None
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together, rounded)
 
     def untold(self, order: int, spread: Sequence[FloatArray], truths: Sequence[Truth]) -> list[Any]:
@@ -163,15 +163,10 @@ class Point:
         except Exception:  # see `measured`
             return [np.full(t.value.shape, np.inf) for t in truths]
 
-    def rounded(self, order: int, replays: int, truths: Sequence[Truth], effort: int) -> FloatArray | None:
-        """What rounding makes of all elements, a row each time: with ideal rules, or first with this project's own."""
-        try:
-            passes = self.passes(order)
-            own = (passes.replay(Noisy, seed_of(self.case), number) for number in range(replays))
-            found = self.referee.rounded(order, truths, replays) if effort else own
-            return np.array([np.concatenate([np.ravel(np.asarray(x, np.float64)) for x in arrays]) for arrays in found])
-        except Exception:  # see `measured`
-            return None
+    def rounded(self, order: int, replays: int, truths: Sequence[Truth]) -> FloatArray:
+        """What rounding makes of all elements with ideal rules, a row each time."""
+        found = self.referee.rounded(order, truths, replays)
+        return np.array([np.concatenate([x.ravel() for x in arrays]) for arrays in found])
 
     @property
     def breaks(self) -> dict[int, Any]:
