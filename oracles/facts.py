@@ -92,16 +92,13 @@ class Point:
             names = ["value", *names]
         spread = self.spread(order, replays)
         truths = self.referee.truths(order, spread, effort)
-        excessive = [n > EXCESSIVE * floor_of(t.value) for n, t in zip(spread, truths, strict=True)]
-        if effort and (breaks := self.breaks):
-            # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
-            value = [np.ones(case.cotangent.shape, bool)] if order == 1 else []
-            met = [*value, *self.referee.met_by(breaks, order)]
-            excessive = [loud | beside for loud, beside in zip(excessive, met, strict=True)]
+        excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
+        # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
+        excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
         # What is rounded to a narrower dtype on the way is so by a unit that ideal rules know nothing of.
         simply = all(rounds_simply(step.function) and not narrows(step, case) for step in case.program.steps)
         untold = self.untold(order, spread, truths)
-        if any(map(np.any, excessive)) and (simply or effort or any(map(np.any, untold))):
+        if excessive and (simply or effort or any(map(np.any, untold))):
             ideal = self.referee.rounding(order, truths, replays)
             if simply:
                 # The engine's own rules may be what is noisy here, which excuses nobody.
@@ -109,23 +106,22 @@ class Point:
                 spread = [np.minimum(n, SLACK * i + s + u) for n, i, s, u in zip(spread, ideal, *rest, strict=True)]
             # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
             spread = [
-                np.where(loud & (t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
-                for n, i, t, loud in zip(spread, ideal, truths, excessive, strict=True)
+                np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
+                for n, i, t in zip(spread, ideal, truths, strict=True)
             ]
             spread = [
                 np.where(u, np.maximum(SLACK * i, floor_of(t.low)), n)
                 for n, i, t, u in zip(spread, ideal, truths, untold, strict=True)
             ]
             truths = self.referee.truths(order, spread, effort)
+        forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
+        together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             # Other choices, which rounding makes where what is computed ties, are none of its noise.
             spread = [
                 np.where(t.status == Status.KINK, np.minimum(n, b), n)
                 for n, b, t in zip(spread, self.beyond(order, replays, truths), truths, strict=True)
             ]
-        forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
-        together = rounded = None
-        if any(np.any(t.status == Status.KINK) for t in truths):
             together = self.referee.together(order, spread, effort)
             rounded = self.rounded(order, replays, truths) if together is not None else None
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together, rounded)
@@ -167,12 +163,6 @@ class Point:
         """What rounding makes of all elements with ideal rules, a row each time."""
         found = self.referee.rounded(order, truths, replays)
         return np.array([np.concatenate([x.ravel() for x in arrays]) for arrays in found])
-
-    @property
-    def breaks(self) -> dict[int, Any]:
-        """By number of the step, where there is a kink or an edge."""
-        kinks, edges = (met(self.events)[name] for name in ("kinks", "edges"))
-        return {step: kinks.get(step, np.False_) | edges.get(step, np.False_) for step in {**kinks, **edges} if step}
 
     def finite_at_times(self, order: int) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
         """Where rounding decides whether this project's own derivative is finite."""

@@ -1498,3 +1498,12 @@ def test_a_power_bends_as_it_should_where_its_slope_leaves_the_range(x: Any, dty
     assert second.dtype == dtype
     expected = dtype(y * (y - 1) * float(x) ** (y - 2))
     assert float(second) == pytest.approx(float(expected), rel=4 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("subscripts", ["...i,...i->...", "ij,ij->i"])
+def test_an_axis_repeated_not_even_once_sends_back_zeros(subscripts: str) -> None:
+    value, pull = vjp(lambda x, y: np.einsum(subscripts, x, y), np.ones((1, 4)), np.ones((0, 4)))
+    one, none = pull(value)
+    assert value.shape == (0,)
+    assert np.array_equal(one, np.zeros((1, 4)))
+    assert none.shape == (0, 4)

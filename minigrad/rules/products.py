@@ -57,7 +57,7 @@ def contract_vjp(g: Any, ans: Any, arrays: Any, terms: str, result: str) -> list
         shared = "".join(c for c in own if c in known)
         part = contract(rest, terms=",".join([*inputs[:i], *inputs[i + 1 :], result]), result=shared)
         wide = [np.shape(part)[shared.index(c)] if c in shared else 1 for c in own]
-        stretched = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 and wide[k] > 1)
+        stretched = tuple(k for k, n in enumerate(np.shape(x)) if n == 1 != wide[k])
         part = np.sum(np.reshape(part, wide), axis=stretched, keepdims=True)
         gradients.append(np.broadcast_to(part, np.shape(x)))
     return gradients
