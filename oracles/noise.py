@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backward
+from minigrad.errors import ProgramError
 from minigrad.programs import Program, Ref, Step
 from minigrad.programs.tracing import Recorder, Tape
 from minigrad.protocol import DEFINITIONS, NAMES, RULES, Function, leaves, map_operand
@@ -330,10 +331,15 @@ class Passes:
         return [Passes(with_places_off(self.case, sign), self.compute).plain for sign in (-1, 1)]
 
     def replay(self, kind: type[Noisy], *seed: int) -> Sequence[Any]:
-        """The same again, in noise of a kind."""
+        """The same again, in noise of a kind; NaN where a matrix becomes singular by it."""
         key = kind, seed
         if key not in self.replayed:
-            self.replayed[key] = self.program.run(self.given, kind(np.random.default_rng(seed or 0), self))
+            try:
+                self.replayed[key] = self.program.run(self.given, kind(np.random.default_rng(seed or 0), self))
+            except ProgramError as error:
+                if not isinstance(error.__cause__, np.linalg.LinAlgError):
+                    raise
+                self.replayed[key] = [np.full(x.shape, np.nan) for x in self.plain]
         return self.replayed[key]
 
 

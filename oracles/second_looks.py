@@ -31,6 +31,7 @@ from oracles.verdict import (
     Verdict,
     falls_short,
     formed,
+    is_shaky,
     judge,
     ranked,
     units_outside,
@@ -53,11 +54,22 @@ def judged_fairly(
         if facts is before:
             break
         judged = [judge(answer, order, facts) for answer in answers]
-        wanted = shown and any(np.any(t.status == Status.KINK) for t in facts.truths)
-        if not (wanted or any(v.is_off or v.label == Label.KINK_CHAIN for v in judged)):
+        kinks = shown and any(np.any(t.status == Status.KINK) for t in facts.truths)
+        unsettled = effort < SETTLED and is_unsettled(point, facts)
+        if not (kinks or unsettled or any(v.is_off or v.label == Label.KINK_CHAIN for v in judged)):
             break
     assert facts is not None
     return judged, facts
+
+
+SETTLED = 2
+"""The effort at which it has been seen what may be chosen, of all but many that tie."""
+
+
+def is_unsettled(point: Point, facts: Facts) -> bool:
+    """Whether rounding does much beside a kink: it may be by another choice, which was not seen yet to be one."""
+    noisy = any(is_shaky(truth, noise) for truth, noise in zip(facts.truths, facts.noise, strict=True))
+    return noisy and any(event.is_break for event in point.events)
 
 
 def as_called(case: Case, verdict: Verdict, answer: Answer) -> Answer:

@@ -343,7 +343,9 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> Contradiction | 
         return None
     floored = [with_floor_at_kinks(t, n) for t, n in zip(facts.truths, facts.noise, strict=True)]
     mine, noise = (np.concatenate([np.asarray(x, np.float64).ravel() for x in xs]) for xs in (arrays, floored))
-    rows = facts.together[np.all(np.isfinite(facts.together[:, kinks]), axis=1)]
+    seen = [facts.together] if facts.rounded is None else [facts.together, facts.rounded]
+    rows = np.concatenate(seen)
+    rows = rows[np.all(np.isfinite(rows[:, kinks]), axis=1)]
     with np.errstate(all="ignore"):
         kinks &= np.all(np.abs(rows / noise) < LARGEST_SQUARED, axis=0)
     rows = rows[:, kinks]
@@ -351,7 +353,7 @@ def contradicted(arrays: Sequence[FloatArray], facts: Facts) -> Contradiction | 
         return None
     [rest] = beside(mine[kinks][None], rows, noise[kinks])
     units, place = float(np.linalg.norm(rest)), int(np.argmax(np.abs(rest)))
-    allowed = allowed_beside(rows, noise[kinks], facts.rounded[:, kinks] if facts.rounded is not None else rows)
+    allowed = allowed_beside(rows, noise[kinks])
     if units <= allowed:
         return None
     names = [name for name, _, _ in facts.elements()]
@@ -383,10 +385,9 @@ def beside(points: FloatArray, rows: FloatArray, noise: FloatArray) -> FloatArra
     return np.asarray(away - away @ axes.T @ axes)
 
 
-def allowed_beside(rows: FloatArray, noise: FloatArray, rounded: FloatArray) -> float:
-    """How long what separates a point may be: as the units of noise allow, and as rows and what rounds lie beside."""
-    finite = rounded[np.all(np.isfinite(rounded), axis=1)]
-    own = np.linalg.norm(beside(np.concatenate([rows, finite]), rows, noise), axis=1)
+def allowed_beside(rows: FloatArray, noise: FloatArray) -> float:
+    """How long what separates a point may be: as the units of noise allow, and as rows themselves lie beside it."""
+    own = np.linalg.norm(beside(rows, rows, noise), axis=1)
     return float(UNITS * np.sqrt(rows.shape[1]) + np.max(own))
 
 

@@ -1547,3 +1547,53 @@ def test_a_phase_of_many_turns_is_noisy_though_few_floats_are_near() -> None:
     case = case_of(lambda y: np.tanh(-(np.sin(np.dot(y, y)) @ np.dot(y, y))), y)
     labels = {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts}
     assert labels == {Label.ILL_CONDITIONED}
+
+
+class HalfOfIt(MinigradAdapter):
+    """Gradients are too small by half, or `FACTOR`."""
+
+    FACTOR = 0.5
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value, [np.asarray(g * np.asarray(self.FACTOR, g.dtype)) for g in gradients]
+
+
+class Negated(HalfOfIt):
+    FACTOR = -1.0
+
+
+@pytest.mark.parametrize("party", [HalfOfIt, Negated])
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [
+        (lambda x: np.max(x * 0.3, axis=0), (4, 3)),
+        (lambda x: np.max(np.sum(x, axis=1)), (4, 3)),
+        (lambda x: np.max(x * 0.3) - np.min(x * 0.3), 4),
+        (lambda x: np.median(x * 0.3, axis=0), (4, 3)),
+        (lambda x: np.median(x * 0.3), 6),
+    ],
+    ids=["max", "max of sums", "range", "median along an axis", "median"],
+)
+def test_gradients_at_ties_of_what_is_computed_add_up(party: Any, f: Any, shape: Any) -> None:
+    """Rounding undoes such ties, by which a whole choice once counted as noise, and all that is smaller agreed."""
+    case = case_of(f, np.full(shape, 0.1))
+    subject, *others = examine(case, Setup(spec_of(party), ("minigrad", "torch", "jax"), (1,))).verdicts
+    assert subject.label == Label.WRONG
+    assert {v.label for v in others} == {Label.CONVENTION}
+
+
+def test_a_smallest_singular_value_of_zero_is_one_of_two_signs() -> None:
+    case = case_of(lambda x: np.linalg.norm(x, -2), np.diag([2.0, 1.0, 0.0]))
+    assert {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts} == {Label.CONVENTION}
+
+
+def test_a_matrix_that_rounding_makes_singular_is_ill_conditioned() -> None:
+    random = np.random.default_rng(5)
+    case = case_of(lambda x: np.linalg.slogdet(x)[1], random.normal(size=(3, 1)) @ random.normal(size=(1, 3)))
+    assert label_of("minigrad", case) is Label.ILL_CONDITIONED
+
+
+def test_integers_are_multiplied_as_floats() -> None:
+    case = case_of(lambda x: x @ np.arange(-3, 3).reshape(6, 1), np.linspace(0, 1, 12).reshape(2, 6))
+    assert label_of("torch", case) is Label.AGREES

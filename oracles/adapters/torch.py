@@ -81,6 +81,8 @@ class TorchSpelling(Spelling):
             texts["axis"] = f"*{texts['axis']}"
         if function == "average" and is_along_one_axis(parameters):
             return spelled("torch.matmul(torch.movedim({0}, {axis}, -1), {weights}) / {weights}.sum()", operands, texts)
+        if row.kind in ("product", "sums"):  # of integers and floats NumPy multiplies float64
+            operands = [operand.replace("dtype=torch.int64)", "dtype=torch.float64)") for operand in operands]
         if row.torch is None:
             if function in OPERATORS or function in ("getitem", "negative"):
                 return super().call(function, operands, parameters)

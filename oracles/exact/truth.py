@@ -54,8 +54,12 @@ CLOSER, CLOSER_BITS = 3000, 10000
 EFFORTS = ((2, 0), (6, 8), (24, 32), (96, 64), (256, 64))
 """Pairs of opposite nudges to look from, of the inputs and of every step: at first, and before anybody is accused.
 
-At last from as many turns besides as there are input elements: of hundreds that tie, few runs choose each.
+At last, or at once of few, from as many turns besides as there are input elements: of hundreds that tie, few runs
+choose each.
 """
+
+FEW = 16
+"""So many elements take their turns before anybody is accused."""
 
 MOST_TURNS = 64
 """Of the elements of a point that is to be looked at with more precision, which costs more."""
@@ -394,15 +398,18 @@ class Referee:
     def look_around(self, order: int, effort: int) -> Around:
         """From everywhere that this effort goes to, if not beyond what the order is worth."""
         missing, most = self.missed[order], self.looked[order]
-        bits = STEEP_BITS if missing else NEARBY_BITS
         pairs = EFFORTS[min(effort, most)]
         sides = [Nudge(seed, sign) for seed in range(max(pairs)) for sign in (1, -1)]
         inputs, steps = (sides[: 2 * count] for count in pairs)
-        if effort >= most:
+        if effort >= most or (effort and case_size(self.case) <= FEW):
             turns = range(min(case_size(self.case), MOST_TURNS) if missing else case_size(self.case))
             inputs += [Nudge(0, sign, turn=turn) for turn in turns for sign in (1, -1)]
             steps += [Nudge(0, turn=turn) for turn in turns]
-        nearby = [self.at(bits, nudge) or {} for nudge in inputs]
+        for bits in (STEEP_BITS,) if missing else (NEARBY_BITS, STEEP_BITS):
+            nearby = [self.at(bits, nudge) or {} for nudge in inputs]
+            # Of singular values, squares of nudges are to be told from zeros.
+            if not self.joint or any(all(not np.any(not_finite(x)) for x in balls[order]) for balls in nearby if balls):
+                break
         ties = [self.ties[bits, nudge, None] for nudge in inputs]
         return Around(
             # Where inputs that did not move still tie, it is no point with a gradient.
