@@ -95,8 +95,7 @@ class Point:
         excessive = any(np.any(n > EXCESSIVE * floor_of(t.value)) for n, t in zip(spread, truths, strict=True))
         # What is within rounding of a kink may be beyond it, though every float there may be on the same side.
         excessive = excessive or (effort > 0 and any(event.is_break for event in self.events))
-        # What is rounded to a narrower dtype on the way is so by a unit that ideal rules know nothing of.
-        simply = all(rounds_simply(step.function) and not narrows(step, case) for step in case.program.steps)
+        simply = self.rounds_simply
         untold = self.untold(order, spread, truths)
         if excessive and (simply or effort or any(map(np.any, untold))):
             ideal = self.referee.rounding(order, truths, replays)
@@ -125,6 +124,11 @@ class Point:
             together = self.referee.together(order, spread, effort)
             rounded = self.rounded(order, replays, truths) if together is not None else None
         return Facts(names, np.dtype(case.dtype), spread, truths, forward, self.referee.reason, together, rounded)
+
+    @property
+    def rounds_simply(self) -> bool:
+        """Whether ideal rules tell all that rounds, as they do not of decompositions and casts to a narrower dtype."""
+        return all(rounds_simply(step.function) and not narrows(step, self.case) for step in self.case.program.steps)
 
     def untold(self, order: int, spread: Sequence[FloatArray], truths: Sequence[Truth]) -> list[Any]:
         """Of which numbers the engine's own replays say nothing: behind an edge, or where it comes to none itself."""

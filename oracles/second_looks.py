@@ -284,7 +284,8 @@ def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bo
     """Whether all that is off is not finite where the truth is, and it is rounding that decides whether it is.
 
     As of this project's own rules, which are finite at times, so of the best, whose noise is infinite: rules that
-    make no number by themselves excuse nobody, nor do numbers that always leave the range.
+    make no number by themselves excuse nobody, nor do numbers that always leave the range.  Of decompositions, which
+    may come to a singular matrix by rounding, this project's own are asked alone.
     """
     off = []
     for mine, truth, noise in zip(formed(answer, facts), facts.truths, facts.noise, strict=True):
@@ -293,7 +294,7 @@ def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bo
             return False
     if not any(map(np.any, off)):
         return False
-    ideal = point.referee.rounding(order, facts.truths, SURE_REPLAYS)
+    ideal = point.referee.rounding(order, facts.truths, SURE_REPLAYS) if point.rounds_simply else facts.noise
     decides = zip(off, point.finite_at_times(order), ideal, strict=True)
     return all(np.all(at_times[where] & np.isinf(noise[where])) for where, at_times, noise in decides)
 
