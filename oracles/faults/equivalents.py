@@ -129,10 +129,6 @@ def reasons() -> Iterator[Reason]:
     )
     yield "no program goes there: it is no part of the domain", of("edge", is_open)
     yield "the derivative is infinite there: there is no truth", of("edge", lambda target: not is_open(target))
-    yield (
-        "a rounding unit from the edge counts as the edge: where an operand was computed, so it may be",
-        of("next-to-edge", named("arcsin", "arccos", "arccosh", "scipy.special.erfinv")),
-    )
 
 
 def gaps() -> Iterator[Reason]:
