@@ -344,7 +344,7 @@ def test_the_page_escapes_what_it_shows(folder: Path) -> None:
     ("words", "message"),
     [
         (["--function", "frobnicate"], "--function 'frobnicate': frobnicate is not known; choose from positive,"),
-        (["--function", "reshape"], "--function 'reshape': reshape is not known; choose from positive,"),
+        (["--function", "reshape"], "--function 'reshape': reshape has no special points to look at; leave it out"),
         (["--function", ""], "--function '': nothing is not known; choose from positive,"),
         (["--parties", "tf"], "--parties 'tf': tf is not known; choose from minigrad,minigrad.stage,torch,jax,jax.jit"),
         (["--dtype", "float16"], "--dtype 'float16': choose from float64,float32"),
