@@ -113,7 +113,7 @@ class Point:
                 for n, i, t, u in zip(spread, ideal, truths, untold, strict=True)
             ]
             truths = self.referee.truths(order, spread, effort)
-        forward = np.asarray(case.program(*case.inputs)) if order == 1 else None
+        forward = self.referee.forward if order == 1 else None
         together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             # Other choices, which rounding makes where what is computed ties, are none of its noise.

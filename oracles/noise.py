@@ -83,8 +83,9 @@ class Noisy:
     """Finds functions for one run of a program, whose every result is off by up to one unit in the last place.
 
     Functions that add or multiply many numbers, such as ``sum`` and ``matmul``, have their operands
-    nudged too, since they round inside; what only moves numbers about is left alone, unless to a narrower
-    dtype, and so is what is made of decisions, such as how many of them tie.
+    nudged too, since they round inside, and sums of many terms as their order may have it; what only
+    moves numbers about is left alone, unless to a narrower dtype, and so is what is made of decisions,
+    such as how many of them tie.
     """
 
     rounds_terms = False

@@ -62,7 +62,7 @@ FEW = 16
 """So many elements take their turns before anybody is accused."""
 
 MOST_TURNS = 64
-"""Of the elements of a point that is to be looked at with more precision, which costs more."""
+"""So many elements take turns at a point that needs `STEEP_BITS`, each of which costs more."""
 
 SIDES = 12
 """From where to look at what an edge reaches, if something ties: each side breaks the ties in another way."""
