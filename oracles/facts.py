@@ -117,9 +117,12 @@ class Point:
         together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             # Other choices, which rounding makes where what is computed ties, are none of its noise.
+            outside, shapes = self.beyond(order, replays, truths), [t.value.shape for t in truths]
+            # This project's own choice may be one that rounds less than others.
+            each = self.referee.rounding_of_choices(order, shapes) if effort else [*map(np.zeros, shapes)]
             spread = [
-                np.where(t.status == Status.KINK, np.minimum(n, b), n)
-                for n, b, t in zip(spread, self.beyond(order, replays, truths), truths, strict=True)
+                np.where(t.status == Status.KINK, np.maximum(np.minimum(n, np.maximum(o, SLACK * e)), e), n)
+                for n, o, e, t in zip(spread, outside, each, truths, strict=True)
             ]
             together = self.referee.together(order, spread, effort)
             rounded = self.rounded(order, replays, truths) if together is not None else None

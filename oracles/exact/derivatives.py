@@ -175,6 +175,9 @@ def displaced_each(operands: Sequence[Any], random: np.random.Generator, nudge: 
     return [map_operand(move, operand) for operand in operands]
 
 
+UNFELT = arb(2) ** -1500
+"""What part of themselves roundings beside a nudge are, which undo none of what it decides."""
+
 WHOLE = ("remainder", "divmod")
 """Functions that take a whole quotient of the very numbers that they are given: only what is left may round."""
 
@@ -184,13 +187,15 @@ class Rounding:
 
     That is what an engine with ideal rules would lose, and owes nothing to the rules of any.  With an odd seed
     values are rounded to floats besides, so that what rounding makes equal ties, and is shared out among; with every
-    other of these to the nearest ones, by which most ties.
+    other of these to the nearest ones, by which most ties.  If it is `scaled` down, no value is, and what is small
+    beside other numbers rounds by as small a part.
     """
 
-    def __init__(self, seed: int, case: Case):
+    def __init__(self, seed: int, case: Case, scaled: arb | None = None):
         self.random = np.random.default_rng(seed)
-        self.unit = float(np.finfo(case.dtype).eps)
-        self.to_floats, self.to_nearest, self.smallest = seed % 2 == 1, seed % 4 == 3, smallest_of(case)
+        self.unit, self.scale = float(np.finfo(case.dtype).eps), arb(1) if scaled is None else scaled
+        self.to_floats, self.to_nearest = (seed % 2 == 1, seed % 4 == 3) if scaled is None else (False, False)
+        self.smallest = smallest_of(case)
         self.rounded = as_float(case.dtype) if self.to_floats else lambda value: value
 
     def __call__(self, name: str) -> Function:
@@ -230,8 +235,8 @@ class Rounding:
         def off(number: Any, u: float, v: float, w: float) -> Jet:
             exact = jet(number)
             # In exact numbers: in floats there are but five between 1 - unit and 1 + unit.
-            slopes, bends = scaled(exact.slopes, 1 + arb(v)), scaled(exact.bends, 1 + arb(w))
-            value = exact.value if at else self.rounded(exact.value * (1 + arb(u)))
+            slopes, bends = scaled(exact.slopes, 1 + self.scale * v), scaled(exact.bends, 1 + self.scale * w)
+            value = exact.value if at else self.rounded(exact.value * (1 + self.scale * u))
             return Jet(value, slopes, bends, exact.sign)
 
         return np.asarray(np.frompyfunc(off, 4, 1)(x, *np.moveaxis(parts, -1, 0)), object)
@@ -272,7 +277,8 @@ def derivatives(
     """By order, the arrays that a party is asked for, as object arrays of balls, at the current precision.
 
     Under 1 the value and the gradients; under 2, if `order` is 2, the Hessian products.  `rounding` is
-    the seed of a replay in which every step rounds; `watch` may put something else for what a step results in.
+    the seed of a replay in which every step rounds, beside a nudge by the part `UNFELT` of what it does in floats;
+    `watch` may put something else for what a step results in.
     """
     inputs: list[Any] = [*case.inputs]
     smallest = smallest_of(case)
@@ -280,8 +286,8 @@ def derivatives(
     if nudge is not None and nudge.each:
         find = lambda: Choosing(nudge, smallest)  # noqa: E731
     elif rounding is not None:
-        find = lambda: Rounding(rounding, case)  # noqa: E731
-    elif nudge is not None:
+        find = lambda: Rounding(rounding, case, scaled=None if nudge is None else UNFELT)  # noqa: E731
+    if nudge is not None and not nudge.each:
         inputs = displaced_inputs(case, nudge)
 
     def run(inputs: Sequence[Any]) -> tuple[Any, Any]:

@@ -29,6 +29,7 @@ from minigrad.protocol import leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import (
+    UNFELT,
     Nudge,
     case_size,
     derivatives,
@@ -63,6 +64,9 @@ FEW = 16
 
 MOST_TURNS = 64
 """So many elements take turns at a point that needs `STEEP_BITS`, each of which costs more."""
+
+ROUNDED_SIDES = 6
+"""Pairs of opposite nudges beside which it is asked what rounding does."""
 
 SIDES = 12
 """From where to look at what an edge reaches, if something ties: each side breaks the ties in another way."""
@@ -362,6 +366,27 @@ class Referee:
             else:
                 yield [middles(array, np.inf) for array in balls[order]]
 
+    def rounding_of_choices(self, order: int, shapes: Sequence[tuple[int, ...]]) -> list[FloatArray]:
+        """How far rounding alone would move each gradient nearby with ideal rules, other choices apart.
+
+        Of those that are to be had; infinite where none is.
+        """
+        bits = STEEP_BITS if self.missed.get(order) else NEARBY_BITS
+        spread = [np.full(shape, np.nan) for shape in shapes]
+        for nudge in self.untied(bits, [Nudge(seed, sign) for seed in range(ROUNDED_SIDES) for sign in (1, -1)]):
+            plain, off = self.at(bits, nudge), self.at(bits, nudge, rounding=nudge.seed)
+            if plain is not None and off is not None:
+                each = zip(spread, plain[order], off[order], strict=True)
+                spread = [np.fmax(s, moved(*both)) for s, *both in each]
+        return [np.where(np.isnan(s), np.inf, s) for s in spread]
+
+    def untied(self, bits: int, nudges: Sequence[Nudge]) -> list[Nudge]:
+        """Those that leave as few ties as any: where inputs that did not move still tie, no point has a gradient."""
+        for nudge in nudges:
+            self.at(bits, nudge)
+        ties = [self.ties[bits, nudge, None] for nudge in nudges]
+        return [nudge for nudge, met in zip(nudges, ties, strict=True) if met == min(ties)]
+
     def quotient(self, order: int, k: int, place: tuple[int, ...]) -> float | None:
         """A difference quotient for an element of a derivative; None where there is none, as beside a kink.
 
@@ -410,10 +435,8 @@ class Referee:
             # Of singular values, squares of nudges are to be told from zeros.
             if not self.joint or any(all(not np.any(not_finite(x)) for x in balls[order]) for balls in nearby if balls):
                 break
-        ties = [self.ties[bits, nudge, None] for nudge in inputs]
         return Around(
-            # Where inputs that did not move still tie, it is no point with a gradient.
-            [balls for balls, met in zip(nearby, ties, strict=True) if met == min(ties)],
+            [self.at(bits, nudge) or {} for nudge in self.untied(bits, inputs)],
             [self.at(bits, replace(nudge, each=True)) or {} for nudge in steps],
             self.look_closer() if missing else [],
         )
@@ -512,6 +535,16 @@ NO_NOISE = 2.0**-1074
 def quiet(noise: Any) -> FloatArray:
     """The noise, and next to none where rounding may do anything."""
     return np.where(np.isfinite(noise), noise, np.finfo(np.float64).tiny)
+
+
+def moved(balls: Any, by_rounding: Any) -> FloatArray:
+    """How far roundings scaled down by `UNFELT` move balls, scaled up again; NaN where there is no number."""
+
+    def distance(x: arb, y: arb) -> float:
+        far = abs(y - x) / UNFELT
+        return float(far.upper()) if far.is_finite() else np.inf if x.is_finite() else np.nan
+
+    return np.asarray(np.frompyfunc(distance, 2, 1)(balls, by_rounding), np.float64)
 
 
 def radii(balls: Any) -> FloatArray:
