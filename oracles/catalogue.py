@@ -322,6 +322,15 @@ WINDOW = (
 """Sums over a window sliding along an array that is the longer one."""
 
 
+def window(one: str, other: str) -> str:
+    return WINDOW.replace("{0}", one).replace("{1}", other)
+
+
+CONVOLVED = f"(lambda a, v: {window('a', 'v.flip(0)')})(*sorted(({{0}}, {{1}}), key=len, reverse=True))"
+CORRELATED = f"(lambda a, v: {window('a', 'v')} if len(a) >= len(v) else {window('v', 'a')}.flip(0))({{0}}, {{1}})"
+"""NumPy slides the shorter one; of a correlation it turns the result about if that is the first."""
+
+
 # fmt: off
 ROWS: tuple[Row, ...] = (
     #   name           kind       domain             event                           where
@@ -526,8 +535,8 @@ ROWS: tuple[Row, ...] = (
     Row("einsum",      "sums"),
     Row("kron",        "product"),
     Row("cross",       "product", torch="torch.linalg.cross({0}, {1}, dim={axis})"),
-    Row("convolve",    "product", torch=WINDOW.replace("{1}[None", "{1}.flip(0)[None")),
-    Row("correlate",   "product", torch=WINDOW),
+    Row("convolve",    "product", torch=CONVOLVED),
+    Row("correlate",   "product", torch=CORRELATED),
     Row("trace",       "chosen",  torch="torch.diagonal({0}, {offset}, {axis1}, {axis2}).sum(-1)"),
     # Linear algebra
     Row("linalg.matmul",  "product"),

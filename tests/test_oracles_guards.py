@@ -1433,8 +1433,10 @@ def test_who_writes_to_a_constant_of_the_program_does_not_alter_the_question() -
         (lambda x: np.average(x, axis=0, weights=[1.0, 2.0]), (2, 3)),
         (lambda x: np.linalg.qr(x, mode="r"), (3, 3)),
         (lambda x: np.prod(x, initial=0.5), 2),
+        (lambda x: np.convolve(x, [1.0, -2.0, 0.5, 3.0], "same"), 2),
+        (lambda x: np.correlate(x, [1.0, -2.0, 0.5, 3.0], "valid"), 3),
     ],
-    ids=["tile", "flip", "average", "qr", "prod"],
+    ids=["tile", "flip", "average", "qr", "prod", "convolve", "correlate"],
 )
 def test_a_call_is_spelt_for_pytorch_as_it_is_meant(f: Any, shape: Any) -> None:
     case = case_of(f, np.random.default_rng(0).uniform(1, 2, shape))
