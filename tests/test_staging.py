@@ -54,7 +54,7 @@ def staged(x, y):
     v2 = x + v1                    #(2)
     v3 = sigmoid(x)                #(3)
     v4 = x + y                     #(4)
-    v5 = np.square(v4)             #(5)
+    v5 = v4 * v4                   #(5)
     v6 = v3 + v5                   #(6)
     v7 = v2 / v6                   #(7)
     # backward pass
@@ -181,10 +181,12 @@ def uses(text: str) -> Counter[str]:
 @pytest.mark.parametrize("name", ["figure", "residual"])
 def test_gradients_are_added_to_exactly_where_values_fork(name: str) -> None:
     f, args = NOTED[name]
-    forward, backward = passes(stage(f, *args).source)
+    staged = stage(f, *args)
+    forward, backward = passes(staged.source)
     used = Counter[str]()
-    for text, _ in forward:
-        used += uses(text.split(" = ")[1])
+    for (text, _), step in zip(forward, staged.program.steps, strict=False):
+        named = uses(text.split(" = ")[1])
+        used += Counter(named.keys()) if step.function == "square" else named
     first, added = Counter[str](), Counter[str]()
     for text, _ in backward:
         target, _, value = text.partition(" ")
@@ -222,7 +224,7 @@ def test_factor_one_is_left_out_and_multiplication_by_it_too() -> None:
 def test_reductions_are_written_as_methods_and_new_axes_as_indices() -> None:
     lines = stage(lambda x: np.mean(np.log(np.sum(np.exp(x), axis=-1))), np.ones((2, 3))).source
     assert "v2 = v1.sum(axis=-1) " in lines
-    assert "v4 = v3.mean() " in lines
+    assert "v4 = v3.sum() / 2 " in lines
     assert "dv1 = dv2[:, None] " in lines
 
 

@@ -197,18 +197,31 @@ class Listing(Spelling):
     def step(self, step: Step, name: Callable[[Ref], str]) -> str:
         """As one writes it for arrays, by methods and indices of their own, which cost less than NumPy's functions."""
         x = step.operands[0] if step.operands else None
-        if not isinstance(x, Ref) or not getattr(self.left.like(x), "ndim", 0):  # numbers may be Python's
+        if not isinstance(x, Ref):
+            return super().step(step, name)
+        of_floats = np.result_type(self.left.like(x)).kind == "f"  # True * True is no number
+        if step.function == "square" and of_floats and not step.parameters and name(x).isidentifier():
+            return f"{name(x)} * {name(x)}"
+        if not getattr(self.left.like(x), "ndim", 0):  # numbers may be Python's
             return super().step(step, name)
         if step.function == "transpose" and not step.parameters:
             return f"({name(x)}).T"
         if step.function in REDUCTIONS:
-            named = (f"{key}={self.parameter(value)}" for key, value in step.parameters.items())
-            return f"({name(x)}).{step.function}({', '.join(named)})"
+            named = ", ".join(f"{key}={self.parameter(value)}" for key, value in step.parameters.items())
+            if step.function == "mean" and (count := self.averaged(step)):
+                return f"({name(x)}).sum({named}) / {count}"
+            return f"({name(x)}).{step.function}({named})"
         if step.function == "expand_dims" and np.size(axes := step.parameters["axis"]):
             ndim = np.ndim(self.left.like(x)) + np.size(axes)
             added = [axis % ndim for axis in np.atleast_1d(axes)]
             return f"({name(x)})[{', '.join('None' if i in added else ':' for i in range(ndim))}]"
         return super().step(step, name)
+
+    def averaged(self, step: Step) -> int:
+        """How many numbers a mean is of that is their sum divided by it, bit for bit; 0 for others."""
+        x = self.left.like(step.operands[0])
+        plain = step.parameters.keys() <= {"axis", "keepdims"} and x.dtype in (np.float32, np.float64)
+        return int(x.size / np.size(np.mean(x, **step.parameters))) if plain and x.size else 0
 
     def call(self, function: str, operands: Sequence[str], parameters: Any) -> str:
         text = super().call(function, operands, parameters)
