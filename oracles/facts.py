@@ -104,9 +104,10 @@ class Point:
                 rest = [self.spread(order, replays, kind) for kind in (Summing, Unavoidable)]
                 spread = [np.minimum(n, SLACK * i + s + u) for n, i, s, u in zip(spread, ideal, *rest, strict=True)]
             # Between two floats there may be a turn of a sine, so that the engine's replays see the same few phases.
+            told = self.referee.rounding(order, truths, replays, unclear=0.0)
             spread = [
-                np.where((t.status == Status.CERTAIN) & np.isfinite(i), np.maximum(n, i), n)
-                for n, i, t in zip(spread, ideal, truths, strict=True)
+                np.where(t.status == Status.CERTAIN, np.maximum(n, i), n)
+                for n, i, t in zip(spread, told, truths, strict=True)
             ]
             spread = [
                 np.where(u, np.maximum(SLACK * i, floor_of(t.low)), n)

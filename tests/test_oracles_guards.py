@@ -1620,3 +1620,11 @@ def test_each_choice_at_a_tie_has_the_rounding_of_its_own(name: str, order: int)
     subject, jax, half = examine(case, Setup("minigrad", ("jax", spec_of(HalfOfIt)), (order,))).verdicts
     assert {subject.label, jax.label} <= {Label.CONVENTION, Label.EDGE, Label.KINK_CHAIN}
     assert half.label == Label.WRONG or order == 2  # of which it leaves the second ones alone
+
+
+def test_what_rounding_makes_infinite_at_times_is_as_noisy_as_it_is_else() -> None:
+    """The least of several that round to 1 is never more in replays: a power that is 0 in all, and infinite in exact
+    ones, which leave the very answer that everybody has at others."""
+    case = case_of(lambda x, y: np.min(np.tanh(x)) ** y, [40.0, 1e6, 1e7, 1e8], 2.8e27)
+    labels = {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts}
+    assert labels == {Label.ILL_CONDITIONED}

@@ -345,8 +345,8 @@ class Referee:
                 self.apart[order] = [np.zeros_like(mask) for mask in masks]
         return self.apart[order]
 
-    def rounding(self, order: int, truths: Sequence[Truth], replays: int) -> list[FloatArray]:
-        """How far rounding alone would move an engine with ideal rules; infinite where that is not clear.
+    def rounding(self, order: int, truths: Sequence[Truth], replays: int, unclear: float = np.inf) -> list[FloatArray]:
+        """How far rounding alone would move an engine with ideal rules; infinite, or `unclear`, if ever to no number.
 
         From the truth, or at a kink out of the bounds of what lies nearby.
         """
@@ -354,7 +354,7 @@ class Referee:
         for arrays in self.rounded(order, truths, replays):
             for k, (truth, middle) in enumerate(zip(truths, arrays, strict=True)):
                 distance = np.maximum(np.maximum(truth.low - middle, middle - truth.high), 0)
-                spread[k] = np.maximum(spread[k], np.where(np.isnan(distance), np.inf, distance))
+                spread[k] = np.maximum(spread[k], np.where(np.isfinite(distance), distance, unclear))
         return spread
 
     def rounded(self, order: int, truths: Sequence[Truth], replays: int) -> Iterator[list[FloatArray]]:
