@@ -81,9 +81,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "programs.passes": WALK | {"programs.program", "programs.tracing"},
     "programs.simplifying": BASE | {"programs.passes", "programs.program"},
     "programs.listing": BASE | {"programs.passes", "programs.program", "programs.simplifying"},
+    "programs.compiling": {"programs.program"},
     "programs.staging": BASE
     | {"tensor"}
-    | {f"programs.{name}" for name in ("program", "passes", "simplifying", "listing")},
+    | {f"programs.{name}" for name in ("program", "passes", "simplifying", "listing", "compiling")},
     "programs.circuit": WALK | {"programs.program", "programs.tracing"},
     "programs.__init__": {f"programs.{name}" for name in PROGRAMS},
     "__init__": WALK | {"rules", "gates", "transforms", "checking", "programs", "programs.circuit"},

@@ -32,6 +32,7 @@ from minigrad import (
     value_and_grad,
     vjp,
 )
+from minigrad.programs.compiling import as_run
 from minigrad.programs.staging import Staged
 from minigrad.programs.tracing import follow
 from minigrad.protocol import Function
@@ -1402,3 +1403,39 @@ def test_backward_lines_have_the_numbers_of_the_steps_that_they_go_back_through(
         if target:  # of what that step is made of
             assert re.search(rf"\b{target[1]}\b", steps[int(number)].partition("=")[2]), line
         assert not re.search(r"\bd\w+_\b", line)
+
+
+# What is compiled of it.
+
+
+def quotient(x: Any, y: Any) -> Any:
+    return (x + 1 / (1 + np.exp(-y))) / (1 / (1 + np.exp(-x)) + (x + y) ** 2)
+
+
+def negations(code: ast.AST) -> int:
+    signs = [node for node in ast.walk(code) if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)]
+    return sum(not isinstance(sign.operand, ast.Constant) for sign in signs)
+
+
+SIGNED = {
+    "quotient": (quotient, 5, 2),
+    "differences": (lambda x, y: x / y - y / x + 1 / (x - y), 3, 2),
+    "a use that cannot do without": (lambda x, y: np.exp(1 / x) / y, 2, 2),
+}
+"""With the changes of sign that are written, and those that are made."""
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_no_sign_is_changed_that_a_later_line_would_change_back(name: str) -> None:
+    f, written, made = SIGNED[name]
+    staged = stage(lambda x, y: np.sum(f(x, y)), np.ones(2), np.full(2, 3.0))
+    assert negations(ast.parse(staged.source)) == written
+    assert negations(as_run(staged.source, staged.program.inputs)) == made
+    numbers = [0.0, -0.0, 1.0, -2.0, 0.1, -1e-320, 1e300, np.inf, -np.inf]
+    with np.errstate(all="ignore"):
+        for pair in itertools.product(numbers, repeat=2):
+            x, y = (np.full(2, number) for number in pair)
+            (_, gradients), (_, wanted) = staged(x, y), value_and_grad(lambda x, y: np.sum(f(x, y)), (0, 1))(x, y)
+            for one, other in zip(gradients, wanted, strict=True):
+                assert np.array_equal(one, other, equal_nan=True)
+                assert np.array_equal(np.signbit(one)[~np.isnan(one)], np.signbit(other)[~np.isnan(one)])

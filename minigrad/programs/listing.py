@@ -199,9 +199,9 @@ class Listing(Spelling):
         x = step.operands[0] if step.operands else None
         if not isinstance(x, Ref):
             return super().step(step, name)
-        of_floats = np.result_type(self.left.like(x)).kind == "f"  # True * True is no number
-        if step.function == "square" and of_floats and not step.parameters and name(x).isidentifier():
-            return f"{name(x)} * {name(x)}"
+        if step.function == "square" and not step.parameters and name(x).isidentifier():
+            is_product = np.result_type(self.left.like(x)).kind == "f"  # True * True is no number
+            return f"{name(x)} * {name(x)}" if is_product else super().step(step, name)
         if not getattr(self.left.like(x), "ndim", 0):  # numbers may be Python's
             return super().step(step, name)
         if step.function == "transpose" and not step.parameters:

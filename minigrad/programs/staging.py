@@ -3,8 +3,8 @@
 The function is run once on Tensors of Recorders, so that every number of both passes leaves a
 step.  What is left after simplifying is written out as source that a reader of the course notes
 recognises: forward lines numbered (1) to (n), backward lines in reverse order under the same
-numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs, after a look at its
-arguments, each variable of its own let go after its last use.
+numbers, ``dx += ...`` where a value forks, forward values reused.  That source is what runs, compiled as
+`minigrad.programs.compiling` has it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DtypeError, ShapeError
+from minigrad.programs.compiling import as_run
 from minigrad.programs.listing import Listing
 from minigrad.programs.passes import both_passes
 from minigrad.programs.program import Input, Program
 from minigrad.programs.simplifying import Simplified
 from minigrad.protocol import Array, Function
 from minigrad.tensor import as_plain
-
-FIELDS = operator.attrgetter("name", "shape", "dtype")
 
 
 class Staged:
@@ -100,50 +99,6 @@ def checked(inputs: Sequence[Input], *args: Any) -> list[Any]:
             )
         given.append(x if isinstance(x, Array) else x.astype(declared.dtype, copy=False)[()])
     return given
-
-
-def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
-    """The source as it runs: what it is called with is looked at first, and arrays are let go after their last use."""
-    module = ast.parse(source)
-    function = module.body[-1]
-    assert isinstance(function, ast.FunctionDef)
-    if any(declared.shape for declared in inputs):
-        let_go(function)
-    if inputs:
-        names = ", ".join(declared.name for declared in inputs)
-        check = f"if not ({as_declared(inputs)}):\n    {names}, = _checked({names})\n"
-        check += f"    if _differs({names}): return _apart({names})"
-        function.body[:0] = ast.parse(check).body
-    return ast.fix_missing_locations(module)
-
-
-def as_declared(inputs: Sequence[Input]) -> str:
-    """The quickest question that tells arguments as they were declared from most others."""
-    numbers: dict[str, list[str]] = {}
-    parts = []
-    for name, shape, dtype in map(FIELDS, inputs):
-        if shape:
-            parts.append(
-                f"type({name}) is np.ndarray and {name}.shape == {shape} and {name}.dtype is _dtypes[{dtype!r}]"
-            )
-        else:
-            numbers.setdefault(dtype, []).append(f"type({name})")
-    return " and ".join([" is ".join([*types, f"np.{dtype}"]) for dtype, types in numbers.items()] + parts)
-
-
-def let_go(function: ast.FunctionDef) -> None:
-    """Delete each variable after its last use: arrays that follow find its memory still in a cache."""
-    *lines, ending = function.body
-    names = [{node.id: node.ctx for node in ast.walk(line) if isinstance(node, ast.Name)} for line in function.body]
-    own = {name for line in names for name, use in line.items() if isinstance(use, ast.Store)}
-    needed = own - names.pop().keys()
-    function.body = [ending]
-    for line, used in zip(reversed(lines), reversed(names), strict=True):
-        if last := sorted(needed & used.keys()):
-            needed -= used.keys()
-            function.body.append(ast.Delete([ast.Name(name, ast.Del()) for name in last]))
-        function.body.append(line)
-    function.body.reverse()
 
 
 def stage(f: Function, *example_args: Any, cotangent: Any = None) -> Staged:
