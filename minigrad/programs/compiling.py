@@ -1,7 +1,8 @@
-"""What is compiled of a staged source: the same lines, with three changes that no result shows.
+"""What is compiled of a staged source: the same lines, with changes that no result shows.
 
-The arguments are looked at first.  A sign that a later line would change back, or could take off where
-it adds, is not changed: each would be a walk through an array.  And each variable is let go after its last use.
+The arguments are looked at first.  A gradient that is another one goes by that one's name.  A sign that a
+later line would change back, or could take off where it adds, is not changed: each would be a walk
+through an array.  And each variable is let go after its last use.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def as_run(source: str, inputs: Sequence[Input]) -> ast.Module:
     module = ast.parse(source)
     function = module.body[-1]
     assert isinstance(function, ast.FunctionDef)
+    leave_out_names(function)
     move_signs(function)
     if any(declared.shape for declared in inputs):
         let_go(function)
@@ -59,6 +61,30 @@ def let_go(function: ast.FunctionDef) -> None:
             function.body.append(ast.Delete([ast.Name(name, ast.Del()) for name in last]))
         function.body.append(line)
     function.body.reverse()
+
+
+class Renamed(ast.NodeTransformer):
+    """Writes other names for some."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+
+def leave_out_names(function: ast.FunctionDef) -> None:
+    """Leave out lines such as ``dv2 = dv3``, of variables that are assigned to no more."""
+    assigned = Counter(name_of(line) for line in function.body if isinstance(line, (ast.Assign, ast.AugAssign)))
+    renamed, kept = Renamed(), list[ast.stmt]()
+    for line in map(renamed.visit, function.body):
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Name):
+            target, value = name_of(line), line.value.id
+            if is_gradient(target) and assigned[target] == 1 >= assigned[value]:
+                renamed.names[target] = value
+                continue
+        kept.append(line)
+    function.body = kept
 
 
 def move_signs(function: ast.FunctionDef) -> None:
