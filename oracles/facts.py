@@ -118,9 +118,9 @@ class Point:
         together = rounded = None
         if any(np.any(t.status == Status.KINK) for t in truths):
             # Other choices, which rounding makes where what is computed ties, are none of its noise.
-            outside, shapes = self.beyond(order, replays, truths), [t.value.shape for t in truths]
+            outside = self.beyond(order, replays, truths)
             # This project's own choice may be one that rounds less than others.
-            each = self.referee.rounding_of_choices(order, shapes) if effort else [*map(np.zeros, shapes)]
+            each = self.choices(order, truths) if effort else [np.zeros(t.value.shape) for t in truths]
             spread = [
                 np.where(t.status == Status.KINK, np.maximum(np.minimum(n, np.maximum(o, SLACK * e)), e), n)
                 for n, o, e, t in zip(spread, outside, each, truths, strict=True)
@@ -166,6 +166,15 @@ class Point:
             return beyond(self.passes(order), replays, seed_of(self.case), bounds)
         except Exception:  # see `measured`
             return [np.full(t.value.shape, np.inf) for t in truths]
+
+    def choices(self, order: int, truths: Sequence[Truth]) -> list[FloatArray]:
+        """How far rounding moves each choice at a kink, with ideal rules.
+
+        What it moves farther than the choices lie apart it chooses itself, as the direction of what cancels to zero:
+        that is none of its noise, and 0 here.
+        """
+        found = self.referee.rounding_of_choices(order, [t.value.shape for t in truths])
+        return [np.where(e <= t.highest - t.lowest, e, 0.0) for e, t in zip(found, truths, strict=True)]
 
     def rounded(self, order: int, replays: int, truths: Sequence[Truth]) -> FloatArray:
         """What rounding makes of all elements with ideal rules, a row each time."""
