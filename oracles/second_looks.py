@@ -542,7 +542,8 @@ def error_of(answer: Answer, order: int, facts: Facts) -> Error:
         off = np.where(falls_short(mine, truth), np.inf, off)
         sizes.append(off.ravel() / (np.max(np.abs(np.where(certain, number, 0)), initial=0.0) or 1.0))
         shares = np.where(np.isnan(mine), np.inf, mine / number)
-        factors.append(np.where(certain & ((number != 0) | np.isnan(mine)), shares, np.nan).ravel())
+        told_of = (certain & ((number != 0) | np.isnan(mine))) | ((truth.status == Status.KINK) & np.isnan(mine))
+        factors.append(np.where(told_of, shares, np.nan).ravel())
     each, shares = np.concatenate(sizes), np.concatenate(factors)
     # Of what is off at a kink there is no share to compare by; but it is not what others round by that is off then.
     told = np.where(np.isnan(shares), 0.0, each)

@@ -1628,3 +1628,13 @@ def test_what_rounding_makes_infinite_at_times_is_as_noisy_as_it_is_else() -> No
     case = case_of(lambda x, y: np.min(np.tanh(x)) ** y, [40.0, 1e6, 1e7, 1e8], 2.8e27)
     labels = {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts}
     assert labels == {Label.ILL_CONDITIONED}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_direction_of_what_cancels_is_a_choice_and_no_noise(dtype: str) -> None:
+    """Any rounding turns it, however small; JAX has NaN where every choice is a number."""
+    x = [0.1, 0.7]
+    case = case_of(lambda x, y: np.linalg.norm(x * 0.3 - y * 0.3), x, x, dtype=dtype)
+    assert all(np.all(noise < 1e-6) for noise in Point(case, 1).facts(1, 4).noise)
+    subject, jax = examine(case, Setup("minigrad", ("jax",), (1,))).verdicts
+    assert (subject.label, jax.label) == (Label.CONVENTION, Label.WRONG)
