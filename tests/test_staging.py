@@ -1439,3 +1439,13 @@ def test_no_sign_is_changed_that_a_later_line_would_change_back(name: str) -> No
             for one, other in zip(gradients, wanted, strict=True):
                 assert np.array_equal(one, other, equal_nan=True)
                 assert np.array_equal(np.signbit(one)[~np.isnan(one)], np.signbit(other)[~np.isnan(one)])
+
+
+@pytest.mark.parametrize("f", [lambda x: 1 - (1 - x), lambda x: 1 - (1 - x) + x * x, lambda x: x * x - (1 - x)])
+def test_two_changes_of_sign_leave_an_array_of_its_own(f: Any) -> None:
+    x, cotangent = np.arange(1.0, 4.0), np.array([0.5, -1.0, 2.0])
+    staged = stage(f, x, cotangent=cotangent)
+    [gradient] = staged(x, cotangent)[1]
+    assert_close(gradient, vjp(f, x)[1](cotangent)[0])
+    assert not np.shares_memory(gradient, cotangent)
+    assert np.array_equal(cotangent, [0.5, -1.0, 2.0])

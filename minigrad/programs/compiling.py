@@ -116,7 +116,8 @@ def turnable_gradients(function: ast.FunctionDef) -> set[str]:
         elif isinstance(line, ast.Assign) and is_gradient(target := name_of(line)):
             if does_without[target] == uses[target] and target not in added_to:
                 found.add(target)
-            if is_sum(line.value) or target in found or takes_sign(line.value):
+            # A change of sign makes an array of its own, which `dx = -dy` must where `dx` is added to or returned.
+            if is_sum(line.value) or target in found or (is_product(line.value) and takes_sign(line.value)):
                 does_without.update(signed_names(line.value))
     return found
 
