@@ -1638,3 +1638,19 @@ def test_the_direction_of_what_cancels_is_a_choice_and_no_noise(dtype: str) -> N
     assert all(np.all(noise < 1e-6) for noise in Point(case, 1).facts(1, 4).noise)
     subject, jax = examine(case, Setup("minigrad", ("jax",), (1,))).verdicts
     assert (subject.label, jax.label) == (Label.CONVENTION, Label.WRONG)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda x: np.trace(x, offset=1),
+        lambda x: np.sum(x[:0]),
+        lambda x: np.dot(x[:0, 0], x[:0, 0]),
+        lambda x: np.sum(np.cumsum(x[:0])),
+        lambda x: np.prod(x[:0]) - 1,
+    ],
+    ids=["trace", "sum", "dot", "cumsum", "prod"],
+)
+def test_a_sum_of_nothing_is_at_an_edge_as_other_zeros_are(empty: Any) -> None:
+    case = case_of(lambda x, y: (np.sqrt(empty(x)) - 2) / y, np.ones((3, 1)), [0.5, -2.0])
+    assert examine(case, Setup("minigrad", ("torch",), (2,))).verdict("minigrad", 2).label is Label.EDGE

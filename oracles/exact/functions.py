@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from minigrad.protocol import NAMES, Function
+from minigrad.protocol import NAMES, Function, leaves
+from oracles.catalogue import DIFFERENTIATED
 from oracles.exact import linalg, reductions
 from oracles.exact.jets import Jet, UndecidedError, constant, jet, jets
 
@@ -199,11 +200,15 @@ def lookup(name: str) -> Function:
 def as_jets(number: int, step: Any, operands: list[Any], result: Any) -> Any:
     """A step's result as an array of Jets all through, where NumPy left plain zeros or a bare Jet.
 
-    What NumPy computed in floats, because no operand depends on an input, is computed again exactly.
+    What NumPy computed in floats, because no operand depends on an input, is computed again exactly; of no numbers it
+    takes the sum for an integer.
     """
     if isinstance(result, (list, tuple)):
         return [as_jets(number, step, operands, part) for part in result]
     array = np.asarray(result)
     if array.dtype.kind == "f" and isinstance(NAMES[step.function], np.ufunc):
         array = np.asarray(lookup(step.function)(*map(jets, operands), **step.parameters), object)
+    of_numbers = any(np.asarray(x).dtype == object for x in leaves(operands))
+    if array.dtype.kind == "i" and of_numbers and step.function in DIFFERENTIATED:
+        array = array.astype(object)
     return jets(array) if array.dtype == object and array.size else array
