@@ -1654,3 +1654,13 @@ def test_the_direction_of_what_cancels_is_a_choice_and_no_noise(dtype: str) -> N
 def test_a_sum_of_nothing_is_at_an_edge_as_other_zeros_are(empty: Any) -> None:
     case = case_of(lambda x, y: (np.sqrt(empty(x)) - 2) / y, np.ones((3, 1)), [0.5, -2.0])
     assert examine(case, Setup("minigrad", ("torch",), (2,))).verdict("minigrad", 2).label is Label.EDGE
+
+
+def test_along_the_exponent_of_a_negative_number_there_is_no_derivative_even_times_zero() -> None:
+    """And no element is excused by that but those along such exponents, nor a number there that is not the truth."""
+    case = case_of(lambda x, y, z: x**y * z, [-2.0, 3.0, -4.0], [2.0, 0.5, 3.0], [1.0, 0.0, 0.0])
+    value, *gradients = Point(case, 1).facts(1).truths
+    edge = [Status.EDGE, Status.CERTAIN, Status.EDGE]
+    assert [truth.status.tolist() for truth in (value, *gradients)] == [[0, 0, 0], [0, 0, 0], edge, [0, 0, 0]]
+    assert gradients[1].behind.tolist() == [False, False, True]
+    assert {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1, 2))).verdicts} == {Label.EDGE}

@@ -89,6 +89,29 @@ def singular(case: Case, order: int, but: Collection[int]) -> dict[int, Edge]:
 
 POWERS = ("power", "float_power")
 
+
+def along_exponents(case: Case) -> dict[int, Any]:
+    """By number of the step, where a power of a negative number varies with its exponent: along it is no derivative.
+
+    Nor is there one of what is made of the power, were it multiplied by 0.
+    """
+    if not any(step.function in POWERS and isinstance(step.operands[1], Ref) for step in case.program.steps):
+        return {}
+    negative, found = np.frompyfunc(lambda x: bool(jet(x).value < 0), 1, 1), {}
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        result = as_jets(number, step, operands, result)
+        if step.function in POWERS and isinstance(step.operands[1], Ref):
+            mask = np.broadcast_to(np.asarray(negative(operands[0]), bool), np.shape(result))
+            if mask.any():
+                found[number] = mask
+        return result
+
+    with precision(ctx.prec, 1, directions=1):
+        case.program.run([np.asarray(JETS(x), object) for x in case.inputs], lookup, watch)
+    return found
+
+
 REPLAYS = 6
 """How often a program is run with every step rounded, to see what may come to an edge by that."""
 
@@ -190,18 +213,22 @@ def is_there(x: Jet) -> bool:
     return bool(x.value.is_finite()) and all(d.is_finite() for d in (*x.slopes.coeffs(), *x.bends.coeffs()))
 
 
-def reached(case: Case, order: int, edges: Mapping[int, Edge], sides: int) -> list[Any]:
+def reached(
+    case: Case, order: int, edges: Mapping[int, Edge], sides: int, exponents: Mapping[int, Any] | None = None
+) -> list[Any]:
     """Per input, the elements of the gradient, or of the Hessian product, that meet an edge or what is not finite.
 
     Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
-    depends on it.  All this is done a nudge away, where no derivative is zero by chance; where something
-    ties, to several `sides`.
+    depends on it; of powers that are marked in `exponents`, at order 1, along these alone.  All this is
+    done a nudge away, where no derivative is zero by chance; where something ties, to several `sides`.
     """
-    masks = [reached_from(case, order, edges, 2 * side) for side in range(sides)]
+    masks = [reached_from(case, order, edges, 2 * side, exponents or {}) for side in range(sides)]
     return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
 
 
-def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -> list[Any]:
+def reached_from(
+    case: Case, order: int, edges: Mapping[int, Edge], seed: int, exponents: Mapping[int, Any]
+) -> list[Any]:
     """As `reached`, from the side that a nudge of this seed goes to."""
     inputs = displaced_inputs(case, Nudge(seed))
     places = places_of(inputs)
@@ -220,6 +247,8 @@ def reached_from(case: Case, order: int, edges: Mapping[int, Edge], seed: int) -
             mask = mask | not_finite_in(step, operands, result)
         if np.any(mask):
             result = map_operand(lambda part: spoilt(part, mask, step, operands), result)
+        if number in exponents:
+            result = spoilt_along_exponents(step, operands, result, exponents[number])
         for part in leaves(result):
             for x in np.asarray(part).flat if np.asarray(part).dtype == object else ():
                 touched.update(not_finite_along(x))
@@ -458,6 +487,22 @@ def spoilt(part: Any, mask: Any, step: Any, operands: Sequence[Any]) -> Any:
         return lost([i in moved for i in range(Jet.directions)])
 
     return with_others(part, mask, step, operands, nothing)
+
+
+def spoilt_along_exponents(step: Any, operands: Sequence[Any], powers: Any, mask: Any) -> Any:
+    """Powers, with NaN for the derivatives of those that are marked along the directions that their exponents vary in.
+
+    Along others they are what they are at the very point, whose exponents are whole: a nudge away is no power.
+    """
+
+    def spoil(power: Any, is_marked: bool, base: Any, exponent: Any) -> Any:
+        if not is_marked:
+            return power
+        moved, whole = moved_along([jet(exponent)]), round(float(jet(exponent).value.mid()))
+        nothing = lost([i in moved for i in range(Jet.directions)])
+        return jet(lookup(step.function)(base, jet(whole))) + Jet(arb(0), nothing)
+
+    return np.asarray(np.frompyfunc(spoil, 4, 1)(powers, mask, *operands), object)
 
 
 def with_others(

@@ -38,7 +38,7 @@ from oracles.exact.derivatives import (
     with_rounded_constants,
 )
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import Edge, confirmed, left_out, reached, singular
+from oracles.exact.reach import Edge, along_exponents, confirmed, left_out, reached, singular
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -313,14 +313,16 @@ class Referee:
                     edges = confirmed(self.case, order, self.breaks[order]) if self.breaks[order] else {}
                 except UndecidedError:
                     edges = {number: Edge(mask, None) for number, mask in self.breaks[order].items()}
+                exponents = {}
                 with contextlib.suppress(UndecidedError):
-                    if nowhere and not self.propagates:
+                    exponents = along_exponents(self.case)
+                    if (nowhere or exponents) and not self.propagates:
                         edges |= singular(self.case, order, {*self.breaks[order], *self.joint})
                 self.edges[order] = edges
-                if not edges and not self.propagates:
+                if not (edges or exponents or self.propagates):
                     return [np.zeros(shape, bool) for shape in shapes]
                 sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
-                return reached(self.case, order, edges, sides)
+                return reached(self.case, order, edges, sides, exponents if order == 1 else None)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             return [np.ones(shape, bool) for shape in shapes]
 
