@@ -1507,3 +1507,12 @@ def test_an_axis_repeated_not_even_once_sends_back_zeros(subscripts: str) -> Non
     assert value.shape == (0,)
     assert np.array_equal(one, np.zeros((1, 4)))
     assert none.shape == (0, 4)
+
+
+def test_a_diagonal_by_einsum_is_nothing_but_its_entries() -> None:
+    x = np.array([[np.nan, np.inf], [1.0, 2.0]])
+    value, pull = vjp(lambda x: np.einsum("ii->i", x), x)
+    assert np.array_equal(value, [np.nan, 2.0], equal_nan=True)
+    assert np.array_equal(pull(np.array([3.0, 4.0]))[0], [[3.0, 0.0], [0.0, 4.0]])
+    with pytest.raises(ValueError, match="'i' is repeated for axes of lengths 3 and 1"):
+        grad(lambda x: np.einsum("ii", x))(np.ones((3, 1)))

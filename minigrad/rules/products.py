@@ -114,7 +114,7 @@ def cross_of_axes(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int =
 
 
 def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
-    """Spell the indices out, and read a repeated index of one operand as a product with the identity.
+    """Spell the indices out, and take the diagonal where one operand repeats an index.
 
     The order of the products is that of `contract`, whatever `optimize` asks for.
     """
@@ -130,17 +130,17 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
     if "->" not in subscripts:
         letters = sorted(terms.replace("...", "").replace(",", ""))
         result = "..." * ("..." in terms) + "".join(c for c in letters if letters.count(c) == 1)
-    inputs, identities = [], {}
+    inputs, arrays = [], []
     for term, x in zip(terms.split(","), operands, strict=True):
         plain = term.replace("...", dots[wide - (np.ndim(x) - len(term) + 3) :])
-        for i, c in enumerate(plain):
-            if c in plain[:i]:
-                other = next(free)
-                plain = plain[:i] + other + plain[i + 1 :]
-                identities[c + other] = np.eye(np.shape(x)[i], dtype=x.dtype)
+        while c := next((c for c in plain if plain.count(c) > 1), ""):
+            i, k = plain.index(c), plain.rindex(c)
+            if np.shape(x)[i] != np.shape(x)[k]:
+                raise ValueError(f"einsum: {c!r} is repeated for axes of lengths {np.shape(x)[i]} and {np.shape(x)[k]}")
+            x, plain = np.diagonal(x, axis1=i, axis2=k), plain[:i] + plain[i + 1 : k] + plain[k + 1 :] + c
         inputs.append(plain)
-    arrays = [*operands, *identities.values()]
-    return contract(arrays, terms=",".join([*inputs, *identities]), result=result.replace("...", dots))
+        arrays.append(x)
+    return contract(arrays, terms=",".join(inputs), result=result.replace("...", dots))
 
 
 # fmt: off
