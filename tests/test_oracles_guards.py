@@ -1664,3 +1664,13 @@ def test_along_the_exponent_of_a_negative_number_there_is_no_derivative_even_tim
     assert [truth.status.tolist() for truth in (value, *gradients)] == [[0, 0, 0], [0, 0, 0], edge, [0, 0, 0]]
     assert gradients[1].behind.tolist() == [False, False, True]
     assert {v.label for v in examine(case, Setup("minigrad", ("torch", "jax"), (1, 2))).verdicts} == {Label.EDGE}
+
+
+def test_an_exponent_that_is_not_whole_or_not_finite_excuses_no_other_entry() -> None:
+    """The root of a negative number is past the edge along both operands; NaN is one entry's matter."""
+    with np.errstate(all="ignore"):
+        root = case_of(lambda x, y: np.sum(x**y) * 0, [-2.0, 3.0], [0.5, 2.0])
+        beside = case_of(lambda x, y: x**y, [-2.0, -3.0, 4.0], [np.nan, np.inf, 2.0])
+        assert {v.label for v in examine(root, Setup("minigrad", ("torch", "jax"), (1, 2))).verdicts} == {Label.EDGE}
+        for truth in Point(beside, 1).facts(1).truths:
+            assert (Status(truth.status[2]), Status(truth.status[0])) == (Status.CERTAIN, Status.NONFINITE)

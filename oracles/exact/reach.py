@@ -91,18 +91,19 @@ POWERS = ("power", "float_power")
 
 
 def along_exponents(case: Case) -> dict[int, Any]:
-    """By number of the step, where a power of a negative number varies with its exponent: along it is no derivative.
+    """By number of the step, where whole powers of negative numbers vary with their exponents.
 
-    Nor is there one of what is made of the power, were it multiplied by 0.
+    Along these they have no derivative; nor has what is made of them, were it multiplied by 0.
     """
     if not any(step.function in POWERS and isinstance(step.operands[1], Ref) for step in case.program.steps):
         return {}
-    negative, found = np.frompyfunc(lambda x: bool(jet(x).value < 0), 1, 1), {}
+    is_marked = np.frompyfunc(lambda x, y: bool(jet(x).value < 0) and bool(jet(y).value.is_integer()), 2, 1)
+    found = {}
 
     def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
         result = as_jets(number, step, operands, result)
         if step.function in POWERS and isinstance(step.operands[1], Ref):
-            mask = np.broadcast_to(np.asarray(negative(operands[0]), bool), np.shape(result))
+            mask = np.asarray(is_marked(*operands), bool)
             if mask.any():
                 found[number] = mask
         return result
