@@ -302,6 +302,12 @@ def spectrum_ties(ans: Any, *_: Any, **__: Any) -> Mask:
     return np.broadcast_to(some_tie(ans, -1, True), np.shape(ans))
 
 
+def singular_values_kink(ans: Any, *_: Any, **__: Any) -> Mask:
+    """Where singular values tie, or the least is 0, about which it bends as a magnitude does."""
+    rough = some_tie(ans, -1, True) | vanishes(ans[..., -1:], ans, -1, True)
+    return np.broadcast_to(rough, np.shape(ans))
+
+
 def cond_kink(ans: Any, x: Any, p: Any = None) -> Mask:
     """Only that by singular values; others are made of norms."""
     chosen = np.linalg.svdvals(np.where(np.isfinite(x), x, 0))
@@ -563,7 +569,7 @@ ROWS: tuple[Row, ...] = (
     Row("linalg.eigh",    "symmetric", (REALS,),     "edge: eigenvalues tie",        values_tie),
     Row("linalg.eigvalsh", "symmetric", (REALS,),    "kink: eigenvalues tie",        spectrum_ties),
     Row("linalg.svd",     "distinct", (REALS,),      "edge: singular values tie",    values_tie),
-    Row("linalg.svdvals", "distinct", (REALS,),      "kink: singular values tie",    spectrum_ties),
+    Row("linalg.svdvals", "distinct", (REALS,),      "kink: singular values tie, or vanish", singular_values_kink),
     Row("linalg.qr",      "distinct", (REALS,),      "edge: R is singular",          rank_lost),
     Row("linalg.cond",    "distinct", (REALS,),      "kink: singular values tie",    cond_kink),
     Row("linalg.pinv",    "distinct"),

@@ -34,6 +34,7 @@ from oracles.noise import (
     rounds_simply,
 )
 from oracles.shrink import all_cotangents
+from oracles.spectra import with_values_alone
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -69,8 +70,10 @@ class Point:
 
     def __init__(self, case: Case, order: int):
         self.case, self.order = case, order
-        self.events = find_events(case)
-        self.referee = Referee(case, order, **met(self.events))
+        self.read = with_values_alone(case)
+        """The case as the referee takes it."""
+        self.events = find_events(self.read)
+        self.referee = Referee(self.read, order, **met(self.events))
         self.known: dict[tuple[int, int], Facts] = {}
         self.spreads: dict[tuple[int, int, type[Noisy]], list[FloatArray]] = {}
         self.recorded: dict[int, Passes] = {}
@@ -198,7 +201,7 @@ class Point:
     def passes(self, order: int) -> Passes:
         """This project's own derivative, of which only the noise is taken: how far rounding moves it."""
         if order not in self.recorded:
-            self.recorded[order] = Passes(self.case, lambda case: reference(case, order))
+            self.recorded[order] = Passes(self.read, lambda case: reference(case, order))
         return self.recorded[order]
 
     def noise_of_forward_mode(self) -> float:

@@ -301,6 +301,46 @@ def test_singular_values_are_known_whatever_becomes_of_the_vectors() -> None:
     assert statuses(lambda x: np.linalg.svd(x)[1], tall) == [[C] * 2, [C] * 6]
 
 
+def test_a_tie_excuses_vectors_and_no_value_beside_it() -> None:
+    """Where nobody uses the vectors, values have what derivatives they have; other vectors have none."""
+    tied = np.diag([3.0, 1.0, 1.0])
+    for values in (lambda x: np.linalg.svd(x)[1], lambda x: np.linalg.svd(x, compute_uv=False)):
+        assert statuses(lambda x, values=values: values(x)[0], tied) == [[C], [C] * 9]
+        assert statuses(lambda x, values=values: np.sum(values(x)), tied) == [[C], [C] * 9]
+    assert statuses(lambda x: np.linalg.eigh(x)[0][2], tied) == [[C], [C] * 9]
+    assert statuses(lambda x: np.sum(np.linalg.eigh(x)[0]), tied) == [[C], [C] * 9]
+    assert E in statuses(lambda x: np.linalg.svd(x)[1][0] * np.linalg.svd(x)[0], tied)[1]
+    assert statuses(lambda x: (lambda u, s, vh: s[0] * np.trace(u) * vh[0, 0])(*np.linalg.svd(x)), tied)[1] == [E] * 9
+
+
+def test_the_least_singular_value_bends_at_0() -> None:
+    for rank_one in ([[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [2.0, 4.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]):
+        for values in (np.linalg.svdvals, lambda x: np.linalg.svd(x, full_matrices=False)[1]):
+            assert statuses(lambda x, values=values: values(x)[0], rank_one)[1] == [C] * np.size(rank_one)
+            assert K in statuses(lambda x, values=values: values(x)[1], rank_one)[1]
+            assert not {E, N} & {*statuses(lambda x, values=values: np.sum(values(x)), rank_one)[1]}
+
+
+@pytest.mark.parametrize("function", [np.fmax, np.fmin])
+def test_what_leaves_nan_out_excuses_no_other_finite_number(function: Function) -> None:
+    """Beside NaN, an engine that comes to NaN is excused; one that comes to a number is held to the one there is."""
+    case = case_of(function, [NAN, 1.0], [2.0, 3.0])
+
+    def label_of(beside_nan: float) -> Label:
+        def rule(g: Any, ans: Any, x: Any, y: Any) -> Any:
+            return g * np.where(np.isnan(x), beside_nan, ans == y)
+
+        with trial.ruled(function, lambda g, ans, x, y: g * (ans == x), rule):
+            return examine(case, Setup("minigrad", (), (1,))).verdict("minigrad", 1).label
+
+    assert [label_of(factor) for factor in (1.0, 2.0, NAN)] == [Label.AGREES, Label.WRONG, Label.NONFINITE]
+
+
+def test_of_nan_itself_no_derivative_is_known() -> None:
+    [_, gradient] = Point(case_of(np.nansum, [NAN, 1.0]), 1).facts(1).truths
+    assert not np.any(gradient.behind)
+
+
 def test_a_leak_from_a_row_that_is_not_finite_is_seen() -> None:
     """0 times the sum over everything is 0, but where there is a NaN."""
     leaky = extremes_of_all()

@@ -1112,6 +1112,20 @@ def test_values_that_coincide_have_a_gradient_where_nobody_uses_their_vectors(va
     assert grad(lambda a: np.sum(np.log(values(a))))(a).tolist() == np.diag([0.5, 0.5, 0.25]).tolist()
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)])
+def test_singular_values_of_0_have_a_gradient_where_nobody_uses_their_vectors(shape: tuple[int, int]) -> None:
+    """It is any of those that there are nearby: the vectors that there are."""
+    one = np.zeros(shape)
+    one[0, 0] = 2.0
+
+    def total(a: Any) -> Any:
+        return np.sum(np.linalg.svd(a, full_matrices=False)[1])
+
+    for a in (one, np.zeros(shape)):
+        assert np.array_equal(grad(total)(a), grad(lambda a: np.sum(np.linalg.svdvals(a)))(a))
+    assert np.array_equal(grad(lambda a: np.linalg.svd(a, full_matrices=False)[1][0])(one), one / 2)
+
+
 def test_the_nuclear_norm_bends_where_singular_values_tie() -> None:
     """At the identity the second derivative along a direction is its antisymmetric part, over the sum of the values."""
     v = np.array([[1.0, 2.0, -0.5], [4.0, 8.0, 1.5], [0.25, -3.0, 2.0]])

@@ -144,13 +144,19 @@ def packed_svd_da(g: Any, ans: Any, a: Any) -> Any:
     u, s, v = ans[..., :m, :], ans[..., m, :], ans[..., m + 1 :, :]
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
     same = np.eye(np.shape(s)[-1], dtype=s.dtype)
-    sums = row(s) + column(s) + same  # of the diagonal nothing is left over the gaps
+    sums = nonzero(row(s) + column(s))  # where that is 0, over the gaps there is no number but of what is unused
     uu, vv = over_gaps(mt(u) @ gu, s) / sums, over_gaps(mt(v) @ gv, s) / sums
     core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * same
     ans = u @ core @ mt(v)
     if m > np.shape(a)[-1]:
-        return ans + (gu - u @ (mt(u) @ gu)) / row(s) @ mt(v)
-    return ans + u @ mt((gv - v @ (mt(v) @ gv)) / row(s)) if m < np.shape(a)[-1] else ans
+        return ans + over_values(gu - u @ (mt(u) @ gu), s) @ mt(v)
+    return ans + u @ mt(over_values(gv - v @ (mt(v) @ gv), s)) if m < np.shape(a)[-1] else ans
+
+
+def over_values(sent: Any, s: Any) -> Any:
+    """``sent / s``; where no vector is used, also for values that are 0."""
+    unused = np.all(sent == 0, axis=(-2, -1), keepdims=True) & (row(s) == 0)
+    return sent / np.where(unused, 1, row(s))
 
 
 @primitive

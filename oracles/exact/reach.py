@@ -309,6 +309,18 @@ def passes_on(name: str) -> bool:
     return name in ARITHMETIC or moves(name) or (row is not None and row.kind == "product" and name not in PADDED)
 
 
+ASKS_FOR_NAN = ("fmax", "fmin", "isfinite", "isinf", "isnan")
+"""Functions to which NaN is one case among others, besides those that leave it out of an array."""
+
+
+def carries_nan(name: str) -> bool:
+    """Whether it is clear what becomes of a NaN that a function is given: it passes through, or has no part."""
+    row = CATALOGUE.get(name)
+    if name in ASKS_FOR_NAN or (row is not None and row.kind == "nan"):
+        return True
+    return name in ARITHMETIC or (moves(name) and row is not None and row.kind != "compare")
+
+
 def moves(name: str) -> bool:
     """Whether a function only moves numbers about, so that no edge that is met there is its own."""
     return name in CATALOGUE and CATALOGUE[name].kind in MOVES

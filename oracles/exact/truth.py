@@ -25,7 +25,7 @@ import numpy as np
 from flint import arb
 
 from minigrad.errors import ProgramError
-from minigrad.protocol import leaves
+from minigrad.protocol import NAMES, leaves
 from oracles.cases import Case, FloatArray
 from oracles.catalogue import is_entry_by_entry
 from oracles.exact.derivatives import (
@@ -38,7 +38,7 @@ from oracles.exact.derivatives import (
     with_rounded_constants,
 )
 from oracles.exact.jets import Jet, UndecidedError, guessing, precision
-from oracles.exact.reach import Edge, along_exponents, confirmed, left_out, reached, singular
+from oracles.exact.reach import Edge, along_exponents, carries_nan, confirmed, left_out, reached, singular
 
 MOST_ELEMENTS = 1024
 """Cases with more input elements than this are not certified: each is a direction to be followed all the way."""
@@ -172,7 +172,6 @@ class Referee:
         constants = [leaf for step in case.program.steps for leaf in leaves(step.operands)]
         self.propagates = any(map(is_infinite_or_nan, (*case.inputs, *constants)))
         """Whether an input, or a constant of the program, is NaN or infinite."""
-        self.has_nan = any(has_nan(x) for x in (*case.inputs, *constants) if is_infinite_or_nan(x))
         self.joint = joint
         """Where something ties of which the exact numbers may not tell what it makes of the others."""
         self.reason = ""
@@ -189,8 +188,8 @@ class Referee:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether it is clear which of two numbers is the larger, as it is not of NaN or of two infinities."""
-        return not self.has_nan and self.ties.get((BITS[0], None, None)) == 0
+        """Whether all that is chosen is clear, as it is not which of two infinities is the larger, or by NaN."""
+        return self.ties.get((BITS[0], None, None)) == 0 and not chooses_by_nan(self.case)
 
     @cached_property
     def forward(self) -> Any:
@@ -253,6 +252,8 @@ class Referee:
             for name in ("low", "high", "lowest", "highest"):
                 setattr(truth, name, np.where(nowhere, np.nan, getattr(truth, name)))
             truth.behind = truth.behind & (truth.low == truth.high) & np.isfinite(truth.low)
+            if k + order > 1:  # of NaN itself no derivative is known
+                truth.behind = truth.behind & ~np.isnan(self.case.inputs[k + order - 2])
         return found
 
     def together(self, order: int, noise: Sequence[Any], effort: int) -> FloatArray | None:
@@ -572,8 +573,24 @@ def nothing(shape: tuple[int, ...], dtype: str, status: Status) -> Truth:
     return Truth(nan.astype(dtype), np.zeros(shape), nan, nan, nan, nan, np.full(shape, status, np.int8))
 
 
+def chooses_by_nan(case: Case) -> bool:
+    """Whether any function is given NaN but those that it passes through, and those that leave it out."""
+    found: list[str] = []
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        if not carries_nan(step.function) and any(map(has_nan, leaves(operands))):
+            found.append(step.function)
+        return result
+
+    with np.errstate(all="ignore"):
+        case.program.run(case.inputs, NAMES.__getitem__, watch)
+    return bool(found)
+
+
 def has_nan(x: Any) -> bool:
-    return bool(np.any(np.isnan(x)))
+    """Whether any entry is NaN, of an array of floats or of a number."""
+    array = np.asarray(x)
+    return array.dtype.kind == "f" and bool(np.any(np.isnan(array)))
 
 
 def is_infinite_or_nan(x: Any) -> bool:
