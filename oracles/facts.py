@@ -34,7 +34,7 @@ from oracles.noise import (
     rounds_simply,
 )
 from oracles.shrink import all_cotangents
-from oracles.spectra import with_values_alone
+from oracles.spectra import with_signs_of, with_values_alone
 from oracles.verdict import Facts
 
 QUICK_REPLAYS, SURE_REPLAYS = 6, 64
@@ -78,6 +78,7 @@ class Point:
         self.spreads: dict[tuple[int, int, type[Noisy]], list[FloatArray]] = {}
         self.recorded: dict[int, Passes] = {}
         self.others: dict[Any, Point | None] = {}
+        self.signed: dict[str, Point] = {}
 
     # What is known here.
 
@@ -215,6 +216,16 @@ class Point:
         except Exception:  # whatever the engine lacks here: then nobody is accused
             return np.inf
         return float(spread)
+
+    def as_signed(self, party: str) -> Point:
+        """The point with the signs that a party's vectors have, where those of decompositions are others than NumPy's.
+
+        What the party answers to this case is what it has to say there.
+        """
+        if party not in self.signed:
+            case = with_signs_of(party, self.case)
+            self.signed[party] = self if case is None else Point(case, self.order)
+        return self.signed[party]
 
     # Other points.
 

@@ -86,6 +86,13 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         return replace(verdict, label=Label.PROMOTION)
     if not verdict.is_off:
         return verdict
+    signed = point.as_signed(answer.party)
+    if signed is not point:
+        [own], facts = judged_fairly(signed, verdict.order, [answer])
+        if not own.is_off:
+            why = f"{verdict.why}; its vectors have other signs than NumPy's, which are as good, and by these it agrees"
+            return replace(verdict, label=Label.SEMANTICS, why=why)
+        verdict = own
     if found := meanings(point.case, answer.party):
         point, own, facts = meant(point, verdict.order, answer, found)
         if not own.is_off:
@@ -109,7 +116,7 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
     at_kink = found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.KINK
     if at_kink and chooses_as_it_may(point, answer.party, verdict.order):
         return replace(verdict, label=Label.KINK_CHAIN, why=f"{verdict.why}; by itself no step is off")
-    return confirmed(point, verdict, facts)
+    return confirmed(point.as_signed(answer.party), verdict, facts)
 
 
 SAME_QUOTIENT = 2.0**-16
@@ -142,7 +149,7 @@ def meant(
     """The point, the verdict and the facts of what the party means: who is off there too is off by its own meaning."""
     case = as_meant(point.case, found)
     there = Point(case, point.order) if can_run(case) else point
-    [verdict], facts = judged_fairly(there, order, [answer])
+    [verdict], facts = judged_fairly(there.as_signed(answer.party), order, [answer])
     return there, verdict, facts
 
 
@@ -567,7 +574,7 @@ def error_at(point: Point | None, spec: str, order: int) -> Error:
         return array.astype(point.case.dtype) if getattr(array, "dtype", None) in ("f4", "f8") else array
 
     answer = replace(answer, arrays=[cast(a) for a in answer.arrays])
-    return error_of(answer, order, judged_fairly(point, order, [answer])[1])
+    return error_of(answer, order, judged_fairly(point.as_signed(spec), order, [answer])[1])
 
 
 def check_excuses(point: Point, verdicts: list[Verdict]) -> None:

@@ -1,16 +1,23 @@
-"""Decompositions of which nobody uses the vectors, read as the functions of the values that they then are.
+"""Decompositions, whose vectors are not unique: what is asked of their values alone, and the signs that a party chose.
 
 Where values tie, vectors are any of a plane, and a decomposition has no derivative; its values may well
-have one, as the largest has where others tie.
+have one, as the largest has where others tie.  And with a pair of vectors its negatives are one as well:
+NumPy's own are what LAPACK happens to return, and another build of that may return others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from minigrad.errors import MinigradError
 from minigrad.programs import Program, Ref, Step
-from oracles.cases import Case
+from minigrad.protocol import map_operand
+from oracles.asking import ask
+from oracles.cases import Case, FloatArray
 
 
 class Values(NamedTuple):
@@ -28,12 +35,7 @@ def with_values_alone(case: Case) -> Case:
     program = case.program
     if not any(step.function in VALUES for step in program.steps):
         return case
-    first, live = len(program.inputs), program.live()
-    taken: dict[Ref, set[object]] = {}
-    for index, step in enumerate(program.steps, first):
-        if index in live and isinstance(step.operands[0], Ref):
-            part = step.operands[1] if step.function == "getitem" else None
-            taken.setdefault(step.operands[0], set()).add(part)
+    first, taken = len(program.inputs), parts_taken(program)
     parted: set[Ref] = set()
 
     def read(index: int, step: Step) -> Step:
@@ -52,3 +54,86 @@ def with_values_alone(case: Case) -> Case:
 
     steps = tuple(read(index, step) for index, step in enumerate(program.steps, first))
     return replace(case, program=Program(program.inputs, steps, program.output))
+
+
+def parts_taken(program: Program) -> dict[Ref, set[Any]]:
+    """By the reference to a result, which parts of it come to the output; None is the whole."""
+    live, taken = program.live(), dict[Ref, set[Any]]()
+    for index, step in enumerate(program.steps, len(program.inputs)):
+        if index in live and isinstance(step.operands[0], Ref):
+            part = step.operands[1] if step.function == "getitem" else None
+            taken.setdefault(step.operands[0], set()).add(part)
+    return taken
+
+
+VECTORS: Mapping[str, Mapping[int, int]] = {
+    "linalg.eigh": {1: -1},
+    "linalg.qr": {0: -1, 1: -2},
+    "linalg.svd": {0: -1, 2: -2},
+}
+"""By the parts of a result whose signs go together, the axis that counts vectors; the first part tells their signs."""
+
+
+def with_signs_of(party: str, case: Case) -> Case | None:
+    """The case with the vectors that a party chose for NumPy's, where these differ by signs; None where they do not.
+
+    Its program multiplies them by these, and is what the party's own answer to `case` is to be held against; of
+    another point the signs may be others.
+    """
+    if not any(step.function in VECTORS for step in case.program.steps):
+        return None
+    first, steps, places = len(case.program.inputs), list[Step](), dict[int, int]()
+    taken = parts_taken(case.program)
+    turned: dict[Ref, tuple[str, FloatArray]] = {}
+
+    def placed(operand: Any) -> Any:
+        return map_operand(lambda x: Ref(places[x.index]) if isinstance(x, Ref) and x.index >= first else x, operand)
+
+    def then(step: Step) -> Ref:
+        steps.append(step)
+        return Ref(first + len(steps) - 1)
+
+    for number, step in enumerate(case.program.steps):
+        ref = then(replace(step.mapped(placed), parameters=step.parameters))
+        source = step.operands[0] if step.function == "getitem" else None
+        if VECTORS.get(step.function, {}).keys() & taken.get(Ref(first + number), set()):
+            asked = Program(case.program.inputs, case.program.steps[: number + 1], Ref(first + number))
+            signs = signs_of(party, case, asked, Program(case.program.inputs, tuple(steps), ref))
+            if signs is not None:
+                turned[Ref(first + number)] = step.function, signs
+        elif source in turned and step.operands[1] in VECTORS[turned[source][0]]:
+            function, signs = turned[source]
+            other = -3 - VECTORS[function][step.operands[1]]
+            ref = then(Step("multiply", (ref, np.expand_dims(signs, other))))
+        places[first + number] = ref.index
+    output = placed(case.program.output)
+    return replace(case, program=Program(case.program.inputs, tuple(steps), output)) if turned else None
+
+
+def signs_of(party: str, case: Case, asked: Program, own: Program) -> FloatArray | None:
+    """What a party's vectors are multiplied by beside those of NumPy, from the programs of either; None if by nothing.
+
+    Each program's result is that of the decomposition.
+    """
+    parts = VECTORS[asked.steps[-1].function]
+    try:
+        with np.errstate(all="ignore"):
+            ours = [np.asarray(own(*case.inputs)[place]) for place in parts]
+    except MinigradError:
+        return None
+    if len({x.shape[axis] for x, axis in zip(ours, parts.values(), strict=True)}) > 1:
+        return None  # of vectors beyond the rank there are no pairs
+    first = Step("getitem", (asked.output, min(parts)))
+    vectors = Program(asked.inputs, (*asked.steps, first), Ref(len(asked.inputs) + len(asked.steps)))
+    answer = ask(party, replace(case, program=vectors, cotangent=np.zeros_like(ours[0])), 1)
+    theirs = answer.arrays[0] if answer.arrays else None
+    if not isinstance(theirs, np.ndarray) or theirs.shape != ours[0].shape:
+        return None
+    with np.errstate(all="ignore"):
+        cosines = np.sum(ours[0] * theirs, axis=-2)
+    signs = np.where(cosines < -OPPOSITE, -1, 1).astype(case.dtype)
+    return signs if np.any(signs < 0) else None
+
+
+OPPOSITE = 0.5
+"""The cosine from which on a vector is the negative of another, and no other vector."""

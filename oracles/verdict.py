@@ -61,7 +61,7 @@ RULES: dict[Label, str] = {
     "with an input; or what was handed in was written to; or, of the subject, the same question got two answers",
     Label.PROMOTION: "a dtype differs, by the framework's own rule, and no longer does with every input in float64",
     Label.SEMANTICS: "the function means something else there, and it agrees with that: see the list in "
-    "oracles/known.toml",
+    "oracles/known.toml; or of vectors which are unique but for their signs it has others than NumPy",
     Label.AGREES: f"every element lies within {UNITS:g} units of noise of the certified truth",
     Label.ILL_CONDITIONED: f"it agrees, but the noise exceeds {ILL_CONDITIONED:g} of the largest element, so that this "
     "proves nothing; or it is off where rounding alone may make no finite number of it, or take a divisor through 0",

@@ -18,6 +18,7 @@ from flint import arb_series
 
 import minigrad as mg
 from minigrad.protocol import RULES
+from minigrad.rules.linalg import refined_svd
 from oracles import asking, second_looks
 from oracles import examine as examining
 from oracles import facts as knowing
@@ -1674,3 +1675,73 @@ def test_an_exponent_that_is_not_whole_or_not_finite_excuses_no_other_entry() ->
         assert {v.label for v in examine(root, Setup("minigrad", ("torch", "jax"), (1, 2))).verdicts} == {Label.EDGE}
         for truth in Point(beside, 1).facts(1).truths:
             assert (Status(truth.status[2]), Status(truth.status[0])) == (Status.CERTAIN, Status.NONFINITE)
+
+
+class OtherSigns(MinigradAdapter):
+    """Its LAPACK returns the negatives of the first singular vectors."""
+
+    turns_both = True
+
+    def turned(self, a: Any) -> tuple[Any, Any, Any]:
+        u, s, vh = refined_svd(a)
+        signs = np.where(np.arange(s.shape[-1]) == 0, -1.0, 1.0).astype(s.dtype)
+        return u * signs, s, signs[:, None] * vh if self.turns_both else vh
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("minigrad.rules.linalg.refined_svd", self.turned)
+            with ruled(np.tanh, lambda g, ans, x: g * self.slope(ans)):
+                return super().vjp(program, inputs, cotangent)
+
+    def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("minigrad.rules.linalg.refined_svd", self.turned)
+            return super().hvp(program, inputs, cotangent, vectors)
+
+    def slope(self, ans: Any) -> Any:
+        return 1 - ans * ans
+
+
+class OtherSignsAndSlopes(OtherSigns):
+    """And its rule of tanh is off."""
+
+    def slope(self, ans: Any) -> Any:
+        return 1 - ans
+
+
+class OneOtherSign(OtherSigns):
+    """Its vectors are none of the matrix."""
+
+    turns_both = False
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_negatives_of_singular_vectors_are_as_good(dtype: str) -> None:
+    a = np.array([[0.41, 1.04, -0.13], [1.37, -0.67, 0.35]], dtype)
+
+    def vectors(x: Any) -> Any:
+        u, s, vh = np.linalg.svd(x, full_matrices=False)
+        return np.tanh(u + s) @ np.exp(vh)
+
+    case, one = case_of(vectors, a), case_of(lambda x: np.linalg.svd(x, full_matrices=False)[2], a)
+    for order in (1, 2):
+        for each in (case, one):
+            spec = spec_of(OtherSigns)
+            assert examine(each, Setup(spec, ("torch",), (order,))).verdict(spec, order).label is Label.SEMANTICS
+    assert label_of(OtherSignsAndSlopes, case) is Label.WRONG
+    assert label_of(OneOtherSign, case) is Label.WRONG
+    invariant = case_of(lambda x: (lambda u, s, vh: np.tanh(u * s @ vh))(*np.linalg.svd(x, full_matrices=False)), a)
+    assert label_of(OtherSigns, invariant) is Label.AGREES
+
+
+def test_vectors_of_vectors_are_told_by_their_own_signs() -> None:
+    """And those of a stack, each by its own."""
+    a = np.array([[[2.0, 1.0], [0.5, -3.0]], [[1.0, 4.0], [-2.0, 0.5]]])
+
+    def twice(x: Any) -> Any:
+        u, s, vh = np.linalg.svd(x)
+        return np.linalg.svd(u * s + vh)[0] * vh[0]
+
+    for order in (1, 2):
+        spec = spec_of(OtherSigns)
+        assert examine(case_of(twice, a), Setup(spec, (), (order,))).verdict(spec, order).label is Label.SEMANTICS
