@@ -39,9 +39,9 @@ def with_values_alone(case: Case) -> Case:
     parted: set[Ref] = set()
 
     def read(index: int, step: Step) -> Step:
-        source = step.operands[0]
-        if step.function == "getitem" and source in parted:
-            return Step("positive", (source,))
+        part = part_of(step)
+        if part and part.whole in parted:
+            return Step("positive", (part.whole,))
         if step.function not in VALUES or step.parameters.get("hermitian"):
             return step
         function, place = VALUES[step.function]
@@ -56,14 +56,28 @@ def with_values_alone(case: Case) -> Case:
     return replace(case, program=Program(program.inputs, steps, program.output))
 
 
-def parts_taken(program: Program) -> dict[Ref, set[Any]]:
-    """By the reference to a result, which parts of it come to the output; None is the whole."""
-    live, taken = program.live(), dict[Ref, set[Any]]()
+def parts_taken(program: Program) -> dict[Ref, set[int]]:
+    """By the reference to a result, which parts of it come to the output."""
+    live, taken = program.live(), dict[Ref, set[int]]()
     for index, step in enumerate(program.steps, len(program.inputs)):
-        if index in live and isinstance(step.operands[0], Ref):
-            part = step.operands[1] if step.function == "getitem" else None
-            taken.setdefault(step.operands[0], set()).add(part)
+        if index in live and (found := part_of(step)):
+            taken.setdefault(found.whole, set()).add(found.place)
     return taken
+
+
+class Part(NamedTuple):
+    """One of several results."""
+
+    whole: Ref
+    place: int
+
+
+def part_of(step: Step) -> Part | None:
+    """The part that a step takes of what may be several results, if it takes any."""
+    match step:
+        case Step("getitem", (Ref() as whole, int(place))):
+            return Part(whole, place)
+    return None
 
 
 VECTORS: Mapping[str, Mapping[int, int]] = {
@@ -95,16 +109,17 @@ def with_signs_of(party: str, case: Case) -> Case | None:
 
     for number, step in enumerate(case.program.steps):
         ref = then(replace(step.mapped(placed), parameters=step.parameters))
-        source = step.operands[0] if step.function == "getitem" else None
+        part = part_of(step)
         if VECTORS.get(step.function, {}).keys() & taken.get(Ref(first + number), set()):
             asked = Program(case.program.inputs, case.program.steps[: number + 1], Ref(first + number))
             signs = signs_of(party, case, asked, Program(case.program.inputs, tuple(steps), ref))
             if signs is not None:
                 turned[Ref(first + number)] = step.function, signs
-        elif source in turned and step.operands[1] in VECTORS[turned[source][0]]:
-            function, signs = turned[source]
-            other = -3 - VECTORS[function][step.operands[1]]
-            ref = then(Step("multiply", (ref, np.expand_dims(signs, other))))
+        elif part and part.whole in turned:
+            function, signs = turned[part.whole]
+            axis = VECTORS[function].get(part.place)
+            if axis is not None:
+                ref = then(Step("multiply", (ref, np.expand_dims(signs, -3 - axis))))
         places[first + number] = ref.index
     output = placed(case.program.output)
     return replace(case, program=Program(case.program.inputs, tuple(steps), output)) if turned else None

@@ -1728,6 +1728,12 @@ def test_negatives_of_singular_vectors_are_as_good(dtype: str) -> None:
         for each in (case, one):
             spec = spec_of(OtherSigns)
             assert examine(each, Setup(spec, ("torch",), (order,))).verdict(spec, order).label is Label.SEMANTICS
+
+    def some(x: Any) -> Any:
+        u, s, vh = np.linalg.svd(x - np.mean(x, axis=0), full_matrices=False)
+        return u[:, :1] * s[:1] + vh[..., 0, ::2]
+
+    assert label_of(OtherSigns, case_of(some, a)) is Label.SEMANTICS
     assert label_of(OtherSignsAndSlopes, case) is Label.WRONG
     assert label_of(OneOtherSign, case) is Label.WRONG
     invariant = case_of(lambda x: (lambda u, s, vh: np.tanh(u * s @ vh))(*np.linalg.svd(x, full_matrices=False)), a)

@@ -307,6 +307,7 @@ def test_a_tie_excuses_vectors_and_no_value_beside_it() -> None:
     for values in (lambda x: np.linalg.svd(x)[1], lambda x: np.linalg.svd(x, compute_uv=False)):
         assert statuses(lambda x, values=values: values(x)[0], tied) == [[C], [C] * 9]
         assert statuses(lambda x, values=values: np.sum(values(x)), tied) == [[C], [C] * 9]
+        assert statuses(lambda x, values=values: np.sum(values(x)[:1] ** 2), tied) == [[C], [C] * 9]
     assert statuses(lambda x: np.linalg.eigh(x)[0][2], tied) == [[C], [C] * 9]
     assert statuses(lambda x: np.sum(np.linalg.eigh(x)[0]), tied) == [[C], [C] * 9]
     assert E in statuses(lambda x: np.linalg.svd(x)[1][0] * np.linalg.svd(x)[0], tied)[1]
