@@ -56,15 +56,6 @@ def with_values_alone(case: Case) -> Case:
     return replace(case, program=Program(program.inputs, steps, program.output))
 
 
-def parts_taken(program: Program) -> dict[Ref, set[int]]:
-    """By the reference to a result, which parts of it come to the output."""
-    live, taken = program.live(), dict[Ref, set[int]]()
-    for index, step in enumerate(program.steps, len(program.inputs)):
-        if index in live and (found := part_of(step)):
-            taken.setdefault(found.whole, set()).add(found.place)
-    return taken
-
-
 class Part(NamedTuple):
     """One of several results."""
 
@@ -73,11 +64,21 @@ class Part(NamedTuple):
 
 
 def part_of(step: Step) -> Part | None:
-    """The part that a step takes of what may be several results, if it takes any."""
+    """The part that a step takes of what may be several results, if it takes one."""
     match step:
         case Step("getitem", (Ref() as whole, int(place))):
             return Part(whole, place)
-    return None
+        case _:
+            return None
+
+
+def parts_taken(program: Program) -> dict[Ref, set[int]]:
+    """By the reference to a result, which parts of it come to the output."""
+    live, taken = program.live(), dict[Ref, set[int]]()
+    for index, step in enumerate(program.steps, len(program.inputs)):
+        if index in live and (found := part_of(step)):
+            taken.setdefault(found.whole, set()).add(found.place)
+    return taken
 
 
 VECTORS: Mapping[str, Mapping[int, int]] = {
@@ -108,7 +109,7 @@ def with_signs_of(party: str, case: Case) -> Case | None:
         return Ref(first + len(steps) - 1)
 
     for number, step in enumerate(case.program.steps):
-        ref = then(replace(step.mapped(placed), parameters=step.parameters))
+        ref = then(step.mapped(placed))
         part = part_of(step)
         if VECTORS.get(step.function, {}).keys() & taken.get(Ref(first + number), set()):
             asked = Program(case.program.inputs, case.program.steps[: number + 1], Ref(first + number))
