@@ -1751,3 +1751,12 @@ def test_vectors_of_vectors_are_told_by_their_own_signs() -> None:
     for order in (1, 2):
         spec = spec_of(OtherSigns)
         assert examine(case_of(twice, a), Setup(spec, (), (order,))).verdict(spec, order).label is Label.SEMANTICS
+
+
+def test_rounding_is_asked_about_at_the_precision_that_the_truth_takes() -> None:
+    """The least singular value is 1e-18 of the largest: an elimination rounds by more, everybody's in one way."""
+    y = [[0.0, -6.2e9, 0.0], [0.0, 66.0, -38.0], [0.0, 0.0, 0.0], [-6.5e8, -2.9e13, 0.0]]
+    v = [[0.094, -0.05, 0.135], [-0.131, -1.094, -0.313], [-0.611, -0.186, 1.471], [0.403, -1.908, -0.2]]
+    case = case_of(lambda x, y: np.linalg.matrix_norm(x * x + y, ord=-2), -9.9e11, y, vectors=[0.314, v])
+    verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (2,))).verdicts
+    assert {verdict.label for verdict in verdicts} == {Label.ILL_CONDITIONED}

@@ -182,6 +182,8 @@ class Referee:
         self.apart: dict[int, list[Any]] = {}
         self.looked: dict[int, int] = {}
         self.missed: dict[int, bool] = {}
+        self.bits: dict[int, int] = {}
+        """By order, the precision that it took to certify what there is at the very point."""
         self.ties: dict[Any, int] = {}
         if (size := case_size(self.case)) > MOST_ELEMENTS:
             self.reason = f"{size:,} input elements; at most {MOST_ELEMENTS:,} are certified one by one"
@@ -363,7 +365,7 @@ class Referee:
     def rounded(self, order: int, truths: Sequence[Truth], replays: int) -> Iterator[list[FloatArray]]:
         """What an engine with ideal rules comes to in some replays in which every step rounds; NaN where to nothing."""
         for seed in range(replays):
-            balls = self.at(BITS[0], rounding=seed)
+            balls = self.at(self.bits.get(order, BITS[0]), rounding=seed)
             if balls is None:
                 yield [np.full(truth.value.shape, np.nan) for truth in truths]
             else:
@@ -411,7 +413,7 @@ class Referee:
             if self.reason:
                 return None
             ties = Jet.ties
-            balls = self.at(bits)
+            balls, self.bits[order] = self.at(bits), bits
             if balls is None:
                 continue
             self.watched = self.watched or Jet.ties > ties
