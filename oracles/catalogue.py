@@ -255,7 +255,7 @@ def norm_kink(ans: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: boo
     matrix = np.moveaxis(x, (rows, columns), (-2, -1))
     if ord in (2, -2, "nuc"):
         chosen = np.linalg.svdvals(np.where(np.isfinite(matrix), matrix, 0))
-        rough = vanishes(chosen[..., -1], chosen, -1)
+        rough = np.any(vanishes(chosen[..., -1:], chosen, -1, True), axis=-1)  # none, of an axis without entries
         rough = rough if ord == "nuc" else rough | some_tie(chosen, -1, False)
     else:
         chosen = np.sum(np.abs(matrix), axis=-2 if abs(ord) == 1 else -1)

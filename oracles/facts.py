@@ -70,7 +70,9 @@ class Point:
 
     def __init__(self, case: Case, order: int):
         self.case, self.order = case, order
-        self.read = with_values_alone(case)
+        read = with_values_alone(case)
+        # Where values are not finite, eigvalsh may raise although eigh does not.
+        self.read = read if read is case or can_run(read) else case
         """The case as the referee takes it."""
         self.events = find_events(self.read)
         self.referee = Referee(self.read, order, **met(self.events))

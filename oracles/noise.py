@@ -128,6 +128,9 @@ class Noisy:
             if many:
                 operands = tuple(map_operand(lambda x: self.nudge(x, stack_of(x)), operand) for operand in operands)
             result = function(*operands, **parameters)
+            if name in PACKED:
+                # Beside an exact zero LAPACK has another sign for a tiny number, which is none of the rounding.
+                result = facing(self.passes.packed[self.number], result, values_row(name, operands[0]))
             long = any(holds_floats(x) and x.size > LONG for x in leaves(operands))
             if self.adds_in_order and name in ADDS_UP and long:
                 result = result + one_after_another(name, operands, parameters) * float(self.units.take(()))
@@ -170,6 +173,18 @@ class Noisy:
             nudged = np.where(small if alike else small & (value != 0), nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
         return np.where(np.isinf(value), value, nudged)[()]
+
+
+def values_row(name: str, operand: Any) -> int:
+    """The row of a packed decomposition in which it has values, or -1."""
+    return {"minigrad.packed_eigh": 0, "minigrad.packed_svd": int(operand.shape[-2])}.get(name, -1)
+
+
+def facing(plain: Any, result: Any, values: int) -> Any:
+    """A packed decomposition, with the signs that its columns have in another; the row of values has none."""
+    signed = (np.arange(result.shape[-2]) != values)[:, None]
+    along = np.sum(np.where(signed, plain * result, 0), axis=-2, keepdims=True)
+    return np.where(signed & (along < 0), -result, result)
 
 
 def holds_floats(leaf: Any) -> bool:
@@ -319,6 +334,19 @@ class Passes:
         def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
             if step.function in DIVIDE_BY:
                 found[number] = operands[DIVIDE_BY[step.function]]
+            return result
+
+        self.program.run(self.given, NAMES.__getitem__, watch)
+        return found
+
+    @functools.cached_property
+    def packed(self) -> dict[int, Any]:
+        """By number of the step, the decompositions as they are without noise."""
+        found: dict[int, Any] = {}
+
+        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+            if step.function in PACKED:
+                found[number] = result
             return result
 
         self.program.run(self.given, NAMES.__getitem__, watch)

@@ -1126,6 +1126,16 @@ def test_singular_values_of_0_have_a_gradient_where_nobody_uses_their_vectors(sh
     assert np.array_equal(grad(lambda a: np.linalg.svd(a, full_matrices=False)[1][0])(one), one / 2)
 
 
+@pytest.mark.parametrize("scale", [1e-21, 1e21, 1e25])
+def test_singular_vectors_of_small_and_large_matrices_have_derivatives(scale: float) -> None:
+    """They are those at ordinary ones, over the scale: no square of a value need be in the range."""
+    a = np.array([[1.0, 2.0], [3.0, 5.0]])
+    for part in (0, 2):
+        found = grad(lambda a, part=part: np.sum(np.linalg.svd(a)[part] ** 3))((scale * a).astype(np.float32))
+        wanted = grad(lambda a, part=part: np.sum(np.linalg.svd(a)[part] ** 3))(a)
+        assert np.allclose(found * np.float64(scale), wanted, rtol=1e-3, atol=1e-5)
+
+
 def test_the_nuclear_norm_bends_where_singular_values_tie() -> None:
     """At the identity the second derivative along a direction is its antisymmetric part, over the sum of the values."""
     v = np.array([[1.0, 2.0, -0.5], [4.0, 8.0, 1.5], [0.25, -3.0, 2.0]])

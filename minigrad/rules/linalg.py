@@ -145,8 +145,9 @@ def packed_svd_da(g: Any, ans: Any, a: Any) -> Any:
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
     same = np.eye(np.shape(s)[-1], dtype=s.dtype)
     sums = nonzero(row(s) + column(s))  # where that is 0, over the gaps there is no number but of what is unused
-    uu, vv = over_gaps(mt(u) @ gu, s) / sums, over_gaps(mt(v) @ gv, s) / sums
-    core = (uu + mt(uu)) * row(s) + column(s) * (vv + mt(vv)) + column(gs) * same
+    uu, vv = over_gaps(mt(u) @ gu, s), over_gaps(mt(v) @ gv, s)
+    # Not over both gaps and sums first: of small numbers, or large, that would leave the range.
+    core = (uu + mt(uu)) * (row(s) / sums) + (column(s) / sums) * (vv + mt(vv)) + column(gs) * same
     ans = u @ core @ mt(v)
     if m > np.shape(a)[-1]:
         return ans + over_values(gu - u @ (mt(u) @ gu), s) @ mt(v)
