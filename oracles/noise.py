@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -326,31 +326,27 @@ class Passes:
         output = [r.ref if isinstance(r, Recorder) else np.asarray(r) for r in results]
         return Program(tape.inputs, tuple(tape.steps), output), [np.asarray(getattr(r, "value", r)) for r in results]
 
+    def seen(self, names: Collection[str], look: Callable[[str, list[Any], Any], Any]) -> dict[int, Any]:
+        """By number of the step, what there is to see of those that call one of these functions, without noise."""
+        found: dict[int, Any] = {}
+
+        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+            if step.function in names:
+                found[number] = look(step.function, operands, result)
+            return result
+
+        self.program.run(self.given, NAMES.__getitem__, watch)
+        return found
+
     @functools.cached_property
     def divisors(self) -> dict[int, Any]:
         """By number of the step, what is divided by."""
-        found: dict[int, Any] = {}
-
-        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-            if step.function in DIVIDE_BY:
-                found[number] = operands[DIVIDE_BY[step.function]]
-            return result
-
-        self.program.run(self.given, NAMES.__getitem__, watch)
-        return found
+        return self.seen(DIVIDE_BY, lambda name, operands, result: operands[DIVIDE_BY[name]])
 
     @functools.cached_property
     def packed(self) -> dict[int, Any]:
-        """By number of the step, the decompositions as they are without noise."""
-        found: dict[int, Any] = {}
-
-        def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
-            if step.function in PACKED:
-                found[number] = result
-            return result
-
-        self.program.run(self.given, NAMES.__getitem__, watch)
-        return found
+        """By number of the step, the decompositions."""
+        return self.seen(PACKED, lambda name, operands, result: result)
 
     @functools.cached_property
     def displaced(self) -> list[list[FloatArray]]:

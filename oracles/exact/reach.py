@@ -315,10 +315,8 @@ ASKS_FOR_NAN = ("fmax", "fmin", "isfinite", "isinf", "isnan")
 
 def carries_nan(name: str) -> bool:
     """Whether it is clear what becomes of a NaN that a function is given: it passes through, or has no part."""
-    row = CATALOGUE.get(name)
-    if name in ASKS_FOR_NAN or (row is not None and row.kind == "nan"):
-        return True
-    return name in ARITHMETIC or (moves(name) and row is not None and row.kind != "compare")
+    kind = CATALOGUE[name].kind if name in CATALOGUE else ""
+    return name in ASKS_FOR_NAN or name in ARITHMETIC or kind == "nan" or (moves(name) and kind != "compare")
 
 
 def moves(name: str) -> bool:
