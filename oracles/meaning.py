@@ -21,9 +21,16 @@ from oracles.known import cited, entries
 
 def meanings(case: Case, party: str) -> dict[str, Mapping[str, Any]]:
     """By function of the case, what is on record of a party's own meaning."""
-    functions = {step.function for step in case.program.steps}
-    of_party = [entry for entry in entries()["semantics"] if entry["party"] == party.partition(".")[0]]
-    return {entry["function"]: entry for entry in of_party if entry["function"] in functions}
+    framework = party.partition(".")[0]
+    of_party = {entry["function"]: entry for entry in entries()["semantics"] if entry["party"] == framework}
+    functions = {step.function for step in case.program.steps if is_meant(step, of_party)}
+    return {function: of_party[function] for function in of_party if function in functions}
+
+
+def is_meant(step: Step, found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether one of these meanings is that of a step."""
+    entry = found.get(step.function)
+    return entry is not None and ("if" not in entry or bool(step.parameters.get(entry["if"])))
 
 
 def reasons(found: Mapping[str, Mapping[str, Any]]) -> str:
@@ -36,7 +43,7 @@ def as_meant(case: Case, found: Mapping[str, Mapping[str, Any]]) -> Case:
     matrices: dict[int, Any] = {}
 
     def watch(number: int, step: Step, operands: list[Any], result: Any) -> Any:
-        matrices[number] = operands[0] if step.function in found else None
+        matrices[number] = operands[0] if is_meant(step, found) else None
         return result
 
     with np.errstate(all="ignore"):
@@ -52,7 +59,7 @@ def as_meant(case: Case, found: Mapping[str, Mapping[str, Any]]) -> Case:
 
     for number, step in enumerate(case.program.steps, 1):
         operands = [placed(operand) for operand in step.operands]
-        if step.function in found:
+        if is_meant(step, found):
             twice = then("add", operands[0], then("matrix_transpose", operands[0]))
             operands[0] = then("multiply", twice, 0.5)
             if found[step.function]["reads"] == "triangle":

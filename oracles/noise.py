@@ -163,7 +163,8 @@ class Noisy:
         alike, scale = stack is not None and stack < value.ndim, value
         if alike:
             axes = tuple(range(stack or 0, value.ndim))
-            scale = np.max(magnitudes, axis=axes, initial=0, keepdims=True) * shape[-1]
+            # NaN may stand in a triangle that is not read.
+            scale = np.max(magnitudes, axis=axes, initial=0, keepdims=True, where=magnitudes < np.inf) * shape[-1]
         nudged = value + scale * unit.astype(dtype, copy=False)
         if value.size and info.tiny <= magnitudes.min() and magnitudes.max() < np.inf:
             return nudged

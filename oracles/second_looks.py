@@ -439,7 +439,8 @@ def beyond_range(point: Point, order: int, facts: Facts) -> Any:
     On those that a derivative may be made of: that of a sum is the same whatever the sum is.
     """
     largest = float(np.finfo(point.case.dtype).max) * ALMOST
-    if any(np.any(np.abs(t.value[t.status == Status.CERTAIN]) > largest) for t in facts.truths):
+    known = [t.value[(t.status == Status.CERTAIN) | t.beyond] for t in facts.truths]
+    if any(np.any(np.abs(each) > largest) for each in known):
         return np.ones(sum(t.value.size for t in facts.truths), bool)
     curved = comes_to_a_curve(point.case.program)
     losses = {event.step: event.mask for event in point.events if event.is_loss and event.step in curved}

@@ -99,7 +99,7 @@ def with_signs_of(party: str, case: Case) -> Case | None:
         return None
     first, steps, places = len(case.program.inputs), list[Step](), dict[int, int]()
     taken = parts_taken(case.program)
-    turned: dict[Ref, tuple[str, FloatArray]] = {}
+    turned: dict[Ref, Mapping[int, FloatArray]] = {}
 
     def placed(operand: Any) -> Any:
         return map_operand(lambda x: Ref(places[x.index]) if isinstance(x, Ref) and x.index >= first else x, operand)
@@ -115,30 +115,27 @@ def with_signs_of(party: str, case: Case) -> Case | None:
             asked = Program(case.program.inputs, case.program.steps[: number + 1], Ref(first + number))
             signs = signs_of(party, case, asked, Program(case.program.inputs, tuple(steps), ref))
             if signs is not None:
-                turned[Ref(first + number)] = step.function, signs
-        elif part and part.whole in turned:
-            function, signs = turned[part.whole]
-            axis = VECTORS[function].get(part.place)
-            if axis is not None:
-                ref = then(Step("multiply", (ref, np.expand_dims(signs, -3 - axis))))
+                turned[Ref(first + number)] = signs
+        elif part and part.whole in turned and part.place in turned[part.whole]:
+            ref = then(Step("multiply", (ref, turned[part.whole][part.place])))
         places[first + number] = ref.index
     output = placed(case.program.output)
     return replace(case, program=Program(case.program.inputs, tuple(steps), output)) if turned else None
 
 
-def signs_of(party: str, case: Case, asked: Program, own: Program) -> FloatArray | None:
-    """What a party's vectors are multiplied by beside those of NumPy, from the programs of either; None if by nothing.
+def signs_of(party: str, case: Case, asked: Program, own: Program) -> Mapping[int, FloatArray] | None:
+    """By the part, what a party's vectors are multiplied by beside those of NumPy; None if by nothing.
 
     Each program's result is that of the decomposition.
     """
     parts = VECTORS[asked.steps[-1].function]
     try:
         with np.errstate(all="ignore"):
-            ours = [np.asarray(own(*case.inputs)[place]) for place in parts]
+            ours = own(*case.inputs)
     except MinigradError:
         return None
-    if len({x.shape[axis] for x, axis in zip(ours, parts.values(), strict=True)}) > 1:
-        return None  # of vectors beyond the rank there are no pairs
+    if not isinstance(ours, tuple):
+        return None  # values alone
     first = Step("getitem", (asked.output, min(parts)))
     vectors = Program(asked.inputs, (*asked.steps, first), Ref(len(asked.inputs) + len(asked.steps)))
     answer = ask(party, replace(case, program=vectors, cotangent=np.zeros_like(ours[0])), 1)
@@ -148,7 +145,17 @@ def signs_of(party: str, case: Case, asked: Program, own: Program) -> FloatArray
     with np.errstate(all="ignore"):
         cosines = np.sum(ours[0] * theirs, axis=-2)
     signs = np.where(cosines < -OPPOSITE, -1, 1).astype(case.dtype)
-    return signs if np.any(signs < 0) else None
+    counts = {place: ours[place].shape[axis] for place, axis in parts.items()}
+    signs[..., min(counts.values()) :] = 1  # vectors beyond the rank are of no pair
+
+    def along(place: int) -> FloatArray:
+        """As many signs as this part has vectors, along its axis of these."""
+        ones = np.ones((*signs.shape[:-1], counts[place]), case.dtype)
+        shared = min(counts[place], signs.shape[-1])
+        ones[..., :shared] = signs[..., :shared]
+        return np.expand_dims(ones, -3 - parts[place])
+
+    return {place: along(place) for place in parts} if np.any(signs < 0) else None
 
 
 OPPOSITE = 0.5

@@ -1781,6 +1781,16 @@ def test_the_sign_that_rounding_takes_for_vectors_is_no_noise(vectors: Any, x: A
     assert label_of(Negated, case) is Label.WRONG
 
 
+@pytest.mark.parametrize(("scale", "dtype"), [(1e-200, "float64"), (1e-21, "float32")])
+def test_zeros_beside_what_is_beyond_the_range_are_a_matter_of_digits(scale: float, dtype: str) -> None:
+    """The first column turns Q, the second one leaves it; of either, infinity less infinity is left."""
+    x = scale * np.array([[1.0, 2.0], [3.0, 5.0]])
+    with np.errstate(all="ignore"):
+        case = case_of(lambda x: np.linalg.qr(x)[0], x, cotangent=[[1.0, 2.0], [3.0, -1.5]], dtype=dtype)
+        verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (2,))).verdicts
+    assert {verdict.label for verdict in verdicts} == {Label.UNSTABLE}
+
+
 class Negated(trial.Altered):
     """Its gradient has the other sign."""
 

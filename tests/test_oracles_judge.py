@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import minigrad as mg
 from oracles import Judgement, UsageError, judge
 from oracles.judgement import PARTIES
+from oracles.verdict import FATAL, Label
 
 FEW = ["minigrad", "torch", "jax"]
 
@@ -132,6 +134,31 @@ def test_of_large_answers_only_the_verdicts_are_shown() -> None:
 def test_a_program_is_judged_as_it_is() -> None:
     program = mg.trace(hypot, 3.0, 4.0)
     assert judge(program, 3.0, 4.0, parties=["minigrad"]).case.program is program
+
+
+ODD = {
+    "a mean of nothing but NaN": (lambda x: np.nanmean(x), [np.nan, np.nan], Label.NONFINITE),
+    "NaN where it is not read": (lambda x: np.linalg.eigvalsh(x), [[1.0, np.nan], [2.0, 3.0]], Label.AGREES),
+    "values of a matrix in full": (lambda x: np.linalg.svd(x)[1], [[1.0, 2.0], [3.0, 5.0], [2.0, -1.0]], Label.AGREES),
+    "values of what is symmetric": (lambda x: np.linalg.svd(x, hermitian=True)[1], [[1.0, 2], [2, -3]], Label.AGREES),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_minigrad_is_judged_by_what_numpy_has_there(name: str) -> None:
+    f, x, label = ODD[name]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of an empty slice
+        judgement = judge(f, np.array(x))
+    assert judgement.verdicts["minigrad"].label == label
+    assert not {v.label for v in judgement.verdicts.values()} & {*FATAL, Label.UNSTABLE}
+
+
+def test_what_another_party_symmetrises_is_its_own_meaning() -> None:
+    a = np.array([[1.0, 2.0], [2.0, -3.0]])
+    for options in ({}, {"compute_uv": False}):
+        judgement = judge(lambda x, o=options: np.linalg.svd(x, hermitian=True, **o)[0], a, parties=["jax", "torch"])
+        assert [v.label for v in judgement.verdicts.values()] == [Label.SEMANTICS, Label.UNSUPPORTED]
 
 
 def test_a_party_that_lacks_a_function_has_no_rows() -> None:

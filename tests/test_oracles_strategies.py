@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from minigrad.programs import Program, Ref, Step
 from minigrad.protocol import DEFINITIONS, FUNCTIONS, NAMES, RULES, leaves
 from oracles import strategies
+from oracles.asking import ask
 from oracles.campaign import SPECIAL_EVERY, Options, draw_block, drawn_cases
 from oracles.cases import Case
 from oracles.catalogue import CATALOGUE, CONDITIONED, ROWS, Interval, tie
@@ -558,6 +559,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
     **dict.fromkeys(("minigrad.unit", "minigrad.norm_of_order", "minigrad.norm_slope"), "norms and their derivatives"),
+    "minigrad.completing": "vectors beyond the rank, of svd and qr",
     "minigrad.whole_times": "the derivative of fmod and remainder",
     **dict.fromkeys(("minigrad.full_convolution", "minigrad.inner_correlation"), "convolve, correlate, their rules"),
 }
@@ -573,6 +575,13 @@ def test_every_function_with_a_rule_or_a_definition_has_a_row_or_is_internal() -
     own = {FUNCTIONS[function].name for function in (*OWN_RULES, *DEFINITIONS)}
     own |= {name for name in NAMES if name.startswith("scipy.special.") and NAMES[name] in RULES}
     assert own - set(CATALOGUE) == set(INTERNAL)
+
+
+def test_minigrad_lacks_nothing_that_is_drawn(drawn: list[Case]) -> None:
+    """It would be said to be unsupported, which fails no run: another engine may well lack some functions."""
+    assert {name for case in drawn for name in functions_of(case)} >= {*DRAWN}
+    with np.errstate(all="ignore"):
+        assert {ask("minigrad", case, order).label for case in drawn for order in (1, 2)} == {None}
 
 
 def test_every_row_can_be_drawn() -> None:

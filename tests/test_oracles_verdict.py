@@ -495,6 +495,10 @@ def test_an_event_of_a_function_of_several_results_concerns_them_all() -> None:
 @pytest.mark.parametrize(
     ("party", "case"),
     [
+        ("minigrad", call_of("linalg.pinv", [[1.0, 2.0], [3.0, 5.0]], rcond=0.3)),
+        ("minigrad.stage", call_of("linalg.pinv", [[1.0, 2.0], [3.0, 5.0]], rcond=0.3)),
+        ("torch", case_of(lambda x: np.linalg.qr(x, mode="complete")[1], [[1.0], [2.0]])),
+        ("torch", case_of(lambda x: np.linalg.svd(x, hermitian=True)[1], [[1.0, 2.0], [2.0, 3.0]])),
         ("torch", call_of("delete", [1.0, 2.0], 0)),
         ("torch", call_of("cumulative_sum", [1.0, 2.0], axis=0, include_initial=True)),
         ("jax", call_of("lib.stride_tricks.sliding_window_view", [1.0, 2.0], 2, axis=0)),

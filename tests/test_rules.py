@@ -633,12 +633,16 @@ EXAMPLES: dict[Function, list[Row]] = {
     np.linalg.svd: [
         *(via(svd_in, signed(*shape)) for shape in ((4, 3), (2, 3), (2, 3, 3))),
         via(lambda xp, x: xp.linalg.svd(x, compute_uv=False), signed(2, 3)),
+        *(by_limits(via(lambda xp, x: xp.linalg.svd(x)[1], signed(*shape))) for shape in ((3, 2), (2, 2, 3))),
+        by_limits(via(lambda xp, x: xp.linalg.svd(x, hermitian=True)[2], signed(3, 3))),
+        by_limits(via(lambda xp, x: xp.linalg.svd(x, compute_uv=False, hermitian=True), signed(2, 3, 3))),
     ],
     np.linalg.svdvals: TALL_AND_WIDE,
     np.linalg.qr: [
         *(of(signed(*shape)) for shape in ((4, 3), (3, 3), (2, 4, 3))),
         by_limits(of(signed(2, 3))),
         of(signed(4, 3), mode="r"),
+        via(lambda xp, x: xp.linalg.qr(x, mode="complete")[1], signed(4, 3)),
     ],
     np.linalg.cond: [*MATRICES, *(of(symmetric(3, 3), p=p) for p in (2, -2, 1, np.inf, "fro"))],
     np.linalg.norm: [
@@ -1392,9 +1396,67 @@ def test_pinv_that_cuts_what_is_not_zero_is_refused() -> None:
         grad(lambda a: np.sum(np.linalg.pinv(a, rtol=0.5)))(a)
 
 
-def test_singular_values_of_half_a_matrix_are_refused() -> None:
-    with pytest.raises(mg.UnsupportedError, match="hermitian=False"):
-        np.linalg.svd(Tensor(np.eye(2)), compute_uv=False, hermitian=True)
+WHOLE = {
+    "singular vectors": np.linalg.svd,
+    "of a symmetric matrix": lambda a: np.linalg.svd(a @ np.swapaxes(a, -1, -2) - 4, hermitian=True),
+    "its values": lambda a: np.linalg.svd(a @ np.swapaxes(a, -1, -2) - 4, compute_uv=False, hermitian=True),
+    "QR": lambda a: np.linalg.qr(a, mode="complete"),
+}
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3), (2, 3, 2), (2, 0), (0, 2)])
+@pytest.mark.parametrize("name", WHOLE)
+def test_decompositions_in_full_are_those_of_numpy(name: str, shape: tuple[int, ...]) -> None:
+    a = np.random.default_rng(0).normal(size=shape)
+    if a.size:
+        for got, wanted in zip(leaves([WHOLE[name](Tensor(a))]), leaves([WHOLE[name](a)]), strict=True):
+            assert got.shape == wanted.shape
+            assert np.allclose(got.value, wanted, rtol=1e-13, atol=1e-14)
+    assert grad(lambda a: sum(np.sum(part) for part in leaves([WHOLE[name](a)])) * 0.0)(a).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 4, 2), (2, 3)])
+def test_vectors_beyond_the_rank_have_no_derivative_and_leave_that_of_the_others(shape: tuple[int, ...]) -> None:
+    a, k = np.random.default_rng(1).normal(size=shape), min(shape[-2:])
+
+    def whole(a: Any) -> Any:
+        u, s, vh = np.linalg.svd(a)
+        return np.sum(np.tanh(u[..., :k]) @ np.tanh(s[..., None] * vh[..., :k, :]))
+
+    def thin(a: Any) -> Any:
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return np.sum(np.tanh(u) @ np.tanh(s[..., None] * vh))
+
+    assert np.array_equal(grad(whole)(a), grad(thin)(a))
+    assert np.array_equal(hvp(whole, (a,), (a,)), hvp(thin, (a,), (a,)))
+    beyond = grad(lambda a: np.sum(np.abs(np.linalg.svd(a)[0 if shape[-2] > k else 2])))(a)
+    assert np.all(np.isnan(beyond))
+    if shape[-2] > k:
+        complete, reduced = (grad(lambda a, m=m: np.sum(np.linalg.qr(a, m).R ** 3))(a) for m in ("complete", "reduced"))
+        assert np.array_equal(complete, reduced)
+        assert np.all(np.isnan(grad(lambda a: np.sum(np.linalg.qr(a, "complete").Q ** 3))(a)))
+
+
+def test_singular_vectors_of_a_symmetric_matrix_are_differentiated_along_its_lower_triangle() -> None:
+    a = np.array([[2.0, 9.0], [0.5, -3.0]])
+    assert grad(lambda a: np.linalg.svd(a, hermitian=True).U[0, 0])(a)[0, 1] == 0
+    check_grads(lambda a: np.tanh(np.linalg.svd(a, hermitian=True).Vh), (a,), order=2)
+    check_grads(lambda a: np.linalg.svd(a, compute_uv=False, hermitian=True) ** 2, (a,), order=2)
+
+
+def test_raw_qr_is_refused() -> None:
+    with pytest.raises(mg.UnsupportedError, match="'raw' has no derivative; use 'reduced', 'complete' or 'r'"):
+        np.linalg.qr(Tensor(np.eye(2)), mode="raw")
+
+
+@pytest.mark.parametrize(("values", "bend"), [(np.linalg.eigvalsh, 1.0), (np.linalg.svdvals, 3 / 8)])
+def test_a_value_by_itself_has_second_derivatives_where_others_coincide(values: Function, bend: float) -> None:
+    """With t in the lower triangle, 3 beside 1 becomes 3 + t**2 / 2 and sqrt(9 + 9 / 8 * t**2), up to higher powers."""
+    a, along = np.diag([3.0, 1.0, 1.0]), np.zeros((3, 3))
+    along[1, 0] = 1.0
+    [product] = hvp(lambda a: np.max(values(a)), (a,), (along,))
+    assert np.all(np.isfinite(product))
+    assert product[1, 0] == pytest.approx(bend)
 
 
 @pytest.mark.parametrize("x", [np.ones((2, 3, 4)), np.float64(3.0)])

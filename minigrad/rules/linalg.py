@@ -103,9 +103,10 @@ def packed_eigh(a: Any, UPLO: Any = "L") -> Any:
 
 
 def over_gaps(turned: Any, w: Any) -> Any:
-    """``turned / (w[j] - w[i])``, and 0 on the diagonal; where no vector is used, also for values that coincide."""
+    """``turned / (w[j] - w[i])``, and 0 on the diagonal; also for values that coincide, if neither's vector is used."""
     same = np.eye(np.shape(w)[-1], dtype=w.dtype)
-    unused = np.all(turned == 0, axis=(-2, -1), keepdims=True) & (row(w) == column(w))
+    used = np.any(turned != 0, axis=-2)
+    unused = (row(w) == column(w)) & ~(row(used) | column(used))
     return (1 - same) / (row(w) - column(w) + np.where(unused, 1, same)) * turned
 
 
@@ -158,6 +159,22 @@ def over_values(sent: Any, s: Any) -> Any:
     """``sent / s``; where no vector is used, also for values that are 0."""
     unused = np.all(sent == 0, axis=(-2, -1), keepdims=True) & (row(s) == 0)
     return sent / np.where(unused, 1, row(s))
+
+
+@primitive
+def completing(a: Any, *, by: Any) -> Any:
+    """The columns that complete the vectors of a decomposition, `svd` or `qr`, to a basis: of many, LAPACK's."""
+    if by == "qr":
+        return np.linalg.qr(a, "complete")[0][..., np.shape(a)[-1] :]
+    m, n = np.shape(a)[-2:]
+    u, _, vh = np.linalg.svd(a)
+    return u[..., n:] if m > n else mt(vh)[..., m:]
+
+
+def completing_da(g: Any, a: Any) -> Any:
+    """They are not unique, so there is no derivative: NaN, where they are used."""
+    used = np.any(g != 0, axis=(-2, -1), keepdims=True)
+    return np.where(used, np.nan, np.zeros_like(a))
 
 
 @primitive
@@ -406,21 +423,38 @@ def unpacked_eigh(a: Any, UPLO: Any = "L") -> Any:
 
 def unpacked_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     m, n = np.shape(a)[-2:]
-    if not (compute_uv or hermitian):
+    if hermitian:
+        return svd_of_symmetric(a, compute_uv)
+    if not compute_uv:
         return singular_values(a)
-    if hermitian or (full_matrices and m != n):
-        raise UnsupportedError("linalg.svd: give full_matrices=False and hermitian=False; the rest is not unique")
     packed = packed_svd(a)
-    return SVDResult(packed[..., :m, :], packed[..., m, :], mt(packed[..., m + 1 :, :]))
+    u, s, v = packed[..., :m, :], packed[..., m, :], packed[..., m + 1 :, :]
+    if full_matrices and m != n:
+        beyond = completing(a, by="svd")
+        u, v = (np.concatenate([u, beyond], axis=-1), v) if m > n else (u, np.concatenate([v, beyond], axis=-1))
+    return SVDResult(u, s, mt(v))
+
+
+def svd_of_symmetric(a: Any, compute_uv: bool) -> Any:
+    """By the eigenvalues, of which singular values are the magnitudes; of the lower triangle."""
+    if not compute_uv:
+        return np.flip(np.sort(np.abs(eigenvalues(a)), axis=-1), -1)
+    w, v = unpacked_eigh(a)
+    order = np.flip(np.argsort(np.abs(w), axis=-1), -1)
+    w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, row(order), axis=-1)
+    return SVDResult(v, np.abs(w), mt(v * row(np.sign(w))))
 
 
 def unpacked_qr(a: Any, mode: str = "reduced") -> Any:
     m, n = np.shape(a)[-2:]
-    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
-        raise UnsupportedError(f"linalg.qr: mode {mode!r} has no derivative; use 'reduced'")
+    if mode not in ("reduced", "complete", "r"):
+        raise UnsupportedError(f"linalg.qr: mode {mode!r} has no derivative; use 'reduced', 'complete' or 'r'")
     packed = packed_qr(a)
-    result = QRResult(packed[..., :m, :], mt(packed[..., m:, :]))
-    return result.R if mode == "r" else result
+    q, r = packed[..., :m, :], mt(packed[..., m:, :])
+    if mode == "complete" and m > n:
+        q = np.concatenate([q, completing(a, by="qr")], axis=-1)
+        r = np.concatenate([r, np.zeros((*np.shape(r)[:-2], m - n, n), r.dtype)], axis=-2)
+    return r if mode == "r" else QRResult(q, r)
 
 
 # fmt: off
@@ -441,6 +475,7 @@ defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))
 defvjp(eigenvalues,         lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
 defvjp(packed_eigh,         lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))
 defvjp(packed_svd,          lambda g, ans, a: packed_svd_da(g, ans, a))
+defvjp(completing,          lambda g, ans, a, by: completing_da(g, a))
 defvjp(packed_qr,           lambda g, ans, a: packed_qr_da(g, ans, a))
 broadcasting(np.linalg.solve, lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b))
 define(np.linalg.slogdet,   lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
+from oracles.errors import Unsupported
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What minigrad says that it has no derivative of is unsupported, not an error."""
+    try:
+        yield
+    except mg.UnsupportedError as error:
+        raise Unsupported(str(error)) from None
 
 
 class MinigradAdapter:
@@ -19,14 +30,17 @@ class MinigradAdapter:
     def forward(self, program: mg.Program, inputs: Sequence[Any]) -> Any:
         return program(*inputs)
 
+    @refusals()
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         value, pullback = mg.vjp(program, *inputs)
         return value, pullback(cotangent)
 
+    @refusals()
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         gradients: Sequence[Any] = mg.grad(slope(program, cotangent, vectors), range(len(inputs)))(*inputs)
         return gradients
 
+    @refusals()
     def jvp(self, program: mg.Program, inputs: Sequence[Any], vectors: Sequence[Any]) -> Any:
         return mg.jvp(program, tuple(inputs), tuple(vectors))[1]
 
@@ -44,6 +58,7 @@ class StagedAdapter:
     def forward(self, program: mg.Program, inputs: Sequence[Any]) -> Any:
         return program(*inputs)
 
+    @refusals()
     def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
         key = program, [(np.shape(x), np.asarray(x).dtype) for x in inputs]
         if self.kept[0] != key:
@@ -55,6 +70,7 @@ class StagedAdapter:
             value, gradients = self.kept[1](*inputs, cotangent)
         return value, gradients
 
+    @refusals()
     def hvp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any, vectors: Sequence[Any]) -> Sequence[Any]:
         gradients: Sequence[Any] = mg.stage(slope(program, cotangent, vectors), *inputs)(*inputs)[1]
         return gradients

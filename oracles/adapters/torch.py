@@ -71,6 +71,8 @@ class TorchSpelling(Spelling):
             raise Unsupported(f"PyTorch's {function} keeps dimensions of a single axis only")
         if "initial" in texts:
             raise Unsupported(f"PyTorch's {function} has no initial number")
+        if function == "linalg.svd" and parameters.get("hermitian"):
+            raise Unsupported("PyTorch's linalg.svd takes no matrix for symmetric")
         if function == "linalg.svd" and texts.get("compute_uv") == "False":
             return spelled("torch.linalg.svdvals", operands, {})
         if function == "linalg.qr" and texts.get("mode") == "'r'":
@@ -184,8 +186,9 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, NotImplementedError) or "is not implemented" in str(error):
-            raise Unsupported(str(error)) from None
+        said = str(error)
+        if isinstance(error, NotImplementedError) or "is not implemented" in said or "is not differentiable" in said:
+            raise Unsupported(said.partition("\n")[0]) from None
         raise
 
 

@@ -185,11 +185,19 @@ def qr_of_one(a: Any) -> tuple[Any, Any]:
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
-    m, n = np.shape(a)[-2:]
-    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+    if mode not in ("reduced", "complete", "r"):
         raise NotImplementedError(f"qr: mode {mode!r}")
-    results = stacked(qr_of_one, f"({m},{n})->({m},{min(m, n)}),({min(m, n)},{n})")(a)
-    return results[1] if mode == "r" else results
+    m, n = np.shape(a)[-2:]
+    q, r = stacked(qr_of_one, f"({m},{n})->({m},{min(m, n)}),({min(m, n)},{n})")(a)
+    if mode == "complete" and m > n:
+        q = with_any(q, m - n, a)
+        r = np.concatenate([r, np.zeros((*np.shape(a)[:-2], m - n, n), int)], axis=-2)
+    return r if mode == "r" else (q, r)
+
+
+def with_any(vectors: Any, count: int, a: Any) -> Any:
+    """Columns and `count` others that complete them, which are not unique; `a` is the matrix."""
+    return np.concatenate([vectors, np.full((*np.shape(vectors)[:-1], count), anything(*a.flat))], axis=-1)
 
 
 def eigen(a: Any) -> tuple[Any, Any]:
@@ -294,19 +302,20 @@ def svd_of_one(a: Any) -> tuple[Any, Any, Any]:
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     m, n = np.shape(a)[-2:]
+    if hermitian:
+        return svd_of_symmetric(a) if compute_uv else np.sort(np.abs(eigvalsh(a)), axis=-1)[..., ::-1]
     if not compute_uv:
         return svdvals(a)
-    if hermitian:
-        raise NotImplementedError("svd: hermitian")
     k = min(m, n)
     u, s, vh = stacked(svd_of_one, f"({m},{n})->({m},{k}),({k}),({k},{n})")(a)
-    # The vectors beyond the rank are not unique.
-    beyond = anything(*a.flat)
-    u, vh = (
-        np.concatenate([part, np.full((*part.shape[:-2], *shape), beyond)], axis) if full_matrices else part
-        for part, shape, axis in ((u, (m, m - k), -1), (vh, (n - k, n), -2))
-    )
-    return u, s, vh
+    return (with_any(u, m - k, a), s, mt(with_any(mt(vh), n - k, a))) if full_matrices else (u, s, vh)
+
+
+def svd_of_symmetric(a: Any) -> tuple[Any, Any, Any]:
+    w, v = eigh(a)
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
+    w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, row(order), axis=-1)
+    return v, np.abs(w), mt(v * row(np.sign(w)))
 
 
 def svdvals_of_one(a: Any) -> Any:
@@ -419,6 +428,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "linalg.tensorsolve": tensorsolve,
     "linalg.vector_norm": vector_norm,
     "minigrad.cofactor": cofactor,
+    "minigrad.completing": lambda a, by: with_any(a[..., :0], abs(np.diff(np.shape(a)[-2:])[0]), a),
     "minigrad.eigenvalues": eigvalsh,
     "minigrad.euclidean": norm,
     "minigrad.logabsdet": logabsdet,

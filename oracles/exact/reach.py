@@ -332,8 +332,8 @@ def is_linear(name: str) -> bool:
 SLICED = ("linalg.norm", "linalg.matrix_norm", "linalg.vector_norm", "ptp")
 """Functions that work along an axis, besides those of such kinds."""
 
-EXTREMES = ("amax", "amin", "max", "min", "nanmax", "nanmin")
-"""Those whose result is one of the numbers that they are given."""
+TELLS = ("amax", "amin", "max", "min", "nanmax", "nanmin", "nanmean")
+"""Those whose result is finite unless something that it is made of is not, or nothing is left of that."""
 
 
 def is_of_matrices(name: str) -> bool:
@@ -376,9 +376,9 @@ def sliced_axes(step: Any, operands: Sequence[Any]) -> tuple[int, ...]:
 def not_finite_in(step: Any, operands: Sequence[Any], result: Any) -> Any:
     """The entries of a result that are made of what is not finite: one by one, per slice or matrix, or all or none.
 
-    The largest of numbers is made of one of them; and what leaves NaN out, of the others.
+    The largest of numbers is made of one of them; and what leaves NaN out, of the others, if there are any.
     """
-    if step.function in EXTREMES:
+    if step.function in TELLS:
         return np.asarray(LOST(result), bool)
     lost = INFINITE if step.function in CATALOGUE and CATALOGUE[step.function].kind == "nan" else LOST
     masks = [np.asarray(lost(part), bool) for part in leaves(operands) if np.asarray(part).dtype == object]

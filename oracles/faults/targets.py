@@ -43,6 +43,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.packed_eigh": ("linalg.eigh",),
     "minigrad.packed_svd": ("linalg.svd",),
     "minigrad.packed_qr": ("linalg.qr",),
+    "minigrad.completing": ("linalg.svd", "linalg.qr"),
     "minigrad.contract": ("einsum",),
     **dict.fromkeys(("minigrad.full_convolution", "minigrad.inner_correlation"), ("convolve", "correlate")),
     "minigrad.gaussian": ("scipy.special.erf", "scipy.special.erfc"),
