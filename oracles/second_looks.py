@@ -220,15 +220,15 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     """Where the party's own formula is right, if this is a matter of digits; empty if the formula is wrong.
 
     Its formula is right if it agrees at the same point in float64, and most digits are not gone at every ordinary
-    point; or if it loses digits all around the point, but agrees at ordinary points of the same signs, or in all
-    steps by themselves but those that lose digits too.  What is off at the very point alone, or at ordinary points
-    too, is a wrong formula, unless a step by itself loses its digits; and so is what is off by one factor in both
-    dtypes, unless a step does and the program is right at ordinary points, or what is off at the point as at ordinary
-    ones; but where the truth is zero, with no size that digits could be counted from, or ordinary points are at
-    edges, the error must be of the rounding unit's size in both dtypes, or a few units of noise or of the terms that
-    cancel; and those may be the larger elements, if nothing is off but zeros, and by no more than rounding of these.
-    An error of that size may be gone nearby by luck, as where a mean happens to be exact; and others recur at some of
-    many points nearby.
+    point; or if it loses digits all around the point, but agrees at ordinary points of the same signs, or in all steps
+    by themselves but those that lose digits too. What is off at the very point alone, or at ordinary points too, is a
+    wrong formula, unless a step by itself loses its digits; and so is what is off by one factor in both dtypes, unless
+    a step does and the program is right at ordinary points, to which digits may be seen to come back, or what is off at
+    the point as at ordinary ones; but where the truth is zero, with no size that digits could be counted from, or
+    ordinary points are at edges, the error must be of the rounding unit's size in both dtypes, or a few units of noise
+    or of the terms that cancel; and those may be the larger elements, if nothing is off but zeros, and by no more than
+    rounding of these. An error of that size may be gone nearby by luck, as where a mean happens to be exact; and others
+    recur at some of many points nearby.
     """
     spec = answer.party
     here = error_of(answer, order, facts)
@@ -256,8 +256,10 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if not any(there.tells_of(here) for there in ordinary):
         ordinary += [error_at(each, spec, order) for each in point.ordinary(again=True)]
     if not other.agrees and here.is_like(other):
-        right_there = any(map(here.is_answered_by, ordinary))
-        return step_that_loses(point, spec, order, rounds=False) if right_there else ""
+        if not any(map(here.is_answered_by, ordinary)):
+            return ""
+        fades = "of smaller numbers its error follows the rounding unit" * fades_by_digits(point, spec, order)
+        return fades or step_that_loses(point, spec, order, rounds=False)
     nearby = [error_at(near, spec, order) for near in point.nearby()]
     collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
@@ -414,6 +416,28 @@ def follows_rounding(one: Error, other: Error) -> bool:
     if nothing_left and finer.size < TOTAL_LOSS <= finer.size / FOLLOWS_ROUNDING:
         return True
     return bool(0 < finer.size <= FOLLOWS_ROUNDING * coarser.size < np.inf)
+
+
+ON_THE_WAY = 32
+"""At how many points on the way to numbers near 1 to ask whether digits come back."""
+
+
+def fades_by_digits(point: Point, spec: str, order: int) -> bool:
+    """Whether on the way to numbers near 1 what is off goes by digits: somewhere both dtypes lose some by rounding.
+
+    A wrong branch for large numbers goes all at once, and a series that is broken off early is off alike in both.
+    """
+    sizes = [np.abs(x[np.isfinite(x)]) for x in point.case.inputs]
+    [exponent] = np.frexp([max((float(np.max(size, initial=0.0)) for size in sizes), default=0.0)])[1]
+
+    def loses_some(shift: int) -> bool:
+        inputs = tuple(np.ldexp(x, shift) for x in point.case.inputs)
+        there = point.other(replace(point.case, inputs=inputs))
+        fine, coarse = (error_at(there and there.in_dtype(dtype), spec, order) for dtype in ("float64", "float32"))
+        return fine.lacks_digits and coarse.lacks_digits and follows_rounding(fine, coarse)
+
+    step = max(1, abs(int(exponent)) // ON_THE_WAY) * (1 if exponent < 0 else -1)
+    return any(map(loses_some, range(-int(exponent), 0, -step)))
 
 
 def error_in_other_dtype(point: Point, spec: str, order: int) -> Error:

@@ -336,6 +336,30 @@ def test_one_error_in_both_dtypes_is_no_loss_of_digits(subject: type, dtype: str
     assert label_of(subject, case_of(np.sin, [0.5, 5.0], dtype=dtype)) is Label.WRONG
 
 
+class SineOffBeyond1000(trial.Broken):
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: np.where(np.abs(x) > 1000, 1.5, 1.0))
+
+
+class SineGrowsOff(trial.Broken):
+    """As a series that is broken off."""
+
+    def broken(self) -> Any:
+        return with_sine_off(lambda x: 1 + np.minimum(x / 1000, 1) ** 4)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_digits_that_are_all_gone_come_back_on_the_way_to_ordinary_numbers(dtype: str) -> None:
+    """JAX's second derivatives of singular vectors lose some rounding units times the values' fourth power."""
+    for scale in (1e3, 1e5, 1e8):
+        a = scale * np.array([[1.0, 2.0], [3.0, 5.0]])
+        vectors = case_of(lambda x: np.linalg.svd(x)[2], a, dtype=dtype)
+        found = examine(vectors, Setup("minigrad", ("jax",), (2,)))
+        assert [found.verdict(party, 2).label for party in ("minigrad", "jax")] == [Label.AGREES, Label.UNSTABLE]
+    for subject in (SineOffBeyond1000, SineGrowsOff):
+        assert label_of(subject, case_of(np.sin, 5e4, dtype=dtype)) is Label.WRONG
+
+
 def test_one_error_at_all_points_is_no_loss_of_digits() -> None:
     assert label_of(SineOffInFloat32, case_of(np.sin, 1.1, dtype="float32")) is Label.WRONG
 

@@ -325,8 +325,8 @@ class Operands(Draft):
         if name in SEVERAL:
             index, signed = self.draw(st.sampled_from(SEVERAL[name]))
             part = self.pick(name, (a, *extra), parameters, index)
-            # The sign of a vector is anyone's choice: its square is not.
-            if part is None or not signed:
+            # The sign of a vector is anyone's choice, and of a square there is none.
+            if part is None or not signed or self.draw(st.booleans()):
                 return part
             self.hidden.add(part.index)
             return self.append("multiply", (part, part), {})
