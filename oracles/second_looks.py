@@ -258,8 +258,9 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
     if not other.agrees and here.is_like(other):
         if not any(map(here.is_answered_by, ordinary)):
             return ""
-        fades = "of smaller numbers its error follows the rounding unit" * fades_by_digits(point, spec, order)
-        return fades or step_that_loses(point, spec, order, rounds=False)
+        if fades_by_digits(point, spec, order, here):
+            return "nearer to 1 float64 has digits left where float32 is off like this"
+        return step_that_loses(point, spec, order, rounds=False)
     nearby = [error_at(near, spec, order) for near in point.nearby()]
     collapses = all(map(here.collapses_to, nearby))
     if here.none_left.any() and (collapses or here.is_alone(nearby)):
@@ -422,8 +423,8 @@ ON_THE_WAY = 32
 """At how many points on the way to numbers near 1 to ask whether digits come back."""
 
 
-def fades_by_digits(point: Point, spec: str, order: int) -> bool:
-    """Whether on the way to numbers near 1 what is off goes by digits: somewhere both dtypes lose some by rounding.
+def fades_by_digits(point: Point, spec: str, order: int, here: Error) -> bool:
+    """Whether what is off goes by digits on the way to numbers near 1: float32 is off as here where float64 has most.
 
     A wrong branch for large numbers goes all at once, and a series that is broken off early is off alike in both.
     """
@@ -434,7 +435,7 @@ def fades_by_digits(point: Point, spec: str, order: int) -> bool:
         inputs = tuple(np.ldexp(x, shift) for x in point.case.inputs)
         there = point.other(replace(point.case, inputs=inputs))
         fine, coarse = (error_at(there and there.in_dtype(dtype), spec, order) for dtype in ("float64", "float32"))
-        return fine.lacks_digits and coarse.lacks_digits and follows_rounding(fine, coarse)
+        return fine.lacks_digits and fine.size < ALIKE * here.size and here.is_like(coarse)
 
     step = max(1, abs(int(exponent)) // ON_THE_WAY) * (1 if exponent < 0 else -1)
     return any(map(loses_some, range(-int(exponent), 0, -step)))

@@ -86,7 +86,7 @@ VECTORS: Mapping[str, Mapping[int, int]] = {
     "linalg.qr": {0: -1, 1: -2},
     "linalg.svd": {0: -1, 2: -2},
 }
-"""By the parts of a result whose signs go together, the axis that counts vectors; the first part tells their signs."""
+"""By the parts of a result whose signs go together, the axis that counts vectors: that of most tells their signs."""
 
 
 def with_signs_of(party: str, case: Case) -> Case | None:
@@ -136,26 +136,20 @@ def signs_of(party: str, case: Case, asked: Program, own: Program) -> Mapping[in
         return None
     if not isinstance(ours, tuple):
         return None  # values alone
-    first = Step("getitem", (asked.output, min(parts)))
+    counts = {place: ours[place].shape[axis] for place, axis in parts.items()}
+    most = max(counts, key=lambda place: counts[place])
+    first = Step("getitem", (asked.output, most))
     vectors = Program(asked.inputs, (*asked.steps, first), Ref(len(asked.inputs) + len(asked.steps)))
-    answer = ask(party, replace(case, program=vectors, cotangent=np.zeros_like(ours[0])), 1)
+    answer = ask(party, replace(case, program=vectors, cotangent=np.zeros_like(ours[most])), 1)
     theirs = answer.arrays[0] if answer.arrays else None
-    if not isinstance(theirs, np.ndarray) or theirs.shape != ours[0].shape:
+    if not isinstance(theirs, np.ndarray) or theirs.shape != ours[most].shape:
         return None
     with np.errstate(all="ignore"):
-        cosines = np.sum(ours[0] * theirs, axis=-2)
+        cosines = np.sum(ours[most] * theirs, axis=-3 - parts[most])
     signs = np.where(cosines < -OPPOSITE, -1, 1).astype(case.dtype)
-    counts = {place: ours[place].shape[axis] for place, axis in parts.items()}
-    signs[..., min(counts.values()) :] = 1  # vectors beyond the rank are of no pair
-
-    def along(place: int) -> FloatArray:
-        """As many signs as this part has vectors, along its axis of these."""
-        ones = np.ones((*signs.shape[:-1], counts[place]), case.dtype)
-        shared = min(counts[place], signs.shape[-1])
-        ones[..., :shared] = signs[..., :shared]
-        return np.expand_dims(ones, -3 - parts[place])
-
-    return {place: along(place) for place in parts} if np.any(signs < 0) else None
+    if not np.any(signs < 0):
+        return None
+    return {place: np.expand_dims(signs[..., : counts[place]], -3 - axis) for place, axis in parts.items()}
 
 
 OPPOSITE = 0.5

@@ -341,6 +341,13 @@ class SineOffBeyond1000(trial.Broken):
         return with_sine_off(lambda x: np.where(np.abs(x) > 1000, 1.5, 1.0))
 
 
+class OffBeyondWhatCancels(trial.Broken):
+    """It has all its digits again where the other sign is given."""
+
+    def broken(self) -> Any:
+        return ruled(np.square, lambda g, ans, x: g * np.where(np.abs(x) > 1e9, -2 * x, (x + 1) ** 2 - x**2 - 1))
+
+
 class SineGrowsOff(trial.Broken):
     """As a series that is broken off."""
 
@@ -358,6 +365,7 @@ def test_digits_that_are_all_gone_come_back_on_the_way_to_ordinary_numbers(dtype
         assert [found.verdict(party, 2).label for party in ("minigrad", "jax")] == [Label.AGREES, Label.UNSTABLE]
     for subject in (SineOffBeyond1000, SineGrowsOff):
         assert label_of(subject, case_of(np.sin, 5e4, dtype=dtype)) is Label.WRONG
+    assert label_of(OffBeyondWhatCancels, case_of(np.square, 1e12, dtype=dtype)) is Label.WRONG
 
 
 def test_one_error_at_all_points_is_no_loss_of_digits() -> None:
@@ -1762,6 +1770,39 @@ def test_negatives_of_singular_vectors_are_as_good(dtype: str) -> None:
     assert label_of(OneOtherSign, case) is Label.WRONG
     invariant = case_of(lambda x: (lambda u, s, vh: np.tanh(u * s @ vh))(*np.linalg.svd(x, full_matrices=False)), a)
     assert label_of(OtherSigns, invariant) is Label.AGREES
+
+
+class Mirrors(MinigradAdapter):
+    """It has the negative of every other vector that a program results in."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        signs = np.where(np.arange(cotangent.shape[-1]) % 2, -1.0, 1.0)
+        value, gradients = super().vjp(program, inputs, cotangent * signs)
+        return value * signs, gradients
+
+
+class MirrorsAndDoubles(Mirrors):
+    """And twice the gradient."""
+
+    def vjp(self, program: mg.Program, inputs: Sequence[Any], cotangent: Any) -> tuple[Any, Sequence[Any]]:
+        value, gradients = super().vjp(program, inputs, cotangent)
+        return value, [2 * g for g in gradients]
+
+
+VECTORS_IN_COLUMNS = {
+    "eigh": (lambda x: np.linalg.eigh(x)[1], [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]]),
+    "qr": (lambda x: np.linalg.qr(x)[0], [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0], [1.0, 1.0, 2.0]]),
+    "svd": (lambda x: np.linalg.svd(x)[0], [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [2.0, 0.5, -1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS_IN_COLUMNS)
+def test_vectors_of_every_decomposition_may_have_either_sign(name: str) -> None:
+    vectors, x = VECTORS_IN_COLUMNS[name]
+    shape = np.shape(vectors(np.array(x)))
+    case = case_of(vectors, x, cotangent=np.reshape(np.arange(np.prod(shape)) ** 2 + 1.0, shape))
+    assert label_of(Mirrors, case) is Label.SEMANTICS
+    assert label_of(MirrorsAndDoubles, case) is Label.WRONG
 
 
 def test_vectors_of_vectors_are_told_by_their_own_signs() -> None:

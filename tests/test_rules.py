@@ -1415,7 +1415,7 @@ def test_decompositions_in_full_are_those_of_numpy(name: str, shape: tuple[int, 
     assert grad(lambda a: sum(np.sum(part) for part in leaves([WHOLE[name](a)])) * 0.0)(a).shape == shape
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (2, 4, 2), (2, 3)])
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4, 2), (2, 4)])
 def test_vectors_beyond_the_rank_have_no_derivative_and_leave_that_of_the_others(shape: tuple[int, ...]) -> None:
     a, k = np.random.default_rng(1).normal(size=shape), min(shape[-2:])
 
@@ -1435,6 +1435,36 @@ def test_vectors_beyond_the_rank_have_no_derivative_and_leave_that_of_the_others
         complete, reduced = (grad(lambda a, m=m: np.sum(np.linalg.qr(a, m).R ** 3))(a) for m in ("complete", "reduced"))
         assert np.array_equal(complete, reduced)
         assert np.all(np.isnan(grad(lambda a: np.sum(np.linalg.qr(a, "complete").Q ** 3))(a)))
+
+
+WEIGHTS = np.arange(16.0).reshape(4, 4) ** 2 - 7
+
+BASES = {
+    "one that is left": lambda a: np.linalg.svd(a[:, :3])[0][:, 3] @ WEIGHTS,
+    "one that is left of rows": lambda a: np.linalg.svd(a.T[:3])[2][3] @ WEIGHTS,
+    "one that QR leaves": lambda a: np.linalg.qr(a[:, :3], "complete").Q @ WEIGHTS,
+    "a projection": lambda a: (lambda u: np.sum(u @ u.T * WEIGHTS))(np.linalg.svd(a[:, :2])[0][:, 2:]),
+    "a residual": lambda a: np.sum((np.linalg.qr(a[:, :2], "complete").Q.T @ WEIGHTS[0])[2:] ** 2),
+    "several of a stack": lambda a: (lambda v: np.sum(v.mT @ v * WEIGHTS))(np.linalg.svd(a[:, None])[2][:, 1:]),
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_vectors_beyond_the_rank_have_derivatives_where_it_matters_not_which_they_are(name: str) -> None:
+    a = np.random.default_rng(2).normal(size=(4, 4))
+    check_grads(BASES[name], (a,), order=2)
+
+
+def test_what_is_not_used_beyond_the_rank_has_no_part_where_that_is_lost() -> None:
+    ones = np.ones((3, 2))
+    total = [grad(lambda a, f=f: np.sum(np.linalg.svd(a, full_matrices=f)[1]))(ones) for f in (True, False)]
+    assert np.array_equal(*total)
+
+
+@pytest.mark.parametrize("a", [np.ones((2, 2)), np.zeros((2, 2)), np.diag([3.0, -1.0, 0.0])])
+def test_singular_vectors_of_a_symmetric_matrix_are_those_of_numpy_where_a_value_is_0(a: Any) -> None:
+    for got, wanted in zip(np.linalg.svd(Tensor(a), hermitian=True), np.linalg.svd(a, hermitian=True), strict=True):
+        assert np.array_equal(got.value, wanted)
 
 
 def test_singular_vectors_of_a_symmetric_matrix_are_differentiated_along_its_lower_triangle() -> None:

@@ -171,10 +171,21 @@ def completing(a: Any, *, by: Any) -> Any:
     return u[..., n:] if m > n else mt(vh)[..., m:]
 
 
-def completing_da(g: Any, a: Any) -> Any:
-    """They are not unique, so there is no derivative: NaN, where they are used."""
+def completing_da(g: Any, ans: Any, a: Any) -> Any:
+    """How they stay orthogonal to the others; NaN where it matters how they turn among themselves, as they may."""
+    wide = np.shape(a)[-2] < np.shape(a)[-1]
+    q, r = unpacked_qr(mt(a) if wide else a)
     used = np.any(g != 0, axis=(-2, -1), keepdims=True)
-    return np.where(used, np.nan, np.zeros_like(a))
+    inverse = np.linalg.solve(np.where(used, if_full_rank(r), np.eye(np.shape(r)[-1], dtype=r.dtype)), mt(q))
+    turn, size = mt(ans) @ g, np.max(np.abs(g), axis=(-2, -1), keepdims=True, initial=0)
+    turns = np.any(np.abs(turn - mt(turn)) > 1024 * np.finfo(g.dtype).eps * size, axis=(-2, -1), keepdims=True)
+    sent = np.where(turns, np.nan, -ans @ (mt(g) @ mt(inverse)))
+    return mt(sent) if wide else sent
+
+
+def if_full_rank(r: Any) -> Any:
+    """Triangular matrices, NaN where their diagonals are 0: there is no derivative then, where a solver would raise."""
+    return np.where((r == 0) & np.eye(np.shape(r)[-1], dtype=bool), np.nan, r)
 
 
 @primitive
@@ -200,9 +211,7 @@ def qr_square_da(gq: Any, gr: Any, q: Any, r: Any) -> Any:
     skew = r @ mt(gr) - mt(gq) @ q
     both = np.tril(skew, -1)
     inner = gq + q @ (both + mt(both) + diagonal_of(skew))
-    # A singular R has no derivative: NaN, where a solver would raise.
-    singular = (r == 0) & np.eye(np.shape(r)[-1], dtype=bool)
-    return mt(np.linalg.solve(np.where(singular, np.nan, r), mt(inner)))
+    return mt(np.linalg.solve(if_full_rank(r), mt(inner)))
 
 
 def cholesky_da(g: Any, ans: Any) -> Any:
@@ -442,7 +451,7 @@ def svd_of_symmetric(a: Any, compute_uv: bool) -> Any:
     w, v = unpacked_eigh(a)
     order = np.flip(np.argsort(np.abs(w), axis=-1), -1)
     w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, row(order), axis=-1)
-    return SVDResult(v, np.abs(w), mt(v * row(np.sign(w))))
+    return SVDResult(v, np.abs(w), mt(np.where(row(np.signbit(w)), -v, v)))
 
 
 def unpacked_qr(a: Any, mode: str = "reduced") -> Any:
@@ -475,7 +484,7 @@ defvjp(singular_values,     lambda g, ans, a: singular_values_da(g, a))
 defvjp(eigenvalues,         lambda g, ans, a, UPLO="L": eigenvalues_da(g, a, UPLO))
 defvjp(packed_eigh,         lambda g, ans, a, UPLO="L": packed_eigh_da(g, ans, UPLO))
 defvjp(packed_svd,          lambda g, ans, a: packed_svd_da(g, ans, a))
-defvjp(completing,          lambda g, ans, a, by: completing_da(g, a))
+defvjp(completing,          lambda g, ans, a, by: completing_da(g, ans, a))
 defvjp(packed_qr,           lambda g, ans, a: packed_qr_da(g, ans, a))
 broadcasting(np.linalg.solve, lambda g, ans, a, b: solve_da(g, ans, a, b), lambda g, ans, a, b: adjoint_solve(g, a, b))
 define(np.linalg.slogdet,   lambda a: SlogdetResult(sign_of_det(a), logabsdet(a)))

@@ -315,7 +315,7 @@ def svd_of_symmetric(a: Any) -> tuple[Any, Any, Any]:
     w, v = eigh(a)
     order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
     w, v = np.take_along_axis(w, order, axis=-1), np.take_along_axis(v, row(order), axis=-1)
-    return v, np.abs(w), mt(v * row(np.sign(w)))
+    return v, np.abs(w), mt(np.where(row(np.sign(w) < 0), -v, v))
 
 
 def svdvals_of_one(a: Any) -> Any:
