@@ -137,6 +137,7 @@ def test_a_program_is_judged_as_it_is() -> None:
 
 
 ODD = {
+    "a share beside infinities": (lambda x: mg.softmax(x)[1] * x[1:2], [np.inf, 1.25, np.inf], Label.NONFINITE),
     "a mean of nothing but NaN": (lambda x: np.nanmean(x), [np.nan, np.nan], Label.NONFINITE),
     "NaN where it is not read": (lambda x: np.linalg.eigvalsh(x), [[1.0, np.nan], [2.0, 3.0]], Label.AGREES),
     "values of a matrix in full": (lambda x: np.linalg.svd(x)[1], [[1.0, 2.0], [3.0, 5.0], [2.0, -1.0]], Label.AGREES),

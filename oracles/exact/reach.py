@@ -215,20 +215,32 @@ def is_there(x: Jet) -> bool:
 
 
 def reached(
-    case: Case, order: int, edges: Mapping[int, Edge], sides: int, exponents: Mapping[int, Any] | None = None
+    case: Case,
+    order: int,
+    edges: Mapping[int, Edge],
+    sides: int,
+    exponents: Mapping[int, Any] | None = None,
+    gone: Mapping[int, Sequence[Any]] | None = None,
 ) -> list[Any]:
     """Per input, the elements of the gradient, or of the Hessian product, that meet an edge or what is not finite.
 
     Where a step's derivative is infinite, NaN is put in its place; whatever meets that NaN in some step
     depends on it; of powers that are marked in `exponents`, at order 1, along these alone.  All this is
     done a nudge away, where no derivative is zero by chance; where something ties, to several `sides`.
+    Of what is not finite an engine may make NaN where a number is left, as of the share of 1 beside two infinities:
+    where floats have none, marked in `gone` for each part of a result, there is none here.
     """
-    masks = [reached_from(case, order, edges, 2 * side, exponents or {}) for side in range(sides)]
+    masks = [reached_from(case, order, edges, 2 * side, exponents or {}, gone or {}) for side in range(sides)]
     return [np.any(together, axis=0) for together in zip(*masks, strict=True)]
 
 
 def reached_from(
-    case: Case, order: int, edges: Mapping[int, Edge], seed: int, exponents: Mapping[int, Any]
+    case: Case,
+    order: int,
+    edges: Mapping[int, Edge],
+    seed: int,
+    exponents: Mapping[int, Any],
+    gone: Mapping[int, Sequence[Any]],
 ) -> list[Any]:
     """As `reached`, from the side that a nudge of this seed goes to."""
     inputs = displaced_inputs(case, Nudge(seed))
@@ -245,7 +257,11 @@ def reached_from(
         if step.function == "divide":  # nothing is left over infinity, but rules may divide it by itself
             mask = mask | not_finite_in(step, operands[1:], result)
         elif not passes_on(step.function):
-            mask = mask | not_finite_in(step, operands, result)
+            made = not_finite_in(step, operands, result)
+            mask = mask | made
+            if number in gone and np.any(made):
+                parts, stack = iter(gone[number]), stack_of(step, operands)
+                result = map_operand(lambda part: without_numbers(part, along(stack, made, part) & next(parts)), result)
         if np.any(mask):
             result = map_operand(lambda part: spoilt(part, mask, step, operands), result)
         if number in exponents:
@@ -487,6 +503,20 @@ def put_back(nudged: Any, result: Any) -> Any:
     return np.asarray(put(nudged, result), object)
 
 
+def along(stack: tuple[int, ...], mask: Any, part: Any) -> Any:
+    """The mask of the matrices of a stack, if it is one, as one of all entries of a part of a result."""
+    return np.reshape(mask, np.shape(mask) + (1,) * (np.ndim(part) - np.ndim(mask))) if stack else mask
+
+
+def without_numbers(part: Any, mask: Any) -> Any:
+    """Jets, with NaN for the values of those that are marked."""
+    if np.asarray(part).dtype != object:
+        return part
+    nothing = arb("nan")
+    gone = np.frompyfunc(lambda x, m: Jet(nothing, x.slopes, x.bends, x.sign) if m and isinstance(x, Jet) else x, 2, 1)
+    return np.asarray(gone(part, mask), object)
+
+
 def spoilt(part: Any, mask: Any, step: Any, operands: Sequence[Any]) -> Any:
     """Jets, with NaN for the derivatives of those that are marked, along the directions that what made them varies.
 
@@ -524,8 +554,7 @@ def with_others(
         return part
     taken = moved_along(x for each in leaves(operands) for x in np.ravel(each) if isinstance(x, Jet))
     found = np.array(part, object)
-    if stack_of(step, operands):
-        mask = np.reshape(mask, np.shape(mask) + (1,) * (found.ndim - np.ndim(mask)))
+    mask = along(stack_of(step, operands), mask, found)
     for place in map(tuple, np.argwhere(np.broadcast_to(mask, found.shape))):
         source = [found[place]] if moves(step.function) else made_from(step, operands, place, found.shape)
         made_of = [x for x in source if isinstance(x, Jet)]

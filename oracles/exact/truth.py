@@ -325,7 +325,8 @@ class Referee:
                 if not (edges or exponents or self.propagates):
                     return [np.zeros(shape, bool) for shape in shapes]
                 sides = 1 if self.ties.get((BITS[0], None, None)) == 0 else SIDES
-                return reached(self.case, order, edges, sides, exponents if order == 1 else None)
+                gone = not_finite_in_floats(self.case) if self.propagates else {}
+                return reached(self.case, order, edges, sides, exponents if order == 1 else None, gone)
         except (ArithmeticError, ProgramError, TypeError, ValueError):
             return [np.ones(shape, bool) for shape in shapes]
 
@@ -573,6 +574,20 @@ def nothing(shape: tuple[int, ...], dtype: str, status: Status) -> Truth:
     """No truth, for one reason all through."""
     nan = np.full(shape, np.nan)
     return Truth(nan.astype(dtype), np.zeros(shape), nan, nan, nan, nan, np.full(shape, status, np.int8))
+
+
+def not_finite_in_floats(case: Case) -> dict[int, list[Any]]:
+    """By number of the step, which entries of its results are no finite numbers in floats."""
+    found: dict[int, list[Any]] = {}
+
+    def watch(number: int, step: Any, operands: list[Any], result: Any) -> Any:
+        found[number] = [~np.isfinite(part) for part in leaves([result])]
+        return result
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        case.program.run(case.inputs, NAMES.__getitem__, watch)
+    return found
 
 
 def chooses_by_nan(case: Case) -> bool:
