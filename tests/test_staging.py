@@ -1449,3 +1449,19 @@ def test_two_changes_of_sign_leave_an_array_of_its_own(f: Any) -> None:
     assert_close(gradient, vjp(f, x)[1](cotangent)[0])
     assert not np.shares_memory(gradient, cotangent)
     assert np.array_equal(cotangent, [0.5, -1.0, 2.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_gradient_that_is_a_forward_value_of_no_numbers_is_staged(dtype: Any) -> None:
+    """The forward value comes back as a gradient, but has no line of its own where its numbers are of no use."""
+    weights, along = np.array([1.0, 2.0, 4.0], dtype), np.array([1.0, -1.0, 2.0], dtype)
+
+    def nothing(x: Any) -> Any:
+        return np.exp(np.broadcast_to(np.average(x, axis=0, keepdims=True, weights=weights), (0,)))
+
+    def slope(x: Any) -> Any:
+        return 0 + np.sum(vjp(nothing, x)[1](np.zeros(0, dtype))[0] * along)
+
+    x = np.array([0.5, 1.5, 2.5], dtype)
+    value, [gradient] = stage(slope, x)(x)
+    assert (value, gradient.tolist(), gradient.dtype) == (0, [0, 0, 0], dtype)

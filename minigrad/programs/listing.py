@@ -65,8 +65,9 @@ class Listing(Spelling):
             if isinstance(send.upstream, Ref) and origin in gradients and send.upstream not in used:
                 self.names[send.upstream.index] = gradients[origin]
             self.send(send, gradients[target], counts[target] == 1, number)
-            if isinstance(send.upstream, Ref) and send.upstream.index < left.forward:
-                self.names[send.upstream.index] = before[send.upstream.index]
+            if isinstance(send.upstream, Ref) and (i := send.upstream.index) < left.forward:
+                self.names.pop(i, None)  # of no forward line, as where no number of it is used, it had none
+                self.names |= {i: before[i]} if i in before else {}
         of_inputs = {send.target.index: gradients[send.ways[1]] for send in left.sends}
         results = [
             self.returned(left.result, None),
