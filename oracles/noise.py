@@ -144,6 +144,9 @@ class Noisy:
             if self.rounds_inside and name == "linalg.det":  # which NumPy takes from its logarithm
                 size = np.log(np.abs(np.where(result == 0, 1, result)))
                 result = result * (1 + size * np.finfo(result.dtype).eps * float(self.units.take(())))
+            if self.rounds_inside and name == "linalg.pinv":
+                size = np.max(np.abs(result), axis=(-2, -1), keepdims=True, initial=0) * left_by_bdsqr(result.dtype)
+                result = result + size * self.units.take(result.shape).astype(result.dtype)
             return self.nudge(result, result.ndim - 1 if name in PACKED else stack)
 
         return nudged
@@ -174,6 +177,15 @@ class Noisy:
             nudged = np.where(small if alike else small & (value != 0), nudged + steps, nudged)
         # What is infinite is not rounded; nudged it would be NaN, and the noise infinite, in which anything agrees.
         return np.where(np.isinf(value), value, nudged)[()]
+
+
+def left_by_bdsqr(dtype: Any) -> Any:
+    """What LAPACK's xBDSQR leaves beside a singular value as a part of it, and with it whoever makes use of vectors.
+
+    Its tolerance, of ``max(10, min(100, eps**(-1/8)))`` times `eps`, half a unit in the last place of 1.
+    """
+    eps = np.finfo(dtype).eps / 2
+    return max(10, min(100, eps**-0.125)) * eps
 
 
 def values_row(name: str, operand: Any) -> int:

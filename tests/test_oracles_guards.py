@@ -1863,6 +1863,20 @@ class Negated(trial.Altered):
         return -gradient
 
 
+def test_what_lapack_leaves_of_a_pseudo_inverse_is_noise() -> None:
+    """NumPy's own value, which is everybody's, is off by 40 rounding units of the largest entry: it stops early."""
+    x = [
+        [2.192880209014869e-19, 7.852334234226266e-21, -2.382534274036896e-21, -3.428789370485408e-21],
+        [3.2526065174565134e-22, 4.2766354693690724e-19, -6.993104012531505e-22, -1.862117231243854e-21],
+        [-3.9546274241408775e-21, 4.8328311838541364e-21, 6.482471894345143e-19, -2.97613496347271e-21],
+    ]
+    case = case_of(np.linalg.pinv, x, cotangent=np.arange(12.0).reshape(4, 3))
+    for order in (1, 2):
+        verdicts = examine(case, Setup("minigrad", ("torch", "jax"), (order,))).verdicts
+        assert {verdict.label for verdict in verdicts} == {Label.AGREES}
+    assert label_of(OffInTheNinthDigit, case) is Label.WRONG
+
+
 def test_where_eigenvalues_alone_do_not_converge_a_case_is_looked_at_as_it_is() -> None:
     with np.errstate(all="ignore"):
         case = case_of(lambda x: np.linalg.eigh(x * 1e300)[0], np.array([[1e10, 2.0], [2.0, 1.0]]))
