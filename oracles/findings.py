@@ -19,7 +19,7 @@ from oracles.known import Finding
 from oracles.laws import shown_by
 from oracles.verdict import FINDINGS, Label
 
-AT_MOST = 40
+AT_MOST = 50
 """How many findings are shrunk and shown."""
 
 

@@ -419,8 +419,9 @@ def follows_rounding(one: Error, other: Error) -> bool:
     return bool(0 < finer.size <= FOLLOWS_ROUNDING * coarser.size < np.inf)
 
 
-ON_THE_WAY = 32
-"""At how many points on the way to numbers near 1 to ask whether digits come back."""
+ON_THE_WAY, APART = 32, 4
+"""At how many points at most, on the way to numbers near 1, to ask whether digits come back; and how many powers of two
+these lie apart at least: what goes by the fourth power of numbers is gone in float32 seven of these before float64."""
 
 
 def fades_by_digits(point: Point, spec: str, order: int, here: Error) -> bool:
@@ -434,10 +435,12 @@ def fades_by_digits(point: Point, spec: str, order: int, here: Error) -> bool:
     def loses_some(shift: int) -> bool:
         inputs = tuple(np.ldexp(x, shift) for x in point.case.inputs)
         there = point.other(replace(point.case, inputs=inputs))
-        fine, coarse = (error_at(there and there.in_dtype(dtype), spec, order) for dtype in ("float64", "float32"))
-        return fine.lacks_digits and fine.size < ALIKE * here.size and here.is_like(coarse)
+        if there is None or not here.is_like(error_at(there.in_dtype("float32"), spec, order)):
+            return False
+        fine = error_at(there.in_dtype("float64"), spec, order)
+        return fine.lacks_digits and fine.size < ALIKE * here.size
 
-    step = max(1, abs(int(exponent)) // ON_THE_WAY) * (1 if exponent < 0 else -1)
+    step = max(APART, abs(int(exponent)) // ON_THE_WAY) * (1 if exponent < 0 else -1)
     return any(map(loses_some, range(-int(exponent), 0, -step)))
 
 
