@@ -440,8 +440,8 @@ def fades_by_digits(point: Point, spec: str, order: int, here: Error) -> bool:
         fine = error_at(there.in_dtype("float64"), spec, order)
         return fine.lacks_digits and fine.size < ALIKE * here.size
 
-    step = max(APART, abs(int(exponent)) // ON_THE_WAY) * (1 if exponent < 0 else -1)
-    return any(map(loses_some, range(-int(exponent), 0, -step)))
+    step = max(APART, abs(int(exponent)) // ON_THE_WAY) * (-1 if exponent < 0 else 1)
+    return any(map(loses_some, range(-int(exponent), 0, step)))
 
 
 def error_in_other_dtype(point: Point, spec: str, order: int) -> Error:
