@@ -276,8 +276,10 @@ def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
     """Shrink a case for as long as its party gets its label; the journal record, under a new id, and the script.
 
     What shows at a case that a law makes is shrunk as long as it does, and then that case as any other: it is put to
-    its law only if that alone shows it.
+    its law only if that alone shows it.  A finding on record is small as it is.
     """
+    if suspect.is_on_record:
+        return as_found(suspect, name)
     setup = Setup(suspect.party, (), (suspect.order,))
     deadline = time.monotonic() + SHRINKING
 
@@ -301,13 +303,17 @@ def shrink_data(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
 
 
 def as_found(suspect: Suspect, name: str) -> tuple[dict[str, Any], str]:
-    """The same for a case that does not survive being examined again: unshrunk, and not asked where nobody answered."""
+    """The same unshrunk, of a case that may not survive being examined again; nobody is asked who did not answer.
+
+    At the very case it has everybody's answers.
+    """
     case = replace(case_of(suspect), id=name)
     silent = {v["party"]: v["why"] for v in suspect.record["verdicts"] if v["label"] == Label.ERRORED}
     found = examine(case, Setup(suspect.party, (), (suspect.order,)), silent)
-    elsewhere = suspect.moved or suspect.variant is not None
-    data = found.as_data() if elsewhere else {**suspect.record, "id": name}
-    return data, script(found, suspect.order)
+    if suspect.moved or suspect.variant is not None:
+        return found.as_data(), script(found, suspect.order)
+    told = [v for v in suspect.record["verdicts"] if v["order"] == suspect.order]
+    return {**suspect.record, "id": name, "verdicts": told}, script(found, suspect.order)
 
 
 def case_of(suspect: Suspect) -> Case:
@@ -495,14 +501,18 @@ class Campaign:
     def asked_of_all(self, suspects: Sequence[Suspect], shrunk: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The records of shrunk cases with every party's answers.
 
-        A record as it is, where a party dies of the case or it shows no more.
+        A record as it is, where it has them, a party dies of the case or it shows no more.
         """
         futures = []
         for suspect, small in zip(suspects, shrunk, strict=True):
             setup = replace(self.options.setup, orders=(suspect.order,))
             task = (Case.from_data(small).as_data(), setup, dict(self.silent), False)
-            futures.append(self.pool.schedule(examine_data, task, timeout=TIMEOUT))
+            has_all = {v["party"] for v in small["verdicts"]} == {*setup.parties}
+            futures.append(None if has_all else self.pool.schedule(examine_data, task, timeout=TIMEOUT))
         for suspect, small, future in zip(suspects, shrunk, futures, strict=True):
+            if future is None:
+                yield small
+                continue
             try:
                 record = future.result()
             except Exception:  # the finding is about one party, whatever the others do

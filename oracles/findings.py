@@ -19,8 +19,8 @@ from oracles.known import Finding
 from oracles.laws import shown_by
 from oracles.verdict import FINDINGS, Label
 
-AT_MOST = 50
-"""How many findings are shrunk and shown."""
+AT_MOST = 100
+"""How many findings are shown, with those on record."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Suspect:
             return frozenset(self.record["functions"])
         program = shown_by(Case.from_data(self.record), self.variant).program
         return frozenset(step.function for step in program.steps)
+
+    @property
+    def is_on_record(self) -> bool:
+        """Whether it shows at the very case of a known finding, of this party or another."""
+        return self.record["id"].startswith("known-") and not self.moved and self.variant is None
 
     @property
     def title(self) -> str:

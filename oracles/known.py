@@ -56,10 +56,11 @@ def cited(reason: str, cite: str) -> str:
 
 
 def traced(call: str, at: Mapping[str, Any], dtype: str) -> tuple[mg.Program, tuple[FloatArray, ...]]:
-    """The program that a call makes, and its inputs; these go by the names that it has for them."""
+    """The program that a call makes, without steps that nothing takes, and its inputs, by the call's names for them."""
     inputs = tuple(np.array(x, dtype) for x in at.values())
     formula = eval(f"lambda {', '.join(at)}: {call}", {"np": np, "mg": mg, "sp": special()})
-    return mg.trace(formula, *inputs), inputs
+    program, used = mg.trace(formula, *inputs).without_dead_steps()
+    return program, tuple(inputs[place] for place in used)
 
 
 def special() -> Any:

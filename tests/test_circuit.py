@@ -579,6 +579,7 @@ def test_notebook_shows_the_picture() -> None:
         (neuron, (2.0, -1.0, -3.0, -2.0, -3.0)),
         (lambda x, y: np.sum(np.stack([x, y])[::-1] * np.ones(2)), (2.0, 3.0)),
         (lambda x: np.sum(np.max(x, axis=0)[0:2]), (np.arange(6.0).reshape(2, 3),)),
+        (lambda x, y, z: (np.exp(y), x * z)[1], (2.0, 3.0, 4.0)),
     ],
 )
 def test_circuit_of_a_program_is_that_of_its_function(f: Function, inputs: tuple[Any, ...]) -> None:

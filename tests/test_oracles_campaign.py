@@ -144,6 +144,15 @@ def test_every_known_finding_is_found_again_and_known(honest: Outcome) -> None:
     assert all(any(known.startswith(f.reason) for known in reasons) for f in shown)
 
 
+def test_a_finding_on_record_is_shown_as_it_is_there(honest: Outcome) -> None:
+    on_record = {finding.id: finding.case() for finding in KNOWN}
+    shown = [r for r in honest.run.footer["shrunk"] if r["found_as"] in on_record]
+    assert shown
+    for record in shown:
+        case = on_record[record["found_as"]]
+        assert (record["program"], record["inputs"]) == (case.as_data()["program"], case.as_data()["inputs"])
+
+
 def test_named_cases_come_first_then_known_findings_then_the_dtypes_take_turns(honest: Outcome) -> None:
     ids = [record["id"] for record in honest.run.cases]
     named = [f"{short}-{named.name}" for short in ("f64", "f32") for named in NAMED]

@@ -47,6 +47,12 @@ def test_known_findings_have_ids_of_their_own() -> None:
     assert len({finding.id for finding in KNOWN}) == len(KNOWN)
 
 
+@pytest.mark.parametrize("finding", KNOWN, ids=lambda finding: finding.id)
+def test_a_known_finding_has_no_step_that_nothing_takes(finding: Finding) -> None:
+    program = finding.case().program
+    assert program.without_dead_steps()[0] == program
+
+
 # Which cases show something, and which show the same.
 
 

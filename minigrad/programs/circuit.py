@@ -212,7 +212,9 @@ def circuit(f: Function, *args: Any, cotangent: Any = None) -> Circuit:
 
 
 def circuit_of(program: Program, inputs: Sequence[Any], gradients: Mapping[str, Any]) -> Circuit:
-    """The circuit of a program as it runs on plain NumPy; nothing walks back, gradients are those given by wire."""
+    """The circuit of what a program's result depends on, run on plain NumPy; gradients are those given by wire."""
+    program, used = program.without_dead_steps()
+    inputs = [inputs[place] for place in used]
     names = {Ref(place): declared.name for place, declared in enumerate(program.inputs)}
     wires = {
         name: Wire(value, gradients.get(name), name, name, "", ())
