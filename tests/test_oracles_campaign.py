@@ -145,12 +145,13 @@ def test_every_known_finding_is_found_again_and_known(honest: Outcome) -> None:
 
 
 def test_a_finding_on_record_is_shown_as_it_is_there(honest: Outcome) -> None:
-    on_record = {finding.id: finding.case() for finding in KNOWN}
-    shown = [r for r in honest.run.footer["shrunk"] if r["found_as"] in on_record]
-    assert shown
-    for record in shown:
-        case = on_record[record["found_as"]]
-        assert (record["program"], record["inputs"]) == (case.as_data()["program"], case.as_data()["inputs"])
+    on_record = {(f.id, f.party, f.label, f.order): f.case().as_data() for f in KNOWN}
+    marks = [(r, r["fingerprint"]) for r in honest.run.footer["shrunk"]]
+    shown = [(r, (r["found_as"], r["accused"], mark["label"], mark["order"])) for r, mark in marks]
+    assert {mark for _, mark in shown} & {*on_record}
+    for record, mark in shown:
+        if (case := on_record.get(mark)) is not None:
+            assert (record["program"], record["inputs"]) == (case["program"], case["inputs"])
 
 
 def test_named_cases_come_first_then_known_findings_then_the_dtypes_take_turns(honest: Outcome) -> None:
