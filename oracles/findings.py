@@ -92,11 +92,12 @@ class Ledger:
         self.kept.setdefault((*suspect.group, suspect.functions), suspect)
 
     def suspects(self) -> list[Suspect]:
-        """What is not explained yet: where the referee stands alone, then the subject's, then the shortest."""
+        """What is not explained yet: where the referee stands alone, the subject's, what is on record, the shortest."""
 
-        def rank(suspect: Suspect) -> tuple[bool, bool, int, str]:
+        def rank(suspect: Suspect) -> tuple[bool, bool, bool, int, str]:
             alone, record = nobody_agrees(suspect.record, suspect.order), suspect.record
-            return not alone, suspect.party != self.subject, len(record["functions"]), record["id"]
+            anew = not suspect.is_on_record
+            return not alone, suspect.party != self.subject, anew, len(record["functions"]), record["id"]
 
         return sorted((s for s in self.kept.values() if not self.is_explained(s)), key=rank)
 

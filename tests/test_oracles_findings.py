@@ -117,6 +117,16 @@ def test_of_cases_of_the_same_functions_the_first_is_kept() -> None:
     assert ids(ledger.suspects()) == ["first"]
 
 
+def test_what_is_on_record_comes_before_shorter_cases_that_are_new_and_after_the_subject() -> None:
+    ledger = ledger_of(
+        (record_of("f64-00001", "sin"), verdict_of("torch")),
+        (record_of("known-torch-x", "cos", "exp"), verdict_of("torch")),
+        (record_of("known-torch-y", "tan"), {**verdict_of("torch"), "moved": True}),
+        (record_of("f64-00002", "sin", "exp", "cos"), verdict_of("minigrad")),
+    )
+    assert ids(ledger.suspects()) == ["f64-00002", "known-torch-x", "f64-00001", "known-torch-y"]
+
+
 def test_the_subject_comes_first_and_a_batch_has_no_function_twice() -> None:
     ledger = ledger_of(
         (record_of("one", "sin"), verdict_of("torch")),
