@@ -16,8 +16,8 @@ from minigrad.protocol import defvjp, primitive
 @primitive
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``, elementwise, without overflow; its local gradient is ``(1 - sigmoid) * sigmoid``."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(np.negative(x)))
+    power = np.exp(-np.abs(x))
+    return np.where(np.less(x, 0), power, 1) / (1 + power)
 
 
 @primitive

@@ -90,6 +90,14 @@ def test_sigmoid_is_differentiated_to_the_third_order() -> None:
     assert grad(grad(grad(mg.sigmoid)))(0.3) == pytest.approx(s * (1 - s) * (1 - 6 * s + 6 * s * s), rel=1e-14)
 
 
+@pytest.mark.parametrize(("dtype", "x"), [("float32", -90.0), ("float64", -720.0)])
+def test_sigmoid_has_digits_below_the_normal_range(dtype: str, x: float) -> None:
+    x = np.array(x, dtype)
+    assert mg.sigmoid(x) == np.exp(x) > 0
+    softplus_times = grad(lambda x: mg.softplus(x) * x)(x)  # where a large factor brings them back into it
+    assert softplus_times == pytest.approx((1 + x) * np.exp(x), rel=1e-4, abs=0)
+
+
 def test_slope_of_relu_at_the_kink_is_zero() -> None:
     assert grad(lambda x: np.sum(mg.relu(x)))(np.array([0.0, -0.0])).tolist() == [0, 0]
 

@@ -454,3 +454,8 @@ def test_singular_vectors_between_values_that_tie_stay_as_they_are() -> None:
         u, s, vh = refined_svd(a)
         np.testing.assert_allclose((u * s) @ vh, a, atol=1e-15)
         np.testing.assert_allclose(u.T @ u, np.eye(min(a.shape)), atol=1e-15)
+
+
+def test_log_expit_has_digits_where_its_slope_is_below_the_normal_range() -> None:
+    x = np.float32(90)
+    assert mg.grad(lambda x: sp.log_expit(x) * x)(x) == pytest.approx((x - 1) * np.exp(-x), rel=1e-4, abs=0)

@@ -26,7 +26,7 @@ def sech2(x: Any) -> Any:
 
 @primitive
 def sigmoid2(x: Any) -> Any:
-    """`sigmoid` to the base 2, below the normal range as well."""
+    """`sigmoid` to the base 2."""
     power = np.exp2(-np.abs(x))
     return np.where(x < 0, power, 1) / (1 + power)
 

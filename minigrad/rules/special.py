@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gates import sigmoid_slope
+from minigrad.gates import sigmoid, sigmoid_slope
 from minigrad.protocol import LATE, RULES, primitive
 from minigrad.rules.common import broadcasting
 
@@ -52,7 +52,7 @@ def load() -> None:
     # fmt: off
     broadcasting(sp.expit,     lambda g, ans, x: g * sigmoid_slope(x))
     broadcasting(sp.logit,     lambda g, ans, x: g / x / (1 - x))
-    broadcasting(sp.log_expit, lambda g, ans, x: g * sp.expit(-x))
+    broadcasting(sp.log_expit, lambda g, ans, x: g * sigmoid(-x))
     broadcasting(sp.erf,       lambda g, ans, x: g * gaussian(x))
     broadcasting(sp.erfc,      lambda g, ans, x: -g * gaussian(x))
     broadcasting(sp.erfinv,    lambda g, ans, x: g / gaussian(ans))
