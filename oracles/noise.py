@@ -42,8 +42,7 @@ ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "l
 ADDS_UP = frozenset(
     {"sum", "mean", "cumsum", "cumulative_sum", "nansum", "nanmean", "nancumsum", "trace", "linalg.trace", "einsum"}
     | {"dot", "vdot", "inner", "tensordot", "matmul", "vecdot", "linalg.vecdot", "linalg.tensordot", "linalg.matmul"}
-    | {"convolve", "correlate", "minigrad.contract", "minigrad.scatter", "minigrad.full_convolution"}
-    | {"minigrad.inner_correlation"}
+    | {"convolve", "correlate", "minigrad.contract", "minigrad.scatter", "minigrad.convolution"}
 )
 """Functions whose every result is a sum of terms, each a product of entries of their operands."""
 

@@ -561,7 +561,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.unit", "minigrad.norm_of_order", "minigrad.norm_slope"), "norms and their derivatives"),
     "minigrad.completing": "vectors beyond the rank, of svd and qr",
     "minigrad.whole_times": "the derivative of fmod and remainder",
-    **dict.fromkeys(("minigrad.full_convolution", "minigrad.inner_correlation"), "convolve, correlate, their rules"),
+    "minigrad.convolution": "convolve and correlate, and the derivatives of both",
 }
 """Functions with a rule that users do not call, with what they are for: they have no row."""
 

@@ -1198,6 +1198,27 @@ def test_a_convolution_with_infinity_has_the_numbers_that_numpy_has() -> None:
     assert bits(vjp(lambda x: np.convolve(x, x), x)[0]) == bits(np.convolve(x, x))
 
 
+def test_beside_what_a_convolution_leaves_out_an_infinity_has_no_part() -> None:
+    """The root's derivative at 0 is infinite; the gradient of the last entry of `y` is made of the other root alone."""
+    x, y, g, dx = np.array([2.0, 0.0]), np.array([0.5, 3.0, -1.0]), np.array([2.0, -1.0, 4.0]), np.array([3.0, 1.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        second = hvp(lambda x, y: g @ np.convolve(y, np.sqrt(x), mode="same"), (x, y), (dx, np.zeros(3)))[1]
+    assert second[:2].tolist() == [-np.inf, np.inf]
+    assert second[2] == pytest.approx(4 * 3 / (2 * np.sqrt(2)), rel=1e-15)
+
+
+def test_windows_of_a_convolution_are_what_lies_there() -> None:
+    """All that reach every entry, as those of gradients do; summed as polynomials are multiplied."""
+    for n, m in itertools.product(range(1, 6), repeat=2):
+        a, v = np.cos(np.arange(n)), np.sin(1 + np.arange(m))
+        whole = np.array([sum(a[i] * v[k - i] for i in range(n) if 0 <= k - i < m) for k in range(n + m - 1)])
+        for start in range(min(n, m)):
+            for length in range(max(n, m) - start, n + m - start):
+                window = reductions.convolution(a, v, start=start, length=length)
+                assert np.allclose(window, whole[start : start + length], rtol=1e-14, atol=1e-15)
+                check_grads(partial(reductions.convolution, start=start, length=length), (a, v))
+
+
 def test_no_entries_are_not_convolved() -> None:
     with pytest.raises(ValueError, match="cannot be empty"):
         grad(lambda x: np.sum(np.convolve(x, x)))(np.zeros(0))

@@ -292,14 +292,22 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 @primitive
-def full_convolution(a: Any, v: Any) -> Any:
-    return np.convolve(a, v)
+def convolution(a: Any, v: Any, *, start: int, length: int) -> Any:
+    """`length` entries from `start` on of the full convolution, such that each of `a` and `v` has a part in some."""
+    a, v = (a, v) if np.size(a) >= np.size(v) else (v, a)
+    most, least = np.size(a), np.size(v)
+    if (start, length) == (least - 1, most - least + 1):
+        return np.convolve(a, v, "valid")
+    if length >= least:
+        return np.convolve(a, v)[start : start + length]
+    # Few of many: each by itself.
+    turned, ends = np.ascontiguousarray(v[::-1]), range(start + 1, start + length + 1)
+    return np.array([np.dot(a[max(0, n - least) : n], turned[max(0, least - n) : most + least - n]) for n in ends])
 
 
-@primitive
-def inner_correlation(a: Any, v: Any) -> Any:
-    """Of `a` with no more entries, which slide along it."""
-    return np.correlate(a, v, "valid")
+def convolution_da(g: Any, a: Any, v: Any, start: int) -> Any:
+    """A window of a convolution too: with zeros put beside `g` instead, infinities would make NaN."""
+    return convolution(g, v[::-1], start=np.size(v) - 1 - start, length=np.size(a))
 
 
 def convolve(a: Any, v: Any, mode: str | int = "full") -> Any:
@@ -311,7 +319,7 @@ def convolve(a: Any, v: Any, mode: str | int = "full") -> Any:
     if not least:
         raise ValueError("convolve, correlate: a and v cannot be empty; give each an entry")
     start, length = parts[mode] if isinstance(mode, str) else [*parts.values()][mode]
-    return full_convolution(a, v)[start : start + length]
+    return convolution(a, v, start=start, length=length)
 
 
 def correlate(a: Any, v: Any, mode: str | int = "valid") -> Any:
@@ -456,8 +464,11 @@ define(np.nanmean,        lambda a, axis=None, keepdims=False: nanmean(a, axis, 
 define(np.diff,           diff)
 define(np.ediff1d,        lambda ary: step(np.reshape(ary, -1), 0))
 define(np.trapezoid,      trapezoid)
-defvjp(full_convolution,  lambda g, ans, a, v: inner_correlation(g, v), lambda g, ans, a, v: inner_correlation(g, a))
-defvjp(inner_correlation, lambda g, ans, a, v: full_convolution(g, v),  lambda g, ans, a, v: inner_correlation(a, g))
+defvjp(
+    convolution,
+    lambda g, ans, a, v, start, length: convolution_da(g, a, v, start),
+    lambda g, ans, a, v, start, length: convolution_da(g, v, a, start),
+)
 define(np.convolve,       convolve)
 define(np.correlate,      correlate)
 

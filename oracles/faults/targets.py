@@ -45,7 +45,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.packed_qr": ("linalg.qr",),
     "minigrad.completing": ("linalg.svd", "linalg.qr"),
     "minigrad.contract": ("einsum",),
-    **dict.fromkeys(("minigrad.full_convolution", "minigrad.inner_correlation"), ("convolve", "correlate")),
+    "minigrad.convolution": ("convolve", "correlate"),
     "minigrad.gaussian": ("scipy.special.erf", "scipy.special.erfc"),
     "minigrad.polygamma": ("scipy.special.psi", "scipy.special.gammaln"),
     **dict.fromkeys(MECHANISMS, ("multiply", "add", "maximum", "matmul", "where", "square")),
