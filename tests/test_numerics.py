@@ -459,3 +459,10 @@ def test_singular_vectors_between_values_that_tie_stay_as_they_are() -> None:
 def test_log_expit_has_digits_where_its_slope_is_below_the_normal_range() -> None:
     x = np.float32(90)
     assert mg.grad(lambda x: sp.log_expit(x) * x)(x) == pytest.approx((x - 1) * np.exp(-x), rel=1e-4, abs=0)
+
+
+@pytest.mark.parametrize(("dtype", "x"), [("float32", -90.0), ("float64", -720.0)])
+def test_expit_has_digits_below_the_normal_range(dtype: str, x: float) -> None:
+    value, slope = mg.value_and_grad(lambda x: sp.expit(x) * x)(np.dtype(dtype).type(x))
+    assert value == pytest.approx(x * np.exp(x), rel=1e-4, abs=0)
+    assert slope == pytest.approx((1 + x) * np.exp(x), rel=1e-4, abs=0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.gates import sigmoid, sigmoid_slope
-from minigrad.protocol import LATE, RULES, primitive
+from minigrad.gates import sigmoid
+from minigrad.protocol import LATE, RULES, define, primitive
 from minigrad.rules.common import broadcasting
 
 
@@ -50,7 +50,7 @@ def load() -> None:
         return
 
     # fmt: off
-    broadcasting(sp.expit,     lambda g, ans, x: g * sigmoid_slope(x))
+    define(sp.expit,           sigmoid)  # SciPy's is 0 below the normal range
     broadcasting(sp.logit,     lambda g, ans, x: g / x / (1 - x))
     broadcasting(sp.log_expit, lambda g, ans, x: g * sigmoid(-x))
     broadcasting(sp.erf,       lambda g, ans, x: g * gaussian(x))
