@@ -35,8 +35,14 @@ PACKED = frozenset({"minigrad.packed_eigh", "minigrad.packed_svd", "minigrad.pac
 """Of these, those whose result holds several arrays, row by row: values beside vectors, each of its own size."""
 
 
-ROUNDS_BETWEEN = ("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "linalg.cross")
-"""Functions, besides those of matrices, that round on their way: singular values, a mean taken off, products."""
+ROUNDS_BETWEEN = (
+    *("linalg.norm", "linalg.matrix_norm", "std", "var", "cross", "linalg.cross"),
+    *("minigrad.softmax", "minigrad.log_softmax"),
+)
+"""Functions, besides those of matrices, that round on their way: singular values, products, a mean taken off.
+
+That of what comes back is taken off by softmax's derivatives, in every form of them without a sum for each entry.
+"""
 
 
 ADDS_UP = frozenset(

@@ -539,6 +539,16 @@ def test_what_takes_off_a_mean_rounds_on_its_way(monkeypatch: pytest.MonkeyPatch
     assert examine(case, Setup("minigrad", ())).verdict("minigrad", 2).label is Label.UNSTABLE
 
 
+def test_so_does_what_takes_off_a_mean_of_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum's shares are a third each but for some 1e-7, and what `y` gets is 0 but for the roundings of these."""
+    f = lambda x, y: np.sum(mg.log_softmax(x - y)) * 0.7  # noqa: E731
+    case = case_of(f, [9e-7, -2.5e-10, 9.7e-9], 0.667)
+    for verdict in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts:
+        assert verdict.label in (Label.AGREES, Label.ILL_CONDITIONED), verdict
+    monkeypatch.setattr(sounding, "ROUNDS_BETWEEN", ())
+    assert label_of("minigrad", case) is Label.UNSTABLE
+
+
 class SmallMatrixOff(trial.Altered):
     def alter(self, gradient: Any, inputs: Sequence[Any]) -> Any:
         return gradient * np.array([1.0, 1 + 1e-9])[:, None, None]
