@@ -314,8 +314,8 @@ class Point:
             moved = tuple((x + s).astype(x.dtype) for x, s in zip(finite, steps, strict=True))
             point = self.other(replace(self.case, inputs=moved))
             if point is not None and point.losses <= self.losses and point.troubles < fewest:
-                # Where what is sent back leaves the range, nothing is said of choices.
-                troubles = point.troubles or int(point.sends_back_too_much)
+                # Where what is sent back leaves the range, nothing is said of choices or edges.
+                troubles = point.troubles or int(point.sends_back_too_much or point.reaches_the_end_of_the_range)
                 if troubles < fewest:
                     fewest, found = troubles, point
             if not fewest:
@@ -338,6 +338,11 @@ class Point:
             return False
         sent = all_cotangents(wide.case, all_values(wide.case)).values()
         return any(np.any(np.abs(each) > np.finfo(np.float32).max) for pair in sent for each in pair)
+
+    @property
+    def reaches_the_end_of_the_range(self) -> bool:
+        """Whether a value or a gradient does, so that what it is made of may not be finite."""
+        return any(self.facts(order).reach_the_end_of_the_range for order in range(1, self.order + 1))
 
     @property
     def troubles(self) -> int:

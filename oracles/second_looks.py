@@ -20,7 +20,6 @@ from oracles.meaning import as_meant, meanings, reasons
 from oracles.noise import DIVIDE_BY, Flushing, FlushingOperands, Noisy, floor_of
 from oracles.shrink import one_by_one
 from oracles.verdict import (
-    ALMOST,
     EXCUSED,
     FATAL,
     RANK,
@@ -112,7 +111,8 @@ def settled(point: Point, verdict: Verdict, answer: Answer, facts: Facts) -> Ver
         why = f"{verdict.why}; rounding alone may take through 0 what is divided by"
         return replace(verdict, label=Label.ILL_CONDITIONED, why=why)
     if right_where := loses_digits(point, answer, verdict.order, facts):
-        return replace(verdict, label=Label.UNSTABLE, why=f"{verdict.why}; {right_where}")
+        label = Label.EDGE if only_beyond_the_range(answer, facts) else Label.UNSTABLE
+        return replace(verdict, label=label, why=f"{verdict.why}; {right_where}")
     at_kink = found_at is not None and facts.truths[found_at[0]].status[found_at[1]] == Status.KINK
     if at_kink and chooses_as_it_may(point, answer.party, verdict.order):
         return replace(verdict, label=Label.KINK_CHAIN, why=f"{verdict.why}; by itself no step is off")
@@ -239,7 +239,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
             return ""
         tell = [there for there in ordinary if there.tells]
         if tell and all(there.size > COLLAPSE for there in tell):  # most digits are gone wherever there is no trouble
-            return step_that_loses(point, spec, order, rounds=False)
+            lost = here.none_left.any() and is_right_once_tamed(point, spec, order, here)
+            return TAMED if lost else step_that_loses(point, spec, order, rounds=False)
         return "in float64 it agrees"
     vanishes = not any(np.any(t.value) for t in derivatives(facts))
     if vanishes and is_rounding_of_zero(answer, facts, size_of_terms(point, order)):
@@ -277,9 +278,8 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "what is left where the truth is zero is rounding of larger elements, and at ordinary points it agrees"
     if rounds and not any(there.tells for there in ordinary):
         return "its error follows the rounding unit, and ordinary points are at an edge"
-    tamed = point.tamed()
-    if tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary()):
-        return "at ordinary points it agrees, the constants being so too"
+    if is_right_once_tamed(point, spec, order, here):
+        return TAMED
     off_by_range = here.none_left.any() and not np.any(here.none_left & ~beyond_range(point, order, facts))
     if off_by_range and only_not_finite(answer, facts) and any(there.agrees for there in ordinary):
         return "numbers leave the range on the way, and at ordinary points it agrees"
@@ -288,6 +288,15 @@ def loses_digits(point: Point, answer: Answer, order: int, facts: Facts) -> str:
         return "numbers leave the range on the way"
     few = judge(answer, order, facts).units <= NO_DIGITS
     return step_that_loses(point, spec, order, rounds or few)
+
+
+TAMED = "at ordinary points it agrees, the constants being so too"
+
+
+def is_right_once_tamed(point: Point, spec: str, order: int, here: Error) -> bool:
+    """Whether the party agrees at an ordinary point with ordinary constants."""
+    tamed = point.tamed()
+    return tamed is not None and any(here.is_answered_by(error_at(each, spec, order)) for each in tamed.ordinary())
 
 
 def rounding_alone(point: Point, answer: Answer, order: int, facts: Facts) -> bool:
@@ -321,6 +330,13 @@ def beside_poles(point: Point, answer: Answer, order: int, facts: Facts) -> bool
     except Exception:  # whatever this project's engine lacks, others may still be judged
         return False
     return all(np.all(there[where]) for where, there in zip(off, beside, strict=True))
+
+
+def only_beyond_the_range(answer: Answer, facts: Facts) -> bool:
+    """Whether nothing is off but infinities of the other sign, where the truth has no digits that could be lost."""
+    each = zip(formed(answer, facts), facts.truths, facts.noise, strict=True)
+    found = [(ranked(m, t, n, None)[0] == RANK[Label.WRONG], np.isinf(m) & t.beyond) for m, t, n in each]
+    return any(np.any(off) for off, _ in found) and all(np.all(infinite[off]) for off, infinite in found)
 
 
 def only_not_finite(answer: Answer, facts: Facts) -> bool:
@@ -466,9 +482,7 @@ def beyond_range(point: Point, order: int, facts: Facts) -> Any:
 
     On those that a derivative may be made of: that of a sum is the same whatever the sum is.
     """
-    largest = float(np.finfo(point.case.dtype).max) * ALMOST
-    known = [t.value[(t.status == Status.CERTAIN) | t.beyond] for t in facts.truths]
-    if any(np.any(np.abs(each) > largest) for each in known):
+    if facts.reach_the_end_of_the_range:
         return np.ones(sum(t.value.size for t in facts.truths), bool)
     curved = comes_to_a_curve(point.case.program)
     losses = {event.step: event.mask for event in point.events if event.is_loss and event.step in curved}

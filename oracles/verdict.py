@@ -125,6 +125,12 @@ class Facts:
     rounded: FloatArray | None = None
     """And what rounding makes of these: where it decides what ties, it may share out among more or fewer."""
 
+    @property
+    def reach_the_end_of_the_range(self) -> bool:
+        """Whether any number is so large that a step to it may not be finite."""
+        known = [t.value[(t.status == Status.CERTAIN) | t.beyond] for t in self.truths]
+        return any(np.any(np.abs(each) > np.finfo(self.dtype).max * ALMOST) for each in known)
+
     def elements(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         """Name, array and place of every element, such as ``("d/dx[0, 1]", 1, (0, 1))``."""
         for k, (name, truth) in enumerate(zip(self.names, self.truths, strict=True)):

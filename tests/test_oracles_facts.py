@@ -210,6 +210,36 @@ def test_an_overflow_at_the_end_of_the_range_is_a_matter_of_digits() -> None:
     assert [v.label for v in found.verdicts] == [Label.UNSTABLE, Label.UNSTABLE]
 
 
+def test_off_the_end_of_the_range_is_where_terms_are_finite_as_well() -> None:
+    """The second derivatives of two powers leave the range with different signs; at 0.4165 only their sum is in it."""
+    powers = np.array([-800.0, -800.0, -750.0])
+    case = case_of(lambda y: np.power(y, powers), 0.416, cotangent=[-0.168, 0.114, 0.1], vectors=[-0.07])
+    assert [v.label for v in examine(case, Setup("minigrad", ())).verdicts] == [Label.AGREES, Label.EDGE]
+    moved = Point(case, 2).off_the_event()
+    assert moved is not None
+    assert not moved.reaches_the_end_of_the_range
+
+
+def test_an_infinity_of_the_other_sign_has_lost_no_digits_where_the_truth_is_beyond_the_range() -> None:
+    """What comes back is 1.5e308 twice, which is infinite, and then -1.7e308 three times."""
+
+    def f(x: Any) -> Any:
+        return sum((c * x for c in (-1.7e308, -1.7e308, 1.5e308, 1.5e308)), start=-1.7e308 * x)
+
+    with np.errstate(over="ignore"):
+        case = case_of(f, 0.1)
+        found = examine(case, Setup("minigrad", ())).verdict("minigrad", 1)
+    assert found.label is Label.EDGE
+    assert "got inf; the truth is beyond the range, towards -inf" in found.why
+
+
+def test_constants_by_which_slopes_leave_the_range_of_float32_make_no_formula_wrong() -> None:
+    """6e38 less 5.7e38 times a cosine, at every ordinary point."""
+    case = case_of(lambda x: 3e38 * np.sin(x) * 2.0 - 3e38 * np.sin(x) * 1.9, 0.1, dtype="float32")
+    for verdict in examine(case, Setup("minigrad", ("torch", "jax"), (1,))).verdicts:
+        assert verdict.label is Label.UNSTABLE, verdict
+
+
 def test_a_case_in_another_dtype_takes_its_arrays_along() -> None:
     case = case_of(lambda x: x * np.array([0.1, 2.0]) + np.array([1, 2]), [1.0, 2.0])
     there = Point(case, 1).in_dtype("float32")
