@@ -50,7 +50,8 @@ def load() -> None:
         return
 
     # fmt: off
-    define(sp.expit,           sigmoid)  # SciPy's is 0 below the normal range
+    # SciPy's own is 0 below the normal range.
+    define(sp.expit,           sigmoid)
     broadcasting(sp.logit,     lambda g, ans, x: g / x / (1 - x))
     broadcasting(sp.log_expit, lambda g, ans, x: g * sigmoid(-x))
     broadcasting(sp.erf,       lambda g, ans, x: g * gaussian(x))
