@@ -458,3 +458,20 @@ def test_each_direction_is_followed_for_itself(name: str) -> None:
             wanted, rel=3e-16, nan_ok=True
         )
         assert all(b.is_zero() for b, w in zip(balls, wanted, strict=True) if w == 0)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(np.sqrt, np.cbrt, np.expm1, np.log1p, np.sin, np.tan, np.arcsin, np.arctan),
+        *(np.sinh, np.tanh, np.arcsinh, np.arctanh, sp.erf),
+    ],
+)
+def test_zeros_keep_their_signs(f: Any, zero: float) -> None:
+    """So that it is known on which side of a cut, or of another zero, what is made of them lies."""
+    with np.errstate(all="ignore"):
+        each = case(lambda x: np.copysign(1.0, f(x)), zero)
+    with precision(160, 1):
+        found = derivatives(each, 1)[1][0]
+    assert float(found[()].mid()) == np.copysign(1.0, f(zero)) == np.copysign(1.0, zero)

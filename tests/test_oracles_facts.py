@@ -270,3 +270,24 @@ def test_off_an_event_nothing_is_sent_back_that_leaves_the_range() -> None:
         there = point.other(replace(case, inputs=(case.inputs[0], tiny)))
         assert there is not None
         assert there.sends_back_too_much
+
+
+def test_a_value_that_is_another_one_at_the_very_point_is_what_its_own_gradients_follow_from() -> None:
+    """The angle of (0, 0) is 0, and a little beside it that of two equal squares."""
+
+    def f(x: Any, y: Any) -> Any:
+        v = x * x
+        return (np.arctan2(np.tanh(v), v) + 1) * y
+
+    with np.errstate(all="ignore"):
+        case = case_of(f, 0.0, 0.3)
+        point = Point(case, 1)
+        verdicts = examine(case, Setup("minigrad", (), (1,))).verdicts
+        truth = point.facts(1, 1).truths[2]
+    assert (truth.low, truth.high) == pytest.approx((1, 1 + np.pi / 4))
+    assert [v.label for v in verdicts] == [Label.CONVENTION]
+    # What a nudge makes of a zero is no such jump.
+    with np.errstate(all="ignore"):
+        relus = Point(case_of(lambda x: np.maximum(x, 0) - np.maximum(-x, 0), 0.0), 1)
+        relus.facts(1)
+        assert not relus.referee.look_around(1, 0).jumps

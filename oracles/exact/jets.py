@@ -20,6 +20,7 @@ what cannot be computed, such as a quotient by what may be 0, is anything at all
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -92,6 +93,17 @@ def divided(row: arb_poly, divisor: arb) -> arb_poly:
 def lost(marks: Sequence[bool]) -> arb_poly:
     """A row without a number where it is marked, and 0 elsewhere."""
     return arb_poly([arb.nan() if mark else 0 for mark in marks])
+
+
+def keeping_zeros(function: Callable[[Jet], Jet]) -> Callable[[Jet], Jet]:
+    """A function that returns a zero as it is given, with its sign, as C (Annex F) has it of these."""
+
+    @functools.wraps(function)
+    def kept(x: Jet) -> Jet:
+        ans = function(x)
+        return ans.signed(x.sign) if x.value.is_zero() else ans
+
+    return kept
 
 
 class Jet:
@@ -314,10 +326,12 @@ class Jet:
             return anything(self)  # Arb does not even tell how a constant moves.
         return self.composed(taylor)
 
+    @keeping_zeros
     def sqrt(self) -> Jet:
         """Of 0, again 0; of a 0 that moves, a value without derivatives."""
         return self.power_of_zero(jet(0.5)) if self.value == 0 else self.mapped(arb_series.sqrt)
 
+    @keeping_zeros
     def cbrt(self) -> Jet:
         return -((-self) ** (jet(1) / 3)) if self < 0 else self ** (jet(1) / 3)
 
@@ -330,9 +344,11 @@ class Jet:
     def exp2(self) -> Jet:
         return (self * constant(arb(2).log())).exp()
 
+    @keeping_zeros
     def expm1(self) -> Jet:
         return self.exp().starting(self.value.expm1())
 
+    @keeping_zeros
     def log1p(self) -> Jet:
         return (self + 1).log().starting(self.value.log1p())
 
@@ -342,25 +358,30 @@ class Jet:
     def log10(self) -> Jet:
         return self.log() / constant(arb(10).log())
 
+    @keeping_zeros
     def sin(self) -> Jet:
         return anything(self) if is_infinity(self.value) else self.mapped(arb_series.sin)
 
     def cos(self) -> Jet:
         return anything(self) if is_infinity(self.value) else self.mapped(arb_series.cos)
 
+    @keeping_zeros
     def tan(self) -> Jet:
         return self.mapped(arb_series.tan)
 
+    @keeping_zeros
     def arcsin(self) -> Jet:
         return self.mapped(arb_series.asin).starting(finite(self.value).asin())
 
     def arccos(self) -> Jet:
         return self.mapped(arb_series.acos).starting(finite(self.value).acos())
 
+    @keeping_zeros
     def arctan(self) -> Jet:
         turn = constant(arb.pi() / 2) * self.leans
         return nought(self) + turn if is_infinity(self.value) else self.mapped(arb_series.atan)
 
+    @keeping_zeros
     def sinh(self) -> Jet:
         return ((self.exp() - (-self).exp()) / 2).starting(self.value.sinh())
 
@@ -372,10 +393,12 @@ class Jet:
         """-1 or 1, as the middle of the ball lies: to choose between forms that are both right."""
         return -1 if self.value.mid() < 0 else 1
 
+    @keeping_zeros
     def tanh(self) -> Jet:
         size = self * self.leans
         return (2 / (1 + (-2 * size).exp()) - 1).starting(size.value.tanh()) * self.leans
 
+    @keeping_zeros
     def arcsinh(self) -> Jet:
         size = self * self.leans
         return (size + (size * size + 1).sqrt()).log().starting(size.value.asinh()) * self.leans
@@ -383,12 +406,14 @@ class Jet:
     def arccosh(self) -> Jet:
         return (self + (self * self - 1).sqrt()).log().starting(self.value.acosh())
 
+    @keeping_zeros
     def arctanh(self) -> Jet:
         return ((self + 1) / (-self + 1)).sqrt().log().starting(self.value.atanh())
 
     def hypot(self, other: Any) -> Jet:
         return (self * self + jet(other) * jet(other)).sqrt()
 
+    @keeping_zeros
     def erf(self) -> Jet:
         return nought(self) + self.leans if is_infinity(self.value) else self.mapped(arb_series.erf)
 

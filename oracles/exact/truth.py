@@ -137,12 +137,14 @@ class Around:
     """With every operand of every step moved: choices made independently."""
     closer: list[Balls]
     """With the inputs moved far less, where something is not to be had at the point itself."""
+    at: Balls
+    """At the very point, if it could be worked out."""
 
     @property
     def jumps(self) -> bool:
-        """Whether the value depends on the side from which the point is come to."""
-        values = [balls[1][0] for balls in self.nearby if balls]
-        low, high = hull(self.nearby, 1, 0, np.zeros(np.shape(values[0]))) if values else (np.zeros(0), np.zeros(0))
+        """Whether the value depends on the side from which the point is come to, or is another one at the point."""
+        found = [balls for balls in (*self.nearby, self.at) if balls]
+        low, high = hull(found, 1, 0, np.zeros(np.shape(found[0][1][0]))) if found else (np.zeros(0), np.zeros(0))
         return bool(np.any(high - low > JUMP * np.fmax(np.abs(low), np.abs(high))))
 
 
@@ -445,6 +447,7 @@ class Referee:
             [self.at(bits, nudge) or {} for nudge in self.untied(bits, inputs)],
             [self.at(bits, replace(nudge, each=True)) or {} for nudge in steps],
             self.look_closer() if missing else [],
+            self.at(self.bits[order]) or {},
         )
 
     def look_closer(self) -> list[Balls]:
