@@ -291,3 +291,11 @@ def test_a_value_that_is_another_one_at_the_very_point_is_what_its_own_gradients
         relus = Point(case_of(lambda x: np.maximum(x, 0) - np.maximum(-x, 0), 0.0), 1)
         relus.facts(1)
         assert not relus.referee.look_around(1, 0).jumps
+
+
+def test_where_an_angle_has_no_derivative_nobody_is_asked_for_one() -> None:
+    """JAX's is NaN at (0, 0), also times 0, as what is moved there is at first order."""
+    with np.errstate(all="ignore"):
+        case = case_of(lambda x, y: np.arctan2(x * x, x * x) * y, 0.0, 0.3)
+        verdicts = examine(case, Setup("minigrad", ("torch", "jax"))).verdicts
+    assert {v.label for v in verdicts} == {Label.EDGE}
