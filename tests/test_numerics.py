@@ -406,6 +406,18 @@ def test_nothing_leaves_the_range_on_the_way(f: Function, xs: list[float], truth
     np.testing.assert_allclose(got, truths, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_deviation_is_a_number_where_its_squares_leave_the_range(dtype: str) -> None:
+    info = np.finfo(dtype)
+    sizes = np.array([[1], [info.tiny], [2.0 ** (info.maxexp - 4)]], dtype)
+    x = np.array([1.0, 3.0, -2.5], dtype) * sizes
+    for ddof in (0, 1):
+        got = mg.Tensor(x).std(axis=1, ddof=ddof, keepdims=True).value
+        np.testing.assert_array_equal(got, np.std(x[:1], axis=1, ddof=ddof, keepdims=True) * sizes)
+        slopes = grad(lambda x, d=ddof: np.sum(np.std(x, axis=1, ddof=d)))(x)
+        np.testing.assert_array_equal(slopes, np.broadcast_to(slopes[0], (3, 3)))
+
+
 def test_log_softmax_keeps_the_digits_of_what_is_nearly_certain() -> None:
     got = mg.log_softmax(np.array([0.0, -30.0, -31.0]))[0]
     assert ulps(got, -mp.log1p(mp.exp(-30) + mp.exp(-31))) <= 4

@@ -559,6 +559,7 @@ INTERNAL = {
     **dict.fromkeys(("minigrad.polygamma", "minigrad.gaussian"), "the derivatives of digamma and erf"),
     **dict.fromkeys(("minigrad.sigmoid_slope", "minigrad.sigmoid2"), "the derivatives of sigmoid and logaddexp2"),
     **dict.fromkeys(("minigrad.unit", "minigrad.norm_of_order", "minigrad.norm_slope"), "norms and their derivatives"),
+    "minigrad.standard_deviation": "std, where squares may leave the range",
     "minigrad.completing": "vectors beyond the rank, of svd and qr",
     "minigrad.whole_times": "the derivative of fmod and remainder",
     "minigrad.convolution": "convolve and correlate, and the derivatives of both",

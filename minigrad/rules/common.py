@@ -36,6 +36,18 @@ def power_of_two(x: Any, axis: Any = None) -> Any:
 defvjp(power_of_two, None)
 
 
+def in_range(function: Function, x: Any, axis: Any, keepdims: bool, **rest: Any) -> Any:
+    """``function(x)``, which grows as `x` does, such as a norm, also where the squares in it leave the range."""
+    with np.errstate(over="ignore", under="ignore"):
+        ans = function(x, axis=axis, keepdims=keepdims, **rest)
+    info = np.finfo(ans.dtype)
+    if np.all((ans > np.sqrt(info.tiny) / info.eps) & (ans < np.inf)):
+        return ans
+    x = np.astype(x, ans.dtype)
+    scale = power_of_two(x, axis=axis)  # by which, in the range, no bit changes
+    return np.reshape(function(x / scale, axis=axis, keepdims=True, **rest) * scale, np.shape(ans))[()]
+
+
 def nonzero(x: Any) -> Any:
     """`x` with 1 in place of 0, to divide by."""
     return np.where(x == 0, 1, x)

@@ -23,7 +23,17 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.gates import regained
 from minigrad.protocol import define, defvjp, extend, innermost, primitive
-from minigrad.rules.common import broadcasting, merged, nonzero, of_dtype, power_of_two, rest, unit, vecdot_along
+from minigrad.rules.common import (
+    broadcasting,
+    in_range,
+    merged,
+    nonzero,
+    of_dtype,
+    power_of_two,
+    rest,
+    unit,
+    vecdot_along,
+)
 from minigrad.rules.places import scatter
 from minigrad.rules.reductions import kept_shape, others
 
@@ -256,13 +266,7 @@ def solve_da(g: Any, ans: Any, a: Any, b: Any) -> Any:
 @primitive
 def euclidean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The square root of the sum of squares, also where these leave the range."""
-    with np.errstate(over="ignore", under="ignore"):
-        ans = np.linalg.norm(x, axis=axis, keepdims=keepdims)
-    info = np.finfo(ans.dtype)
-    if np.all((ans > np.sqrt(info.tiny) / info.eps) & (ans < np.inf)):
-        return ans
-    scale = power_of_two(x, axis=axis)  # by which, in the range, no bit changes
-    return np.reshape(np.linalg.norm(x / scale, axis=axis, keepdims=True) * scale, np.shape(ans))[()]
+    return in_range(np.linalg.norm, x, axis, keepdims)
 
 
 @primitive

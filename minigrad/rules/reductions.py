@@ -16,6 +16,7 @@ from minigrad.rules.common import (
     cast,
     count,
     freedom,
+    in_range,
     merged,
     nonzero,
     of_dtype,
@@ -159,6 +160,12 @@ def deviation(a: Any, axis: Any) -> Any:
     """How far each entry is from the mean; the second step takes back what the mean's rounding left."""
     away = a - np.mean(a, axis=axis, keepdims=True)
     return away - np.mean(away, axis=axis, keepdims=True)
+
+
+@primitive
+def standard_deviation(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The square root of the variance, also where squares leave the range."""
+    return in_range(np.std, a, axis, keepdims, ddof=ddof)
 
 
 def mask_of(where: Any, a: Any) -> Any:
@@ -435,7 +442,8 @@ defvjp(np.min,            lambda g, ans, a, axis=None, keepdims=False: extremes(
 defvjp(np.prod,           lambda g, ans, a, axis=None, keepdims=False: prod_da(g, a, axis, keepdims))
 defvjp(np.var,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
                               2 / freedom(a, axis, ddof) * spread(g, a, axis, keepdims) * deviation(a, axis))
-defvjp(np.std,            lambda g, ans, a, axis=None, ddof=0, keepdims=False:
+define(np.std,            lambda a, axis=None, ddof=0, keepdims=False: standard_deviation(a, axis, ddof, keepdims))
+defvjp(standard_deviation, lambda g, ans, a, axis=None, ddof=0, keepdims=False:
                               spread(g, a, axis, keepdims) * unit(deviation(a / power_of_two(a, axis), axis), axis=axis)
                               / math.sqrt(freedom(a, axis, ddof)))
 defvjp(np.cumsum,         lambda g, ans, a, axis=None:

@@ -97,6 +97,10 @@ def var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
     return total / (np.size(a) // max(np.size(total), 1) - ddof)
 
 
+def standard_deviation(*args: Any, **kwargs: Any) -> Any:
+    return np.sqrt(var(*args, **kwargs))
+
+
 # Order.
 
 
@@ -236,12 +240,13 @@ FORMS: dict[str, Callable[..., Any]] = {
     "quantile": quantile,
     "signbit": asked(Jet.signbit),
     "sort": in_order(np.sort),
-    "std": lambda *args, **kwargs: np.sqrt(var(*args, **kwargs)),
+    "std": standard_deviation,
     "var": var,
     "minigrad.log_softmax": log_softmax,
     "minigrad.logsumexp": logsumexp,
     "minigrad.running_logsumexp": running_logsumexp,
     "minigrad.running_max": lambda a, axis=0: maximum.accumulate(a, axis=axis),
     "minigrad.running_min": lambda a, axis=0: minimum.accumulate(a, axis=axis),
+    "minigrad.standard_deviation": standard_deviation,
     "minigrad.softmax": lambda x, axis=-1: np.exp(log_softmax(x, axis)),
 }

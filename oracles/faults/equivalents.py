@@ -109,7 +109,10 @@ def reasons() -> Iterator[Reason]:
         lambda fault: fault.kind.name in READINGS and not {fault.target.name, str(fault.target)}.isdisjoint(LINEAR),
     )
     yield "its rule does not change with its operands, but for jumps", of("stopped", named(*STEPWISE))
-    yield "the mean is taken off once more, for what its rounding left", of("dropped-term", named("var", "std"))
+    yield (
+        "the mean is taken off once more, for what its rounding left",
+        of("dropped-term", named("var", "minigrad.standard_deviation")),
+    )
     yield (
         "its rule is a single term",
         of("dropped-term", lambda target: {target.name, str(target)}.isdisjoint(SUMMED)),

@@ -23,6 +23,7 @@ UNDRAWN = ("minigrad.recomputed",)
 
 HOSTS: dict[str, tuple[str, ...]] = {
     "minigrad.sigmoid_slope": ("minigrad.sigmoid", "scipy.special.expit"),
+    "minigrad.standard_deviation": ("std",),
     "minigrad.unit": ("std", "linalg.vector_norm"),
     "minigrad.sech2": ("tanh",),
     "minigrad.sigmoid2": ("logaddexp2",),
